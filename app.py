@@ -1,0 +1,26 @@
+"""Every Lambda entry point. No logic: routes live in `chalicelib/routes`, the keeper in `chalicelib/keeper.py`."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger
+from chalice import Rate
+
+from chalicelib.routes import media, stats, taxonomy
+from chalicelib.routes.api import QueueApi
+from chalicelib.services import services
+
+logger = Logger(service="mediaq")
+
+app = QueueApi("mediaq")
+app.register_blueprint(stats.blueprint, url_prefix="/queue")
+app.register_blueprint(media.blueprint, url_prefix="/queue")
+app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))  # type: ignore[untyped-decorator]
+def keeper(event: object) -> dict[str, object]:
+    """Sweep, send missing tickets, seed the totals after a wipe."""
+    del event
+    report = services().keeper.run()
+    logger.info("keeper", extra=report._asdict())
+    return report._asdict()

@@ -1,0 +1,1 @@
+"""The kernel: everything that the API and the workers share."""

@@ -1,0 +1,229 @@
+"""Directus: the record. The only file that knows its URLs.
+
+What it answers was measured on 12.4 and 11.17; `tests/contract` holds both the real one and the stand-in to it. A filtered
+list is asked for instead of an item, because an empty list means missing while 403 means that our own access is wrong.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from chalicelib.errors import DirectusUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
+REFUSED = (400, UNAUTHORIZED, FORBIDDEN)
+JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
+OPEN_STATES = ["pending", "processing"]
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+class Owner(msgspec.Struct):
+    """A row of `directus_users`: who a record or a quota belongs to."""
+
+    id: str
+    status: str = "active"
+    subscription_tier: str | None = None
+
+
+class File(msgspec.Struct):
+    """A row of `directus_files`."""
+
+    id: str
+    uploaded_by: str | None = None
+    filename_download: str | None = None
+    type: str | None = None
+    filesize: int | str | None = None  # a string from PostgreSQL
+
+
+class Record(msgspec.Struct):
+    """A row of `media_jobs`. Columns that a given Directus lacks stay at their defaults."""
+
+    id: str
+    status: str
+    operation: str | None = None
+    user_created: Owner | None = None
+    input_file_id: File | None = None
+    input_url: str | None = None
+    output_file_id: str | None = None
+    params: dict[str, Any] | None = None
+    error: str | None = None
+    attempts: int | None = None
+
+
+class Directus:
+    """The calls that mediaq makes, with its own service token unless said otherwise.
+
+    Every method raises `DirectusUnavailable` when Directus is away, throttles, or refuses our access.
+    """
+
+    def __init__(self, url: str, token: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = (min(3.0, timeout), timeout)
+        self._session = requests.Session()
+        adapter = HTTPAdapter(pool_maxsize=64)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
+        self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
+        self._authorization = f"Bearer {token}"
+
+    # Records
+
+    def read_job(self, job_id: str) -> Record | None:
+        """Read a record with its owner and its input file; None when there is none."""
+        rows = self._rows("GET", "/items/media_jobs", params={"filter[id][_eq]": job_id, "fields": JOB_FIELDS})
+        return _read(rows[0], Record) if rows else None
+
+    def read_jobs(self, job_ids: list[str]) -> dict[str, Record]:
+        """Read several records at once, by their ids."""
+        params = {"filter[id][_in]": ",".join(job_ids), "fields": JOB_FIELDS, "limit": "-1"}
+        rows = self._rows("GET", "/items/media_jobs", params=params)
+        return {row["id"]: _read(row, Record) for row in rows}
+
+    def update_open_job(self, job_id: str, values: dict[str, Any]) -> bool:
+        """Change a record unless it is completed or failed; False when it is, or is gone."""
+        return self._update(job_id, {"_in": OPEN_STATES}, values)
+
+    def reopen_job(self, job_id: str) -> bool:
+        """Set a failed record back to pending; False when it was not failed any more."""
+        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
+        return self._update(job_id, {"_eq": "failed"}, values)
+
+    def count_completed(self, user_id: str, operation: str, since: str) -> int:
+        """Count a user's completed jobs of one operation created at or after `since` (ISO 8601)."""
+        return self._count(
+            user_created={"_eq": user_id},
+            operation={"_eq": operation},
+            status={"_eq": "completed"},
+            date_created={"_gte": since},
+        )
+
+    def count_status(self, status: str, among: list[str] | None = None) -> int:
+        """Count records of a status, the cancelled ones apart, of all or only `among` these ids."""
+        filters: dict[str, Any] = {"status": {"_eq": status}}
+        if status == "failed":
+            filters["_or"] = [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]
+        if among is not None:
+            filters["id"] = {"_in": among}
+        return self._count(**filters)
+
+    # Users
+
+    def whoami(self, token: str) -> str | None:
+        """Return the id of the user that `token` belongs to; None when Directus does not accept it."""
+        answer = self._call("GET", "/users/me", params={"fields": "id"}, token=token, accept=REFUSED)
+        return str(_data(answer)["id"]) if answer.status_code == OK else None
+
+    def is_admin(self, token: str) -> bool:
+        """Say whether the caller with `token` is an administrator, by Directus' word and not by the token's claim."""
+        answer = self._call("GET", "/policies/me/globals", token=token, accept=REFUSED)
+        return answer.status_code == OK and _data(answer).get("admin_access") is True
+
+    # Files
+
+    def read_file(self, file_id: str) -> File | None:
+        """Read what Directus knows of a file; None when there is none."""
+        rows = self._rows("GET", "/files", params={"filter[id][_eq]": file_id})
+        return _read(rows[0], File) if rows else None
+
+    def find_files(self, title_prefix: str) -> list[str]:
+        """Return the ids of the files whose title begins with `title_prefix`."""
+        params = {"filter[title][_starts_with]": title_prefix, "fields": "id", "limit": "-1"}
+        return [row["id"] for row in self._rows("GET", "/files", params=params)]
+
+    def delete_file(self, file_id: str) -> None:
+        """Delete a file; one that is gone is as good as deleted."""
+        self._call("DELETE", f"/files/{file_id}", accept=(FORBIDDEN,))
+
+    @contextmanager
+    def open_file(self, file_id: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
+        """Stream a file: its length if it is known, and its pieces. None when it is missing."""
+        answer = self._call("GET", f"/assets/{file_id}", accept=(FORBIDDEN,), stream=True)
+        with answer:
+            if answer.status_code == FORBIDDEN:
+                yield None
+                return
+            length = answer.headers.get("Content-Length")
+            yield int(length) if length else None, _pieces(answer)
+
+    def upload_file(
+        self, stream: IO[bytes], *, title: str, name: str, mime: str, sent: Callable[[int], None] | None = None
+    ) -> str:
+        """Stream a file into Directus and return its id; `sent` is told the bytes that have left.
+
+        The title comes before the file: Directus ignores fields that follow it.
+        """
+        from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # noqa: PLC0415 - workers only
+
+        form = MultipartEncoder([("title", title), ("file", (name, stream, mime))])
+        body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read) if sent else None)
+        headers = {"Content-Type": body.content_type}
+        return str(_data(self._call("POST", "/files", data=body, headers=headers))["id"])
+
+    # Taxonomy
+
+    def taxonomy_terms(self) -> list[dict[str, Any]]:
+        """Read all rows of `taxonomy_terms`."""
+        return self._rows("GET", "/items/taxonomy_terms", params={"limit": "-1"})
+
+    # The wire
+
+    def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = _data(self._call(method, path, **request))
+        return rows
+
+    def _count(self, **filters: Any) -> int:
+        params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
+        return int(self._rows("GET", "/items/media_jobs", params=params)[0]["count"])  # PostgreSQL sends a string
+
+    def _update(self, job_id: str, status: dict[str, Any], values: dict[str, Any]) -> bool:
+        query = {"filter": {"id": {"_eq": job_id}, "status": status}, "fields": ["id"]}
+        return bool(self._rows("PATCH", "/items/media_jobs", json={"query": query, "data": values}))
+
+    def _call(
+        self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}" if token else self._authorization, **request.pop("headers", {})}
+        try:
+            answer = self._session.request(
+                method, self._url + path, headers=headers, timeout=self._timeout, allow_redirects=False, **request
+            )
+        except (requests.RequestException, UnicodeError) as error:
+            raise DirectusUnavailable from error
+        if answer.status_code not in (OK, NO_CONTENT, *accept):
+            reason = f"{method} {path} answered {answer.status_code}: {answer.text[:300]}"
+            answer.close()
+            raise DirectusUnavailable("Directus refused the call") from DirectusRefusal(reason)
+        return answer
+
+
+class DirectusRefusal(Exception):  # noqa: N818 - never raised alone: it is the cause, for the log
+    """What Directus said."""
+
+
+def _data(answer: requests.Response) -> Any:
+    try:
+        return answer.json()["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DirectusUnavailable("Directus answered in an unknown form") from error
+
+
+def _read(row: Any, model: type[Row]) -> Row:
+    try:
+        return msgspec.convert(row, model, strict=False)
+    except msgspec.ValidationError as error:
+        raise DirectusUnavailable("Directus answered in an unknown form") from error
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(1 << 20)
+    except requests.RequestException as error:
+        raise DirectusUnavailable("Directus broke the download off") from error

@@ -1,0 +1,101 @@
+"""What a job is: the envelope that travels in tickets and in the ledger, and the table of operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from chalicelib.params import TranscodingParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVELOPE_VERSION = 1
+MAX_ATTEMPTS = 3
+BACKOFF_MS = 2000
+MAX_STALLS = 1
+DEFAULT_PRIORITY = 10
+CANCELLED = "Cancelled"  # the error of a cancelled record: its status is failed, so that polling clients stop
+
+Pool = Literal["lambda", "container"]
+
+
+class Operation(NamedTuple):
+    """How one kind of job is run."""
+
+    pool: Pool
+    params: type[msgspec.Struct]
+    wall_seconds: int
+    """An attempt that takes longer is stopped; the ledger never extends a lease past it."""
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "transcoding": Operation("container", TranscodingParams, 6 * 3600),
+}
+
+
+class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope: all that is needed to run the job, and to put it back into an empty ledger.
+
+    `id` is the admission (`bullJobId`, a UUIDv7), `job_id` the Directus record.
+    """
+
+    v: int = ENVELOPE_VERSION
+    id: str = ""
+    job_id: str
+    user_id: str
+    operation: str
+    pool: Pool
+    priority: int = DEFAULT_PRIORITY
+    cycle: str
+    input_file_id: str | None = None
+    input_url: str | None = None
+    params: dict[str, Any] = {}
+    creator_profile_id: str | None = None
+
+    @property
+    def wall_ms(self) -> int:
+        """The time an attempt may take, in ms."""
+        return OPERATIONS[self.operation].wall_seconds * 1000
+
+
+class UnknownEnvelope(ValueError):
+    """A body that is no envelope of a version we know."""
+
+    def __init__(self, reason: str, *, newer: bool = False) -> None:
+        super().__init__(reason)
+        self.newer = newer
+        """True for a version that a later release wrote: another worker may know it."""
+
+
+class _Version(msgspec.Struct):
+    v: int
+
+
+def encode(job: MediaJob) -> str:
+    """Return the envelope as JSON."""
+    return msgspec.json.encode(job).decode()
+
+
+def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
+    """Read an envelope; `job_id`, the admission's id, overrides the one inside when given.
+
+    Raises:
+        UnknownEnvelope: not an envelope, or of a version that this release does not know.
+    """
+    try:
+        version = msgspec.json.decode(body, type=_Version).v
+        if version != ENVELOPE_VERSION:
+            raise UnknownEnvelope(f"envelope version {version}", newer=version > ENVELOPE_VERSION)
+        job = msgspec.json.decode(body, type=MediaJob)
+    except msgspec.MsgspecError as error:
+        raise UnknownEnvelope(str(error)) from error
+    if job.operation not in OPERATIONS:
+        raise UnknownEnvelope(f"operation {job.operation}", newer=True)
+    return msgspec.structs.replace(job, id=job_id) if job_id else job
+
+
+def backoff_ms(attempt: int) -> int:
+    """Return the wait after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
+    return BACKOFF_MS * 2 ** (attempt - 1)

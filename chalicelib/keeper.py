@@ -1,0 +1,77 @@
+"""What runs every minute on AWS and every few seconds locally: idempotent, and harmless when two run at once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.ledger import LEASE_MS, SECOND_LOOK_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.directus import Directus
+    from chalicelib.jobs import MediaJob
+    from chalicelib.ledger import Ledger
+    from chalicelib.tickets import Tickets
+
+logger = Logger(service="mediaq", child=True)
+
+
+class Report(NamedTuple):
+    """What one run did."""
+
+    tickets: int
+    seeded: bool
+
+
+class Keeper:
+    """Puts right what a crash or a wiped Redis left behind."""
+
+    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus) -> None:
+        self._ledger = ledger
+        self._tickets = tickets
+        self._directus = directus
+
+    def run(self, sleep: Callable[[float], None] = time.sleep) -> Report:
+        """Sweep twice, the second look apart, and seed the totals after a wipe."""
+        tickets = self.sweep()
+        sleep(SECOND_LOOK_MS / 1000)
+        tickets += self.sweep()
+        return Report(tickets, self.seed_totals())
+
+    def sweep(self) -> int:
+        """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
+        return send_missing(self._ledger.sweep(), self._tickets)
+
+    def seed_totals(self) -> bool:
+        """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
+
+        Not before every holder of a lease has had time to speak up: a job that is running still counts itself.
+        """
+        before = self._ledger.census()
+        if before.seeded or before.age_ms < LEASE_MS:
+            return False
+        counted = self._count(before.active)
+        if counted != self._count(before.active):
+            return False  # jobs are finishing this moment: the next run will find a quiet one
+        self._ledger.seed_totals(counted, before)
+        logger.info("totals seeded from Directus", extra={"completed": counted[0], "failed": counted[1]})
+        return True
+
+    def _count(self, active: list[str]) -> tuple[int, int]:
+        completed, failed = (
+            self._directus.count_status(status) - (self._directus.count_status(status, active) if active else 0)
+            for status in ("completed", "failed")
+        )
+        return completed, failed
+
+
+def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
+    """Send a fresh ticket for each job that a sweep found without one."""
+    for job in missing:
+        logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
+        tickets.send(job)
+    return len(missing)

@@ -1,0 +1,192 @@
+"""The ledger: which job runs next, who holds it, and the exact counts.
+
+A typed face for the scripts in `lua/`, where every transition is described. Times are in ms. The clock is that of Redis;
+tests inject another through `now`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from chalicelib import jobs
+from chalicelib.settings import POOLS
+
+if TYPE_CHECKING:
+    from chalicelib.jobs import MediaJob
+    from chalicelib.scripts import Scripts
+
+LEASE_MS = 10_000
+SECOND_LOOK_MS = 3_000
+STARVED_MS = 60_000
+SWEEP_AT_MOST = 100
+HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
+
+Outcome = Literal["completed", "failed", "cancelled", "retry"]
+RecordState = Literal["pending", "processing", "failed", "reopened"]
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The answer of `admit`: see `lua/admit.lua` for the words."""
+
+    word: str
+    id: str = ""
+    send: MediaJob | None = None
+    """The envelope that needs a ticket now, if any."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer of `claim`: a job to run when `word` is `run`, else what to do with the ticket."""
+
+    word: str
+    hold_ms: int = 0
+    job: MediaJob | None = None
+    token: str = ""
+    attempt: int = 0
+    stalls: int = 0
+    runs: int = 0
+    """How often the job was claimed, this time included."""
+
+
+class Stats(NamedTuple):
+    """The published counts and the figures of the taxonomy cache."""
+
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    size: int
+    hits: int
+    misses: int
+
+
+class Census(NamedTuple):
+    """What the keeper needs to seed the totals after a wipe."""
+
+    seeded: bool
+    age_ms: int
+    completed: int
+    failed: int
+    active: list[str]
+
+
+class Forgotten(msgspec.Struct):
+    """A job to put back: what `adopt` needs to know of it."""
+
+    job: MediaJob
+    record: Literal["pending", "processing"]
+    attempts: int = 0
+    token: str = ""
+
+
+def new_token() -> str:
+    """Mint the secret by which one claim, and only that, may speak for its job."""
+    return secrets.token_hex(16)
+
+
+class Ledger:
+    """The transitions. Every method raises `LedgerUnavailable` when Redis is away."""
+
+    def __init__(self, scripts: Scripts, now: Clock | None = None) -> None:
+        self._scripts = scripts
+        self._now = now
+
+    def _call(self, name: str, *args: str | float) -> list:  # type: ignore[type-arg]
+        return self._scripts.call(name, "" if self._now is None else self._now(), *args)
+
+    def admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0) -> Admission:
+        """Admit a job whose record is in state `record`, under a plan's `limit` (-1: none)."""
+        word, *rest = self._call(
+            "admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
+            job.priority, delay_ms, job.wall_ms, job.cycle, limit,
+        )  # fmt: skip
+        if word == "admitted":
+            return Admission(word, rest[0], jobs.decode(jobs.encode(job), rest[0]))
+        if word == "open":
+            id_, send, body = rest
+            return Admission(word, id_, jobs.decode(body, id_) if send else None)
+        return Admission(word)
+
+    def seed_usage(self, user_id: str, cycle: str, operation: str, count: int) -> None:
+        """Note how many jobs Directus counted for the user in the cycle."""
+        self._scripts.call("seed_usage", user_id, cycle, operation, count)
+
+    def retract(self, job_id: str, id_: str) -> bool:
+        """Undo an admission without a ticket; False when it has to stand."""
+        return bool(self._call("retract", job_id, id_)[0] == "retracted")
+
+    def claim(self, pool: str, id_: str, job_id: str, token: str) -> Claim:
+        """Claim the best job of `pool` with the ticket of (`id_`, `job_id`)."""
+        word, *rest = self._call("claim", pool, id_, job_id, token, LEASE_MS)
+        if word == "run":
+            id_, _job_id, attempt, stalls, runs, body = rest
+            return Claim(word, job=jobs.decode(body, id_), token=token, attempt=attempt, stalls=stalls, runs=runs)
+        return Claim(word, hold_ms=int(rest[0]) if rest else 0)
+
+    def renew(self, job: MediaJob, token: str, progress: int | None = None) -> str:
+        """Renew the lease: ok, cancelled, lost or unknown."""
+        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, "" if progress is None else progress)[0])
+
+    def finish(self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0) -> str:
+        """End the attempt: ok, lost or unknown. `summary` is what the history keeps."""
+        line = msgspec.json.encode(
+            {"id": job.id, "jobId": job.job_id, "operation": job.operation, "user": job.user_id, **summary}
+        ).decode()
+        args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome])
+        return str(self._call("finish", *args)[0])
+
+    def release(self, job: MediaJob, token: str, delay_ms: int = 0) -> str:
+        """Give the job back unharmed: ok, lost or unknown."""
+        return str(self._call("release", job.job_id, job.id, token, delay_ms)[0])
+
+    def move(self, job: MediaJob, token: str) -> str:
+        """Hop to the pool that `job` names now: ok, lost or unknown. Its new ticket goes out first."""
+        return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job))[0])
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel an open job whose record is failed already: removed, flagged or unknown."""
+        return str(self._call("cancel", job_id)[0])
+
+    def sweep(self) -> list[MediaJob]:
+        """Requeue what nobody holds, promote what is due; return the jobs that need a fresh ticket."""
+        flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
+        return [jobs.decode(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
+
+    def adopt(self, forgotten: list[Forgotten]) -> list[str]:
+        """Put forgotten jobs back: adopted, known, lost or old for each."""
+        entries = [
+            {
+                "job_id": one.job.job_id, "id": one.job.id, "record": one.record, "token": one.token,
+                "attempts": one.attempts, "user": one.job.user_id, "operation": one.job.operation,
+                "pool": one.job.pool, "priority": one.job.priority, "wall_ms": one.job.wall_ms,
+                "cycle": one.job.cycle, "body": jobs.encode(one.job),
+            }
+            for one in forgotten
+        ]  # fmt: skip
+        return self._call("adopt", LEASE_MS, msgspec.json.encode(entries).decode())
+
+    def stats(self) -> Stats:
+        """Read all counts in one round trip, at the same cost for any number of jobs."""
+        return Stats(*self._scripts.call("stats", *POOLS))
+
+    def census(self) -> Census:
+        """Read what seeding the totals needs."""
+        seeded, age_ms, completed, failed, *active = self._call("census")
+        return Census(bool(seeded), age_ms, completed, failed, active)
+
+    def seed_totals(self, counted: tuple[int, int], before: Census) -> None:
+        """Set (completed, failed) as Directus counted them since `before` was read."""
+        self._scripts.call("seed_totals", *counted, before.completed, before.failed)
+
+
+def _random_tail() -> str:
+    """Return the 16 random hex digits of a UUIDv7, its variant bits set."""
+    return f"{secrets.randbits(64) & (1 << 62) - 1 | 1 << 63:016x}"

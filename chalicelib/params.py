@@ -1,0 +1,159 @@
+"""What each operation accepts: checked when the job is enqueued, so that a wrong parameter is a 400 and not a failed job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from chalicelib.validation import FieldError
+
+VIDEO_CODECS = {
+    "mp4": ("h264", "h265", "av1"),
+    "mov": ("h264", "h265"),
+    "mkv": ("h264", "h265", "vp9", "av1"),
+    "webm": ("vp9", "av1"),
+    "gif": (),
+    "mp3": (),
+    "m4a": (),
+    "wav": (),
+}
+"""Format -> the video codecs it carries, the default first."""
+
+AUDIO_CODECS = {
+    "mp4": ("aac", "mp3", "opus"),
+    "mov": ("aac", "mp3"),
+    "mkv": ("aac", "opus", "mp3"),
+    "webm": ("opus",),
+    "gif": (),
+    "mp3": ("mp3",),
+    "m4a": ("aac",),
+    "wav": ("pcm",),
+}
+"""Format -> the audio codecs it carries, the default first."""
+
+CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+
+
+def _meta(description: str, **limits: object) -> msgspec.Meta:
+    return msgspec.Meta(description=description, **limits)  # type: ignore[arg-type]
+
+
+class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of `transcoding`."""
+
+    format: Annotated[
+        Literal["mp4", "webm", "mkv", "mov", "mp3", "m4a", "wav", "gif"],
+        _meta("one of mp4, webm, mkv, mov, mp3, m4a, wav, gif"),
+    ] = "mp4"
+    codec: (
+        Annotated[Literal["h264", "h265", "vp9", "av1"], _meta("one of h264, h265, vp9, av1, as the format allows")]
+        | None
+    ) = None
+    resolution: (
+        Annotated[
+            str,
+            _meta(
+                "a height such as 720p or 1080p (144p to 4320p), or WIDTHxHEIGHT such as 1280x720 (16 to 8192 each)",
+                pattern=r"^([1-9][0-9]{2,3}p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$(?!\n)",
+            ),
+        ]
+        | None
+    ) = None
+    upscale: Annotated[bool, _meta("true or false: whether a smaller input may be enlarged")] = False
+    fps: Annotated[float, _meta("a number of frames a second from 1 to 120", ge=1, le=120)] | None = None
+    crf: Annotated[int, _meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)] | None = None
+    bitrate: (
+        Annotated[
+            str,
+            _meta("a video bitrate such as 800k or 2.5M (50k to 200M)", pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)"),
+        ]
+        | None
+    ) = None
+    preset: Annotated[Preset, _meta("one of ultrafast ... veryfast, fast, medium, slow ... veryslow")] = "medium"
+    audio_codec: (
+        Annotated[Literal["aac", "opus", "mp3", "none"], _meta("one of aac, opus, mp3, none, as the format allows")] | None
+    ) = None
+    audio_bitrate: (
+        Annotated[str, _meta("an audio bitrate such as 128k (16k to 512k)", pattern=r"^[0-9]{2,3}k$(?!\n)")] | None
+    ) = None
+    start: Annotated[float, _meta("a number of seconds from 0 to 86400", ge=0, le=86400)] = 0
+    duration: Annotated[float, _meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
+    loudness: (
+        Annotated[float, _meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None
+    ) = None
+    strip_metadata: Annotated[bool, _meta("true or false: whether titles, places and other tags are dropped")] = False
+
+    def __post_init__(self) -> None:
+        """Check what no field can say alone."""
+        self._check_video()
+        self._check_audio()
+        if self.resolution is not None:
+            parse_resolution(self.resolution)
+
+    def _check_video(self) -> None:
+        codecs = VIDEO_CODECS[self.format]
+        if self.codec is not None and self.codec not in codecs:
+            wants = f"one of {', '.join(codecs)}" if codecs else "absent"
+            raise FieldError("codec", f"{wants} when format is {self.format}")
+        codec = self.video_codec
+        if codec is None:
+            for name in ("crf", "bitrate") if self.format == "gif" else ("crf", "bitrate", "resolution", "fps"):
+                if getattr(self, name) is not None:
+                    raise FieldError(name, f"absent when format is {self.format}")
+            return
+        if self.crf is not None and self.crf > CRF_MAX[codec]:
+            raise FieldError("crf", f"an integer from 0 to {CRF_MAX[codec]} when codec is {codec}")
+        if self.bitrate is not None:
+            if self.crf is not None:
+                raise FieldError("bitrate", "absent when crf is given: they are two answers to one question")
+            if not 50_000 <= bits_per_second(self.bitrate) <= 200_000_000:  # noqa: PLR2004 - said in the message
+                raise FieldError("bitrate", "a video bitrate such as 800k or 2.5M (50k to 200M)")
+
+    def _check_audio(self) -> None:
+        codecs = AUDIO_CODECS[self.format]
+        if self.audio_codec == "none" and not VIDEO_CODECS[self.format] and codecs:
+            raise FieldError("audio_codec", f"{codecs[0]} when format is {self.format}: it holds nothing else")
+        if self.audio_codec not in (None, "none") and self.audio_codec not in codecs:
+            wants = f"one of {', '.join(codecs)}, none" if codecs else "none"
+            raise FieldError("audio_codec", f"{wants} when format is {self.format}")
+        if self.audio_bitrate is not None:
+            if not 16_000 <= bits_per_second(self.audio_bitrate) <= 512_000:  # noqa: PLR2004 - said in the message
+                raise FieldError("audio_bitrate", "an audio bitrate such as 128k (16k to 512k)")
+            if self.sound_codec in (None, "pcm"):
+                raise FieldError("audio_bitrate", f"absent when format is {self.format}")
+        if self.loudness is not None and self.sound_codec is None:
+            raise FieldError("loudness", "absent when there is no sound")
+
+    @property
+    def video_codec(self) -> str | None:
+        """The codec of the picture, or None when the format has none to choose."""
+        codecs = VIDEO_CODECS[self.format]
+        return self.codec or (codecs[0] if codecs else None)
+
+    @property
+    def sound_codec(self) -> str | None:
+        """The codec of the sound, or None when there is to be no sound."""
+        codecs = AUDIO_CODECS[self.format]
+        if self.audio_codec == "none" or not codecs:
+            return None
+        return self.audio_codec or codecs[0]
+
+
+def bits_per_second(text: str) -> int:
+    """Read a bitrate such as 128k or 2.5M."""
+    return round(float(text[:-1]) * {"k": 1_000, "M": 1_000_000}[text[-1]])
+
+
+def parse_resolution(text: str) -> tuple[int, int]:
+    """Return the box, (long side, short side) for a name such as 720p, else (width, height)."""
+    if text.endswith("p"):
+        short = int(text[:-1])
+        if not 144 <= short <= 4320:  # noqa: PLR2004 - said in the message
+            raise FieldError("resolution", "a height from 144p to 4320p")
+        return round(short * 16 / 9 / 2) * 2, short
+    width, height = (int(side) for side in text.split("x"))
+    if not (16 <= width <= 8192 and 16 <= height <= 8192):  # noqa: PLR2004 - said in the message
+        raise FieldError("resolution", "WIDTHxHEIGHT with 16 to 8192 each")
+    return width, height

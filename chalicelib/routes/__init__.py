@@ -1,0 +1,1 @@
+"""Chalice blueprints, one file a resource."""

@@ -1,0 +1,79 @@
+"""The Chalice application, made to answer every error in the one published shape."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from aws_lambda_powertools import Logger
+from chalice import Chalice, CORSConfig, Response
+
+from chalicelib.errors import ApiError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalice.app import Request
+
+logger = Logger(service="mediaq", child=True)
+P = ParamSpec("P")
+BODY_MAX_BYTES = 64 * 1024
+NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+FRAMEWORK_ERRORS = {
+    404: "There is no such endpoint",
+    405: "This endpoint does not take that method",
+    415: "Content-Type must be application/json",
+}
+CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type"], max_age=600)
+
+
+class QueueApi(Chalice):  # type: ignore[misc]  # Chalice ships no types
+    """Chalice with our errors, and with a current request for each thread: a local server has many."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = threading.local()
+        super().__init__(app_name=name)
+        self.api.cors = CORS
+
+    @property
+    def current_request(self) -> Request | None:
+        """The request that this thread is answering."""
+        return getattr(self._thread, "request", None)
+
+    @current_request.setter
+    def current_request(self, request: Request | None) -> None:
+        self._thread.request = request
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway event."""
+        if "multiValueHeaders" in event:  # two Authorization headers are one bad one, not the last of the two
+            several = event["multiValueHeaders"] or {}
+            event = {**event, "headers": {name: ", ".join(values) for name, values in several.items()}}
+        answer: dict[str, Any] = super().__call__(event, context)
+        body = answer.get("body")
+        if answer["statusCode"] >= 400 and isinstance(body, str) and body.startswith('{"Code":'):  # noqa: PLR2004
+            answer["body"] = json.dumps({"error": framework_error(answer["statusCode"])})
+        answer["headers"] = NO_STORE | (answer.get("headers") or {})
+        return answer
+
+
+def framework_error(status: int) -> str:
+    """Say in our words what Chalice or API Gateway found wrong."""
+    return FRAMEWORK_ERRORS.get(status, "An internal error occurred; it has been logged")
+
+
+def endpoint(view: Callable[P, Any]) -> Callable[P, Any]:
+    """Turn the errors of a view into their answers."""
+
+    @functools.wraps(view)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            return view(*args, **kwargs)
+        except ApiError as error:
+            if isinstance(error, Unavailable):
+                logger.warning("answered 503", extra={"error": str(error), "cause": repr(error.__cause__)})
+            return Response(body=error.body(), status_code=error.status, headers=error.headers())
+
+    return answered

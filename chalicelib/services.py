@@ -1,0 +1,99 @@
+"""Puts the parts together for one process. Everything is made on first use: a route pays only for what it needs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chalicelib import settings as settings_module
+
+if TYPE_CHECKING:
+    from chalicelib.auth import Authenticator
+    from chalicelib.directus import Directus
+    from chalicelib.enqueue import Enqueuer
+    from chalicelib.keeper import Keeper
+    from chalicelib.ledger import Ledger
+    from chalicelib.scripts import Scripts
+    from chalicelib.settings import Settings
+    from chalicelib.taxonomy import Taxonomy
+    from chalicelib.tickets import Tickets
+
+
+class Services:
+    """The parts of mediaq, wired by `settings`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def scripts(self) -> Scripts:
+        """The scripts on Redis."""
+        from chalicelib.scripts import Scripts  # noqa: PLC0415
+
+        return Scripts(self.settings.redis_url, self.settings.redis_prefix)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        from chalicelib.ledger import Ledger  # noqa: PLC0415
+
+        return Ledger(self.scripts)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """The queues."""
+        from chalicelib import tickets  # noqa: PLC0415
+
+        return tickets.Tickets(tickets.client(), self.settings.queue_urls, self.settings.dead_letter_urls)
+
+    @cached_property
+    def directus(self) -> Directus:
+        """Directus, with the service token."""
+        from chalicelib.directus import Directus  # noqa: PLC0415
+
+        return Directus(self.settings.directus_url, self.settings.directus_token, self.settings.directus_timeout)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Who is calling."""
+        from chalicelib.auth import Authenticator  # noqa: PLC0415
+
+        return Authenticator(self.settings.directus_secret, self.directus)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy cache."""
+        from chalicelib.taxonomy import Taxonomy  # noqa: PLC0415
+
+        return Taxonomy(self.scripts, self.directus, self.settings.taxonomy_ttl)
+
+    @cached_property
+    def enqueuer(self) -> Enqueuer:
+        """The use case behind `POST /queue/media`."""
+        from chalicelib.enqueue import Enqueuer  # noqa: PLC0415
+        from chalicelib.tiers import load_plans  # noqa: PLC0415
+
+        return Enqueuer(self.directus, self.ledger, self.tickets, load_plans(self.settings.plans_file))
+
+    @cached_property
+    def keeper(self) -> Keeper:
+        """What runs every minute."""
+        from chalicelib.keeper import Keeper  # noqa: PLC0415
+
+        return Keeper(self.ledger, self.tickets, self.directus)
+
+
+class _Process:
+    services: Services | None = None
+
+
+def services() -> Services:
+    """Return the parts of this process, wired by its environment on first use."""
+    if _Process.services is None:
+        _Process.services = Services(settings_module.current())
+    return _Process.services
+
+
+def use(services: Services) -> None:
+    """Wire this process by hand, as tests do."""
+    _Process.services = services

@@ -1,0 +1,120 @@
+"""The environment, read once into one frozen value.
+
+Every message names the variable and says what it wants, so that a deployment that cannot work says so when it starts.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chalicelib.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POOLS = ("lambda", "container")
+PLANS_FILE = Path(__file__).with_name("plans.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a part of mediaq needs to know of the world. Secrets are kept out of `repr`."""
+
+    redis_url: str = field(repr=False)
+    redis_prefix: str
+    directus_url: str
+    directus_token: str = field(repr=False)
+    directus_secret: str = field(repr=False)
+    directus_timeout: float
+    queue_urls: dict[str, str]
+    dead_letter_urls: dict[str, str]
+    internal_token: str = field(repr=False)
+    trust_loopback: bool
+    plans_file: Path
+    taxonomy_ttl: int
+    work_dir: Path
+    ffmpeg: str
+    fetch_allow: frozenset[str]
+    log_level: str
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read settings from `environ`.
+
+    Raises:
+        SettingsError: a variable is missing or wrong; the text says which and what it wants.
+    """
+    read = _Reader(environ)
+    return Settings(
+        redis_url=read.url("REDIS_URL", ("redis", "rediss"), "redis://127.0.0.1:6379/0"),
+        redis_prefix=read.text("MEDIAQ_REDIS_PREFIX", "{mediaq}"),
+        directus_url=read.url("DIRECTUS_URL", ("http", "https"), "http://127.0.0.1:8055").rstrip("/"),
+        directus_token=read.secret("DIRECTUS_TOKEN", "the static token of the mediaq service user in Directus"),
+        directus_secret=read.secret("DIRECTUS_SECRET", "the SECRET that Directus signs its tokens with"),
+        directus_timeout=read.number("DIRECTUS_TIMEOUT_SECONDS", 10, 1, 120),
+        queue_urls={pool: read.url(f"QUEUE_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
+        dead_letter_urls={pool: read.url(f"DEAD_LETTER_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
+        internal_token=read.text("INTERNAL_TOKEN", ""),
+        trust_loopback=read.flag("TRUST_LOOPBACK"),
+        plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
+        taxonomy_ttl=int(read.number("TAXONOMY_TTL_SECONDS", 3600, 1, 86_400)),
+        work_dir=Path(read.text("WORK_DIR", "/tmp/mediaq")),  # noqa: S108 - every job makes a private 0700 folder inside
+        ffmpeg=read.text("FFMPEG", ""),
+        fetch_allow=frozenset(read.text("FETCH_ALLOW", "").replace(",", " ").split()),
+        log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
+
+
+@cache
+def current() -> Settings:
+    """Return the settings of this process, read from its environment on first use."""
+    return load(os.environ)
+
+
+class _Reader:
+    """Typed look-ups that say what was expected."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(name, "").strip() or default
+
+    def secret(self, name: str, meaning: str) -> str:
+        value = self._environ.get(name, "").strip()
+        if not value:
+            raise SettingsError(f"{name} is not set: it must be {meaning}")
+        return value
+
+    def url(self, name: str, schemes: tuple[str, ...], default: str = "") -> str:
+        value = self.text(name, default)
+        wants = f"{name} must be a {' or '.join(schemes)} URL"
+        if not value:
+            raise SettingsError(f"{wants}; it is not set")
+        if urlsplit(value).scheme not in schemes or not urlsplit(value).netloc:
+            raise SettingsError(wants)  # not the value: a URL may carry a password
+        return value
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        raw = self.text(name, str(default))
+        try:
+            value = float(raw)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise SettingsError(f"{name} must be a number from {least} to {most}, not {raw!r}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, "0", ("0", "1")) == "1"
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in allowed:
+            raise SettingsError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        return value

@@ -1,0 +1,83 @@
+"""Turns what a caller sent into typed values, or into a 400 that names the field and says what it wants.
+
+The sentence after "must be" is the field's `description`, the same that documents it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from chalicelib.errors import BadRequest
+
+Model = TypeVar("Model", bound=msgspec.Struct)
+_PATH = re.compile(r" - at `(key in )?\$\.?([^`]*)`$")
+
+
+class FieldError(ValueError):
+    """Raised by a model whose fields do not fit together: `field` and what it must be."""
+
+    def __init__(self, field: str, wants: str) -> None:
+        super().__init__(f"\0{field} must be {wants}")
+
+
+def without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    """Drop what clients send for "not given": null and the empty string."""
+    return {name: value for name, value in data.items() if value is not None and value != ""}
+
+
+def parse_object(body: bytes, limit: int) -> dict[str, Any]:
+    """Read a JSON object of at most `limit` bytes."""
+    if len(body) > limit:
+        raise BadRequest(f"body must be at most {limit} bytes")
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("body must be a JSON object; it is not valid JSON") from error
+    if not isinstance(data, dict):
+        raise BadRequest("body must be a JSON object")
+    return data
+
+
+def validate(data: dict[str, Any], model: type[Model], inside: str = "") -> Model:
+    """Convert `data` to `model`; `inside` is the path of `data` within the request, such as "params".
+
+    Raises:
+        BadRequest: "<field> must be <what the field's description says>".
+    """
+    try:
+        return msgspec.convert(data, model)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_explain(str(error), model, inside)) from error
+
+
+def _explain(message: str, model: type[msgspec.Struct], inside: str) -> str:
+    dotted = f"{inside}." if inside else ""
+    if message.startswith("\0"):
+        return dotted + _PATH.sub("", message[1:])
+    if match := re.match(r"Object contains unknown field `(.*?)`", message, re.DOTALL):
+        names = ", ".join(model.__struct_fields__)
+        return f"{dotted}{match[1][:100]} is not a parameter; it must be one of {names}"
+    path = match[2] if (match := _PATH.search(message)) else ""
+    name = re.split(r"[.\[]", path, maxsplit=1)[0]
+    return f"{dotted}{name} must be {_description(model, name) or 'of another type'}"
+
+
+def _description(model: type[msgspec.Struct], name: str) -> str:
+    from msgspec import inspect  # noqa: PLC0415 - only an error pays for it
+
+    for field in inspect.type_info(model).fields:  # type: ignore[attr-defined]
+        if field.encode_name == name:
+            return _described(field.type)
+    return ""
+
+
+def _described(kind: Any) -> str:
+    """Find the description of a type, looking through optional ones."""
+    extra = getattr(kind, "extra_json_schema", None) or {}
+    if "description" in extra:
+        return str(extra["description"])
+    inner = [kind.type] if hasattr(kind, "type") else list(getattr(kind, "types", ()))
+    return next((found for one in inner if (found := _described(one))), "")

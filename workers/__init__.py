@@ -1,0 +1,1 @@
+"""What does the work. Imports `chalicelib`, never the other way round."""

@@ -1,0 +1,65 @@
+"""`python -m workers`: the container worker."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import settings
+from chalicelib.errors import SettingsError
+from chalicelib.services import Services
+from workers import ffmpeg
+from workers.attempt import Tools
+from workers.container import ContainerWorker
+from workers.fetch import Fetcher
+from workers.runner import Runner
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the arguments and work until told to stop. Exit code 2: the settings are unusable."""
+    options = _parser().parse_args(argv)
+    try:
+        current = settings.current()
+        tools = Tools(current.work_dir, ffmpeg.executable(current.ffmpeg), Fetcher(current.fetch_allow))
+    except SettingsError as error:
+        sys.stderr.write(f"mediaq worker: {error}\n")
+        return 2
+    Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
+    parts = Services(current)
+    runner = Runner(parts.ledger, parts.tickets, parts.directus, tools)
+    worker = ContainerWorker(runner, parts.ledger, parts.tickets, options.pools, options.concurrency, options.drain_seconds)
+    worker.run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers",
+        description="Run media jobs. SIGTERM drains: running jobs are finished, or given back at the deadline or at a second "
+        "SIGTERM. The settings are environment variables, see docs/settings.md.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--pools", type=_pools, default="lambda,container", help="the pools to serve, by comma")
+    parser.add_argument("--concurrency", type=_count, default=os.cpu_count() or 1, help="jobs at a time")
+    parser.add_argument("--drain-seconds", type=float, default=25, help="time to finish jobs after SIGTERM")
+    return parser
+
+
+def _pools(text: str) -> list[str]:
+    pools = [name.strip() for name in text.split(",") if name.strip()]
+    if not pools or not set(pools) <= set(settings.POOLS):
+        raise argparse.ArgumentTypeError(f"must be one or more of {', '.join(settings.POOLS)}")
+    return pools
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:  # noqa: PLR2004 - said in the message
+        raise argparse.ArgumentTypeError("must be an integer from 1 to 256")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The container worker: a process that polls its pools, runs jobs in threads, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import TicketsUnavailable, Unavailable
+from chalicelib.keeper import send_missing
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from chalicelib.ledger import Ledger
+    from chalicelib.tickets import Ticket, Tickets
+    from workers.runner import Runner
+
+logger = Logger(service="mediaq", child=True)
+SWEEP_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+
+
+class ContainerWorker:
+    """Polls one thread a pool, runs up to `concurrency` jobs, sweeps every two seconds."""
+
+    def __init__(
+        self, runner: Runner, ledger: Ledger, tickets: Tickets, pools: list[str], concurrency: int, drain_seconds: float
+    ) -> None:
+        self._runner = runner
+        self._ledger = ledger
+        self._tickets = tickets
+        self._pools = pools
+        self._concurrency = concurrency
+        self._drain_seconds = drain_seconds
+        self._free = threading.Semaphore(concurrency)
+        self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._busy = 0
+        self._idle = threading.Condition()
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; then drain. At the deadline, or at a second signal, jobs are given back."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
+        threads.append(threading.Thread(target=self._sweep, daemon=True, name="sweep"))
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="job") as self._slots:
+            for thread in threads:
+                thread.start()
+            logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
+            while not self._stopping.wait(1):  # a signal is handled between two waits
+                pass
+            self._drain()
+        logger.info("stopped")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+        logger.info("stopping", extra={"signal": signal.Signals(number).name, "drain_seconds": self._drain_seconds})
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + self._drain_seconds
+        while self._jobs_running() and time.monotonic() < deadline and not self._hurry.wait(0.1):
+            pass
+        while self._jobs_running():  # again and again: a poll that was under way may still have started one
+            self._runner.stop()
+            time.sleep(0.1)
+
+    def _jobs_running(self) -> bool:
+        with self._idle:
+            return self._busy > 0
+
+    def _poll(self, pool: str) -> None:
+        """Receive tickets while there is a free slot. A ticket that finds none any more goes back at once."""
+        while not self._stopping.is_set():
+            self._free.acquire()  # wait for a slot, but do not keep it through a long poll: another pool may need it
+            self._free.release()
+            try:
+                with self._idle:
+                    free = self._concurrency - self._busy
+                for ticket in self._tickets.receive(pool, max(1, free)):
+                    self._start(ticket)
+            except TicketsUnavailable as error:
+                logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _start(self, ticket: Ticket) -> None:
+        if self._stopping.is_set() or not self._free.acquire(blocking=False):
+            self._tickets.hold(ticket)
+            return
+        with self._idle:
+            self._busy += 1
+        self._slots.submit(self._work, ticket)
+
+    def _work(self, ticket: Ticket) -> None:
+        try:
+            self._runner.handle(ticket)
+        except Exception:  # the slot must live on
+            logger.exception("a ticket was not handled")
+        finally:
+            self._free.release()
+            with self._idle:
+                self._busy -= 1
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(SWEEP_SECONDS):
+            try:
+                send_missing(self._ledger.sweep(), self._tickets)
+            except Unavailable as error:
+                logger.warning("cannot sweep", extra={"error": str(error)})

@@ -1,0 +1,83 @@
+"""Runs ffmpeg in the sandbox and reads its progress."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import cache
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
+from workers import sandbox
+from workers.probe import FORMATS, PROTOCOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# What ffmpeg says when the input is at fault rather than the machine: see fftools/ffmpeg.c and libavutil/error.c.
+MEDIA_AT_FAULT = re.compile(
+    r"Invalid data found|moov atom not found|could not find codec|Decoder .* not found|does not contain any stream"
+    r"|Error while decoding|not whitelisted|Cannot determine format|Output file is empty|Nothing was written"
+)
+
+
+@cache
+def executable(configured: str = "") -> str:
+    """Return the ffmpeg to run: the configured one, the system's, or the one inside imageio-ffmpeg.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    found = shutil.which(configured or "ffmpeg")
+    if found:
+        return found
+    if configured:
+        raise SettingsError(f"FFMPEG must be the path of an ffmpeg executable, not {configured!r}")
+    try:
+        import imageio_ffmpeg  # noqa: PLC0415 - the last resort
+    except ImportError as error:
+        raise SettingsError("ffmpeg was not found: install it, or set FFMPEG to its path") from error
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def input_arguments(file: Path) -> list[str]:
+    """Return the arguments that open `file`, and only it: no protocol but file, no playlist format."""
+    return ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", f"file:{file}"]
+
+
+def run(
+    arguments: list[str],
+    *,
+    program: str,
+    folder: Path,
+    limits: sandbox.Limits,
+    seconds: float,
+    on_progress: Callable[[float], None],
+    check: Callable[[], None],
+) -> None:
+    """Run ffmpeg with `arguments`; `on_progress` gets the share done (0..1) of an output of `seconds`.
+
+    Raises:
+        MediaRejected: ffmpeg says that the input is at fault.
+        AttemptFailed: anything else went wrong.
+    """
+
+    def read(line: str) -> None:
+        name, _, value = line.partition("=")
+        if name == "out_time_us" and value.lstrip("-").isdigit() and seconds > 0:
+            on_progress(min(1.0, max(0.0, int(value) / 1e6 / seconds)))
+
+    command = [program, "-nostdin", "-hide_banner", "-loglevel", "error", "-progress", "pipe:1", "-nostats", "-y", *arguments]
+    finished = sandbox.run(command, folder=folder, limits=limits, on_line=read, check=check)
+    if finished.code == 0:
+        return
+    if MEDIA_AT_FAULT.search(finished.stderr):
+        raise MediaRejected(f"The input could not be processed: {_last_words(finished.stderr, folder)}")
+    raise AttemptFailed(f"ffmpeg ended with code {finished.code}: {_last_words(finished.stderr, folder)}")
+
+
+def _last_words(stderr: str, folder: Path) -> str:
+    """Return ffmpeg's last line, without the paths of this machine."""
+    lines = [line.strip() for line in stderr.replace(str(folder), "").splitlines() if line.strip()]
+    return re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", lines[-1])[:300] if lines else "it said nothing"

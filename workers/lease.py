@@ -1,0 +1,125 @@
+"""Keeps one job's lease alive while it runs, and tells the run when it has to stop.
+
+A thread renews the lease in the ledger every two seconds, which carries progress in and a cancel out, and the job's own
+ticket now and then. When Redis is away the run goes on: nobody else can claim the job either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import (
+    JobCancelled,
+    JobStopped,
+    LeaseLost,
+    LedgerUnavailable,
+    MediaRejected,
+    TicketsUnavailable,
+    WorkerStopping,
+)
+from chalicelib.ledger import Forgotten
+from chalicelib.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from chalicelib.jobs import MediaJob
+    from chalicelib.ledger import Claim, Ledger
+    from chalicelib.tickets import Ticket, Tickets
+
+logger = Logger(service="mediaq", child=True)
+RENEW_SECONDS = 2.0
+
+
+class Lease:
+    """A context manager: inside it, `check` raises as soon as the run must stop."""
+
+    def __init__(self, claim: Claim, ticket: Ticket | None, ledger: Ledger, tickets: Tickets) -> None:
+        assert claim.job is not None  # noqa: S101 - only a claim that runs a job is leased
+        self.job: MediaJob = claim.job
+        self.token = claim.token
+        self.ticket = ticket
+        self._attempt = claim.attempt
+        self._ledger = ledger
+        self._tickets = tickets
+        self.percent = 0
+        self._stop: JobStopped | None = None
+        self._over = threading.Event()
+        self._deadline = time.monotonic() + self.job.wall_ms / 1000
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the attempt may still take."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether there is a reason to stop."""
+        return self._stop is not None
+
+    def progress(self, percent: int) -> None:
+        """Note progress (0..100) for the next renewal. It never falls."""
+        self.percent = max(self.percent, percent)
+
+    def check(self) -> None:
+        """Raise what the work must stop for: LeaseLost, WorkerStopping, JobCancelled, or MediaRejected at the wall limit."""
+        if self._stop is not None:
+            raise self._stop
+        if not self.seconds_left:
+            raise MediaRejected("The media took longer to process than an attempt may take")
+
+    def check_fence(self) -> None:
+        """Raise only what forbids to close the job as well: LeaseLost or WorkerStopping."""
+        if isinstance(self._stop, (LeaseLost, WorkerStopping)):
+            raise self._stop
+
+    def stop(self, reason: JobStopped) -> None:
+        """Make the run stop for `reason`. A lost fence outdoes every other."""
+        if self._stop is None or isinstance(reason, LeaseLost):
+            self._stop = reason
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past a lost fence."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.check_fence()
+            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
+
+    def _keep(self) -> None:
+        ticket_due = time.monotonic() + RECEIVED_SECONDS / 2
+        while not self._over.wait(RENEW_SECONDS):
+            try:
+                self._renew()
+                if self.ticket is not None and time.monotonic() >= ticket_due:
+                    self._tickets.hold(self.ticket, RUNNING_SECONDS * 1000)
+                    ticket_due = time.monotonic() + RUNNING_SECONDS / 2.5
+            except (LedgerUnavailable, TicketsUnavailable) as error:
+                logger.warning("lease not renewed", extra={"job_id": self.job.job_id, "error": str(error)})
+            except Exception:  # a lease that nobody renews is worse than any bug
+                logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
+
+    def _renew(self) -> None:
+        word = self._ledger.renew(self.job, self.token, self.percent)
+        if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
+            mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
+            word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
+            logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
+        if word == "lost":
+            self.stop(LeaseLost("Another worker holds the job now"))
+        elif word == "cancelled":
+            self.stop(JobCancelled("Cancelled"))

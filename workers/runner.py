@@ -1,0 +1,200 @@
+"""One ticket from claim to commit, for both pools.
+
+Commit order: the outputs are uploaded, the record is closed, the ledger counts, the ticket goes. A crash between any two
+leaves the next attempt only what is missing.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import jobs
+from chalicelib.errors import (
+    AttemptFailed,
+    JobCancelled,
+    LeaseLost,
+    LedgerUnavailable,
+    MediaRejected,
+    TicketsUnavailable,
+    Unavailable,
+    WorkerStopping,
+)
+from chalicelib.ledger import Claim, new_token
+from workers import recovery
+from workers.attempt import Attempt
+from workers.lease import Lease
+
+if TYPE_CHECKING:
+    from chalicelib.directus import Directus
+    from chalicelib.ledger import Ledger, Outcome
+    from chalicelib.tickets import Ticket, Tickets
+    from workers.attempt import Tools
+
+logger = Logger(service="mediaq", child=True)
+UNDECIDED_MS = (30_000, 60_000)
+RELEASE_MS = (30_000, 40_000)
+
+
+class Runner:
+    """Runs jobs, any number at a time. `stop` makes all of them give their job back."""
+
+    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools) -> None:
+        self._ledger = ledger
+        self._tickets = tickets
+        self._directus = directus
+        self._tools = tools
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+
+    def handle(self, ticket: Ticket) -> None:
+        """Do what a ticket stands for; it never raises for what a dependency does."""
+        try:
+            self._handle(ticket)
+        except Unavailable as error:
+            logger.warning("cannot decide, holding the ticket", extra={"error": str(error), "cause": repr(error.__cause__)})
+            self._hold(ticket, _jitter(UNDECIDED_MS))
+
+    def stop(self) -> None:
+        """Make every running job go back to the queue, unharmed."""
+        with self._lock:
+            for lease in self._leases:
+                lease.stop(WorkerStopping("The worker is shutting down"))
+
+    def _handle(self, ticket: Ticket) -> None:
+        if ticket.job is None:
+            if ticket.poison:
+                logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
+                self._tickets.bury(ticket)
+            else:
+                logger.warning("ticket of a later release held for a worker that knows it")
+                self._hold(ticket, _jitter(UNDECIDED_MS))
+            return
+        claim = self._claim(ticket)
+        match claim.word:
+            case "run":
+                assert claim.job is not None  # noqa: S101 - a run has a job
+                own = claim.job.id == ticket.job.id
+                if not own:
+                    self._hold(ticket, 0)
+                self._run(claim, ticket if own else None)
+            case "hold":
+                self._tickets.hold(ticket, claim.hold_ms)
+            case "unknown":
+                self._hold(ticket, _jitter(UNDECIDED_MS))
+            case _:  # drop, elsewhere
+                self._tickets.delete(ticket)
+
+    def _claim(self, ticket: Ticket) -> Claim:
+        assert ticket.job is not None  # noqa: S101 - the caller looked
+        pool, job, token = ticket.pool, ticket.job, new_token()
+        claim = self._ledger.claim(pool, job.id, job.job_id, token)
+        if claim.word == "unknown":
+            if not recovery.put_back(ticket, self._ledger, self._tickets, self._directus):
+                return Claim("drop")
+            claim = self._ledger.claim(pool, job.id, job.job_id, token)
+        return claim
+
+    def _run(self, claim: Claim, ticket: Ticket | None) -> None:
+        lease = Lease(claim, ticket, self._ledger, self._tickets)
+        job = lease.job
+        logger.thread_safe_append_keys(job_id=job.job_id, bull_job_id=job.id, attempt=claim.attempt)
+        logger.info("claimed", extra={"operation": job.operation, "own_ticket": ticket is not None, "run": claim.runs})
+        with self._lock:
+            self._leases.add(lease)
+        try:
+            with lease:
+                self._attempt(claim, lease)
+        except LeaseLost:
+            logger.warning("lease lost, the job is another worker's")
+        except WorkerStopping:
+            self._release(lease, 0, "worker stopping")
+        except Unavailable as error:
+            self._release(lease, _jitter(RELEASE_MS), f"{error} ({error.__cause__!r})")
+        finally:
+            with self._lock:
+                self._leases.discard(lease)
+            logger.thread_safe_clear_keys()
+
+    def _attempt(self, claim: Claim, lease: Lease) -> None:
+        attempt = Attempt(claim, lease, self._directus, self._tools)
+        started = time.monotonic()
+        error = ""
+        try:
+            outcome = attempt.perform()
+        except MediaRejected as rejected:
+            error, outcome = str(rejected), attempt.fail(str(rejected))
+        except JobCancelled:
+            error, outcome = jobs.CANCELLED, self._cancelled(attempt)
+        except (LeaseLost, WorkerStopping, Unavailable):
+            raise
+        except Exception as failed:
+            if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Unavailable("No space left in the work folder") from failed
+            error = str(failed) if isinstance(failed, AttemptFailed) else "An internal error occurred; it has been logged"
+            logger.exception("attempt failed", extra={"error": error})
+            outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
+        self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
+
+    @staticmethod
+    def _cancelled(attempt: Attempt) -> Outcome:
+        outcome = attempt.fail(jobs.CANCELLED)  # Directus knows already, unless the ledger alone was told
+        return "cancelled" if outcome == "failed" else outcome
+
+    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> None:
+        """Count the outcome, waiting for Redis if it has to, and let the ticket follow."""
+        job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
+        summary = {"outcome": outcome, "attempt": claim.attempt, **note}
+        while True:
+            try:
+                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms)
+                break
+            except LedgerUnavailable:
+                lease.wait(1)
+        logger.info("finished", extra={**summary, "ledger": word})
+        if word == "lost":
+            return
+        if outcome == "retry":
+            self._come_back(lease, delay_ms)
+        elif lease.ticket is not None:
+            self._delete(lease.ticket)
+
+    def _release(self, lease: Lease, delay_ms: int, reason: str) -> None:
+        logger.warning("released", extra={"job_id": lease.job.job_id, "reason": reason, "delay_ms": delay_ms})
+        try:
+            word = self._ledger.release(lease.job, lease.token, delay_ms)
+        except LedgerUnavailable:
+            return  # the lease will run out and a sweep will find the job
+        if word != "lost":
+            self._come_back(lease, delay_ms)
+
+    def _come_back(self, lease: Lease, delay_ms: int) -> None:
+        """See to it that a ticket turns up when the job is due."""
+        if lease.ticket is not None:
+            self._hold(lease.ticket, delay_ms)
+            return
+        try:
+            self._tickets.send(lease.job, delay_ms)
+        except TicketsUnavailable as error:
+            logger.warning("no ticket sent, the keeper will", extra={"error": str(error)})
+
+    def _hold(self, ticket: Ticket, delay_ms: int) -> None:
+        try:
+            self._tickets.hold(ticket, delay_ms)
+        except TicketsUnavailable:
+            logger.warning("ticket not given back: it will be, when its visibility ends")
+
+    def _delete(self, ticket: Ticket) -> None:
+        try:
+            self._tickets.delete(ticket)
+        except TicketsUnavailable:
+            logger.warning("ticket not deleted: it will be dropped when it turns up again")
+
+
+def _jitter(bounds: tuple[int, int]) -> int:
+    return random.randint(*bounds)  # noqa: S311 - jitter
