@@ -6,6 +6,7 @@ list is asked for instead of an item, because an empty list means missing while 
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,9 @@ OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
 REFUSED = (400, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
 OPEN_STATES = ["pending", "processing"]
+OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
+# A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
+UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -73,6 +77,7 @@ class Directus:
             self._session.mount(scheme, adapter)
         self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
         self._authorization = f"Bearer {token}"
+        self._missing: frozenset[str] = frozenset()
 
     # Records
 
@@ -184,8 +189,18 @@ class Directus:
         return int(self._rows("GET", "/items/media_jobs", params=params)[0]["count"])  # PostgreSQL sends a string
 
     def _update(self, job_id: str, status: dict[str, Any], values: dict[str, Any]) -> bool:
+        """Change a record, without the optional columns that this Directus turns out to lack."""
         query = {"filter": {"id": {"_eq": job_id}, "status": status}, "fields": ["id"]}
-        return bool(self._rows("PATCH", "/items/media_jobs", json={"query": query, "data": values}))
+        while True:
+            known = {name: value for name, value in values.items() if name not in self._missing}
+            body = {"query": query, "data": known}
+            answer = self._call("PATCH", "/items/media_jobs", json=body, accept=(FORBIDDEN,))
+            if answer.status_code != FORBIDDEN:
+                return bool(_data(answer))
+            named = UNKNOWN_COLUMN.search(answer.text)
+            if named is None or named[1] not in OPTIONAL_COLUMNS & known.keys():
+                raise _refused("PATCH", "/items/media_jobs", answer)
+            self._missing |= {named[1]}
 
     def _call(
         self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any
@@ -198,14 +213,19 @@ class Directus:
         except (requests.RequestException, UnicodeError) as error:
             raise DirectusUnavailable from error
         if answer.status_code not in (OK, NO_CONTENT, *accept):
-            reason = f"{method} {path} answered {answer.status_code}: {answer.text[:300]}"
-            answer.close()
-            raise DirectusUnavailable("Directus refused the call") from DirectusRefusal(reason)
+            raise _refused(method, path, answer)
         return answer
 
 
 class DirectusRefusal(Exception):  # noqa: N818 - never raised alone: it is the cause, for the log
     """What Directus said."""
+
+
+def _refused(method: str, path: str, answer: requests.Response) -> DirectusUnavailable:
+    error = DirectusUnavailable("Directus refused the call")
+    error.__cause__ = DirectusRefusal(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+    answer.close()
+    return error
 
 
 def _data(answer: requests.Response) -> Any:

@@ -35,7 +35,7 @@ class Keeper:
         self._tickets = tickets
         self._directus = directus
 
-    def run(self, sleep: Callable[[float], None] = time.sleep) -> Report:
+    def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
         """Sweep twice, the second look apart, and seed the totals after a wipe."""
         tickets = self.sweep()
         sleep(SECOND_LOOK_MS / 1000)

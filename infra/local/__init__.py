@@ -1,0 +1,1 @@
+"""The whole system on one machine, on embedded parts, with no cloud account."""

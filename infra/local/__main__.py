@@ -1,0 +1,141 @@
+"""`python -m infra.local`: the whole system on this machine (`make up`, `make down`, `make demo`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from infra.local import demo, stack
+from infra.local.client import CreatorApp
+from infra.local.parts import ROOT
+from infra.local.process import StartFailed
+
+HOME = ROOT / ".local"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Exit codes: 0 done, 1 it went wrong (the text says how), 2 the arguments are wrong."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.command(options)
+    except (StartFailed, demo.DemoFailed) as error:
+        sys.stderr.write(f"\nmediaq: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nmediaq: interrupted\n")
+        return 1
+    return code
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the system and leave it running."""
+    if stack.read_description(HOME):
+        sys.stdout.write(f"mediaq is up already: see {HOME / 'stack.json'}, `make down` stops it\n")
+        return 0
+    _clear_stopped_state(options)
+    running = stack.Stack(HOME, directus=_directus(options), preferred=stack.PREFERRED, say=_Clock()).start()
+    try:
+        description = running.describe()
+        file = stack.write_description(HOME, description)
+        sys.stdout.write(_welcome(description, file, running.directus))
+    except BaseException:
+        running.stop()
+        raise
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop the system. Its state is kept for the next `up`, unless told otherwise."""
+    stopped = stack.stop_described(HOME)
+    sys.stdout.write("mediaq is down\n" if stopped else "mediaq was not up\n")
+    if options.forget:
+        stack.forget(HOME)
+    return 0
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Take one clip through the whole system."""
+    if options.file is not None and not options.file.is_file():
+        raise demo.DemoFailed(f"FILE {options.file} does not exist")
+    demo.run(HOME, options.file, options.output, _directus(options), _Clock())
+    return 0
+
+
+def _directus(options: argparse.Namespace) -> str:
+    return os.environ.get("DIRECTUS_URL", "").rstrip("/") or str(options.directus)
+
+
+def _clear_stopped_state(options: argparse.Namespace) -> None:
+    """Rows of one kind of Directus mean nothing to another."""
+    marker, kind = HOME / "directus-kind", _directus(options)
+    if marker.exists() and marker.read_text() != kind:
+        stack.forget(HOME)
+    HOME.mkdir(exist_ok=True)
+    marker.write_text(kind)
+
+
+def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
+    lines = [
+        "",
+        "mediaq is up.",
+        f"  API         {description['api']}/api/queue",
+        f"  Directus    {description['directus']} ({kind})",
+        f"  SQS         {description['sqs']}",
+        f"  Redis       {description['redis']}",
+        f"  logs        {HOME / 'logs'}",
+        f"  for scripts {file}",
+    ]
+    if description["token"]:
+        lines += ["", "A demo user on the best plan has this token:", f"  {description['token']}", ""]
+        lines += ["Paste this to transcode a ten-second clip that is already uploaded:", _curl(description), ""]
+    lines += ["`make down` stops it.", ""]
+    return "\n".join(lines)
+
+
+def _curl(description: dict[str, object]) -> str:
+    """Make a record ready to be enqueued, and return the call that enqueues it."""
+    app = CreatorApp(str(description["directus"]), str(description["api"]), str(description["token"]))
+    clip = demo.synthesise(HOME / "clip.mp4")
+    job_id = app.create_record("transcoding", app.upload(clip), params=demo.PARAMS)
+    body = json.dumps({"jobId": job_id, "operation": "transcoding", "params": demo.PARAMS})
+    token = description["token"]
+    call = f"curl -X POST {description['api']}/api/queue/media -H 'Authorization: Bearer {token}'"
+    watch = f"curl {description['directus']}/items/media_jobs/{job_id} -H 'Authorization: Bearer {token}'"
+    return f"  {call} -H 'Content-Type: application/json' -d '{body}'\nand this to watch it:\n  {watch}"
+
+
+class _Clock:
+    """Says a line with the seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - self._started:5.1f} s  {text}\n")
+        sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command in (("up", up), ("down", down), ("demo", run_demo)):
+        sub = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0], description=command.__doc__)
+        sub.set_defaults(command=command)
+        if name == "down":
+            sub.add_argument("--forget", action="store_true", help="delete the state too")
+            continue
+        sub.add_argument(
+            "--directus", choices=("standin", "real"), default="standin", help="which Directus; DIRECTUS_URL uses yours"
+        )
+        if name == "demo":
+            sub.add_argument("--file", type=Path, help="your own clip, instead of a synthesised one")
+            sub.add_argument("--output", type=Path, default=HOME / "demo-output.mp4", help="where the result goes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

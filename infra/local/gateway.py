@@ -1,0 +1,117 @@
+"""Serves the Chalice app under /api, as API Gateway's stage does: Chalice's own local gateway behind a production server.
+
+`python -m infra.local.gateway --port 3001`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import waitress
+from aws_lambda_powertools import Logger
+from chalice.config import Config
+from chalice.local import LambdaEventConverter, LocalGateway, LocalGatewayException, RouteMatcher
+
+from chalicelib.routes.api import framework_error
+from infra.local.process import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+logger = Logger(service="mediaq", child=True)
+STAGE = "/api"
+PEER = ":peer"  # no HTTP header can begin with a colon: a client cannot forge this one
+BODY_MAX_BYTES = 10 << 20  # what API Gateway takes
+THREADS = 32
+
+
+class _Converter(LambdaEventConverter):  # type: ignore[misc]  # Chalice ships no types
+    """Makes API Gateway events that know who called: Chalice's own says 127.0.0.1 of everybody."""
+
+    def create_lambda_event(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+    ) -> dict[str, Any]:
+        peer = headers.pop(PEER)
+        event: dict[str, Any] = super().create_lambda_event(method, path, headers, body)
+        event["requestContext"]["identity"]["sourceIp"] = peer
+        return event
+
+
+class Gateway:
+    """A WSGI application in front of a Chalice app."""
+
+    def __init__(self, app: Any) -> None:
+        self._gateway = LocalGateway(app, Config())
+        self._gateway.event_converter = _Converter(RouteMatcher(list(app.routes)), app.api.binary_types)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["PATH_INFO"]
+        if path == "/ping":
+            return _send(start_response, HTTPStatus.OK, {"Content-Type": "text/plain"}, b"pong")
+        if not path.startswith(f"{STAGE}/"):
+            return _refuse(start_response, HTTPStatus.NOT_FOUND)
+        query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
+        headers = {name[5:].replace("_", "-").lower(): text for name, text in environ.items() if name.startswith("HTTP_")}
+        if environ.get("CONTENT_TYPE"):
+            headers["content-type"] = environ["CONTENT_TYPE"]
+        headers[PEER] = environ.get("REMOTE_ADDR", "")
+        body = environ["wsgi.input"].read()
+        try:
+            answer = self._gateway.handle_request(
+                method=environ["REQUEST_METHOD"], path=path.removeprefix(STAGE) + query, headers=headers, body=body
+            )
+        except (LocalGatewayException, UnicodeEncodeError):  # no such route, whatever the token looks like
+            return _refuse(start_response, HTTPStatus.NOT_FOUND)
+        text = answer["body"]
+        data = text if isinstance(text, bytes) else (text or "").encode()
+        return _send(start_response, HTTPStatus(answer["statusCode"]), answer["headers"], data)
+
+
+def _refuse(start_response: Callable[..., Any], status: HTTPStatus) -> Iterable[bytes]:
+    body = json.dumps({"error": framework_error(status)}).encode()
+    return _send(start_response, status, {"Content-Type": "application/json"}, body)
+
+
+def _send(
+    start_response: Callable[..., Any], status: HTTPStatus, headers: dict[str, str], body: bytes
+) -> Iterable[bytes]:
+    sent = {**headers, "Content-Length": str(len(body))}
+    start_response(f"{status.value} {status.phrase}", list(sent.items()))
+    return [body]
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.gateway", description=__doc__)
+    parser.add_argument("--port", type=int, default=3001, help="the port on loopback (3001)")
+    options = parser.parse_args()
+    from app import app  # noqa: PLC0415 - reads the environment
+
+    Logger(service="mediaq").append_keys(part="api")
+    signal.signal(signal.SIGTERM, _stop)
+    logger.info("serving", extra={"port": options.port})
+    waitress.serve(
+        Gateway(app),
+        host=LOOPBACK,
+        port=options.port,
+        threads=THREADS,
+        ident="mediaq",
+        max_request_body_size=BODY_MAX_BYTES,
+        clear_untrusted_proxy_headers=True,
+    )
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

