@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -14,8 +15,8 @@ from redis.retry import Retry
 from chalicelib.errors import LedgerUnavailable
 
 FOLDER = Path(__file__).with_name("lua")
-# A server that answers, but will not write: to a caller it is away.
-UNWRITABLE = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
+# A server that answers, but will not write: to a caller it is away. Inside a script, 6.2 puts a "-" before the code.
+UNWRITABLE = re.compile(r"(?:^|-)(?:OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN)\b")
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
 
@@ -55,7 +56,7 @@ class Scripts:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
-            if str(error).startswith(UNWRITABLE):
+            if UNWRITABLE.search(str(error)):
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
         return list(answer)  # type: ignore[arg-type]  # the stubs mix the sync and async answers

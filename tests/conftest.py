@@ -1,0 +1,73 @@
+"""Shared by all tiers: a clean environment and a real Redis. A missing service fails a test; nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.ledger import Ledger
+from chalicelib.scripts import Scripts
+from infra.local import parts
+from infra.local.process import LOOPBACK, Part, pick_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+for name in list(os.environ):
+    if name.startswith(("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS", "PLANS_", "INTERNAL_")):
+        if name != "AWS_ENDPOINT_URL":  # names another emulator for the integration tier
+            del os.environ[name]
+os.environ.update(parts.AWS_ENVIRONMENT)
+os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+
+PREFIX = "{test}"
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A Redis server of this session's own."""
+    port = pick_port()
+    server: Part = parts.redis_part(tmp_path_factory.mktemp("redis") / "state", port).start()
+    yield port
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_scripts(redis_port: int) -> Scripts:
+    """The scripts on that server."""
+    return Scripts(f"redis://{LOOPBACK}:{redis_port}/0", PREFIX)
+
+
+@pytest.fixture
+def scripts(shared_scripts: Scripts) -> Scripts:
+    """The scripts on an empty server."""
+    shared_scripts.redis.flushall()
+    return shared_scripts
+
+
+class Clock:
+    """A clock that tests turn by hand, in ms."""
+
+    def __init__(self) -> None:
+        self.ms = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def advance(self, ms: int) -> None:
+        """Let `ms` pass."""
+        self.ms += ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock in 2027."""
+    return Clock()
+
+
+@pytest.fixture
+def ledger(scripts: Scripts, clock: Clock) -> Ledger:
+    """An empty ledger whose time is `clock`."""
+    return Ledger(scripts, clock)

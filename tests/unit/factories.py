@@ -1,0 +1,40 @@
+"""Makes the things that tests need many of."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from chalicelib.jobs import MediaJob
+from chalicelib.ledger import new_token
+
+if TYPE_CHECKING:
+    from chalicelib.ledger import Claim, Ledger
+
+CYCLE = "2027-01"
+
+
+def job(user: str = "u1", priority: int = 10, pool: str = "container", job_id: str = "") -> MediaJob:
+    """Return the envelope of a transcoding job."""
+    return MediaJob(
+        job_id=job_id or str(uuid.uuid4()),
+        user_id=user,
+        operation="transcoding",
+        pool=pool,  # type: ignore[arg-type]
+        priority=priority,
+        cycle=CYCLE,
+        input_file_id=str(uuid.uuid4()),
+    )
+
+
+def admit(ledger: Ledger, user: str = "u1", priority: int = 10, pool: str = "container") -> MediaJob:
+    """Admit a new job without a limit and return its envelope with its id."""
+    admission = ledger.admit(job(user, priority, pool), "pending", -1)
+    assert admission.word == "admitted"
+    assert admission.send is not None
+    return admission.send
+
+
+def claim(ledger: Ledger, ticket: MediaJob, token: str = "") -> Claim:
+    """Claim with a ticket."""
+    return ledger.claim(ticket.pool, ticket.id, ticket.job_id, token or new_token())

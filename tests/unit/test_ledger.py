@@ -1,0 +1,386 @@
+"""The ledger, told as stories: each is one sentence of the protocol. `test_ledger_model.py` tries all the others."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import scripts as scripts_module
+from chalicelib.errors import LedgerUnavailable
+from chalicelib.ledger import Forgotten, Ledger, new_token
+from chalicelib.scripts import Scripts
+from tests.unit.factories import CYCLE, admit, claim, job
+
+if TYPE_CHECKING:
+    from tests.conftest import Clock
+
+
+def drain(ledger: Ledger, ticket: object, outcome: str = "completed") -> list[str]:
+    """Claim and finish until nothing waits; return the jobs in the order in which they ran."""
+    order = []
+    while ledger.stats().waiting:
+        got = claim(ledger, ticket)  # type: ignore[arg-type]
+        if got.job is None:
+            waiting = ledger._scripts.redis.zrange("{test}:waiting:container", 0, 0)  # the test's own look
+            id_, job_id = waiting[0][:36], waiting[0][37:]
+            got = ledger.claim("container", id_, job_id, new_token())
+            assert got.job is not None
+        order.append(got.job.job_id)
+        assert ledger.finish(got.job, got.token, outcome, {}) == "ok"  # type: ignore[arg-type]
+    return order
+
+
+class TestOrder:
+    def test_lower_priority_number_first(self, ledger: Ledger) -> None:
+        jobs = [admit(ledger, priority=priority) for priority in (50, 1, 100, 7, 10)]
+        ran = drain(ledger, jobs[0])
+        assert ran == [one.job_id for one in sorted(jobs, key=lambda one: one.priority)]
+
+    def test_first_in_first_out_within_a_millisecond(self, ledger: Ledger) -> None:
+        jobs = [admit(ledger, user=f"u{number}") for number in range(50)]
+        assert drain(ledger, jobs[0]) == [one.job_id for one in jobs]
+
+    def test_users_take_turns(self, ledger: Ledger) -> None:
+        heavy = [admit(ledger, user="heavy") for _ in range(100)]
+        newcomer = admit(ledger, user="newcomer")
+        assert drain(ledger, heavy[0]).index(newcomer.job_id) == 1
+
+    def test_a_newcomer_waits_for_one_job_of_the_heavy_user_at_any_time(self, ledger: Ledger) -> None:
+        heavy = [admit(ledger, user="heavy") for _ in range(100)]
+        for ticket in heavy[:40]:
+            got = claim(ledger, ticket)
+            assert got.job is not None
+            ledger.finish(got.job, got.token, "completed", {})
+        newcomer = admit(ledger, user="newcomer")
+        assert drain(ledger, heavy[41]).index(newcomer.job_id) == 1
+
+    def test_any_ticket_runs_the_best_job(self, ledger: Ledger) -> None:
+        low, high = admit(ledger, priority=90), admit(ledger, priority=1)
+        got = claim(ledger, low)
+        assert got.job == high
+        assert claim(ledger, high).word == "hold"  # its own ticket turns up while it runs
+
+    def test_pools_are_apart(self, ledger: Ledger) -> None:
+        here, there = admit(ledger, pool="container"), admit(ledger, pool="lambda", priority=1)
+        assert claim(ledger, here).job == here
+        assert ledger.claim("container", there.id, there.job_id, new_token()).word == "elsewhere"
+
+    def test_ids_grow_when_the_clock_steps_back(self, ledger: Ledger, clock: Clock) -> None:
+        before = admit(ledger)
+        clock.advance(-3_600_000)
+        after = admit(ledger, user="u2")
+        assert after.id > before.id
+        assert drain(ledger, before) == [before.job_id, after.job_id]
+
+
+class TestHolder:
+    def test_exactly_one_of_many_claims(self, scripts: Scripts) -> None:
+        ledger = Ledger(scripts)
+        ticket = admit(ledger)
+        with ThreadPoolExecutor(16) as threads:
+            words = [got.word for got in threads.map(lambda _: claim(ledger, ticket), range(64))]
+        assert words.count("run") == 1
+        assert words.count("hold") == 63
+
+    def test_a_claim_whose_answer_was_lost_finds_its_job_again(self, ledger: Ledger) -> None:
+        first, _second = admit(ledger), admit(ledger)
+        token = new_token()
+        assert claim(ledger, first, token) == claim(ledger, first, token)
+        assert ledger.stats().active == 1
+
+    def test_a_stranger_can_do_nothing(self, ledger: Ledger) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        stranger = new_token()
+        assert ledger.renew(got.job, stranger) == "lost"
+        assert ledger.finish(got.job, stranger, "completed", {}) == "lost"
+        assert ledger.release(got.job, stranger) == "lost"
+        assert ledger.stats().active == 1
+
+    def test_a_finish_is_counted_once_and_may_be_repeated(self, ledger: Ledger) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        assert [ledger.finish(got.job, got.token, "completed", {}) for _ in range(3)] == ["ok"] * 3
+        assert ledger.stats().completed == 1
+
+
+class TestLease:
+    def test_expiry_takes_two_looks_three_seconds_apart(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        claim(ledger, ticket)
+        clock.advance(10_000)
+        assert ledger.sweep() == []
+        clock.advance(2_999)
+        assert ledger.sweep() == []
+        clock.advance(1)
+        assert ledger.sweep() == [ticket]
+        assert (ledger.stats().waiting, ledger.stats().active) == (1, 0)
+
+    def test_a_pause_of_everything_costs_nothing(self, ledger: Ledger, clock: Clock) -> None:
+        held = [claim(ledger, admit(ledger)) for _ in range(20)]
+        clock.advance(60_000)
+        assert ledger.sweep() == []  # the first to look after the pause
+        assert all(one.job and ledger.renew(one.job, one.token) == "ok" for one in held)
+        clock.advance(3_000)
+        assert ledger.sweep() == []
+        assert ledger.stats().active == 20
+
+    def test_a_renewal_clears_the_suspicion(self, ledger: Ledger, clock: Clock) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        clock.advance(10_000)
+        ledger.sweep()
+        ledger.renew(got.job, got.token)
+        clock.advance(10_000)
+        assert ledger.sweep() == []  # again a first look
+
+    def test_a_requeued_job_that_nobody_claimed_is_taken_back(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        got = claim(ledger, ticket)
+        assert got.job is not None
+        self.lose(ledger, clock)
+        assert ledger.renew(got.job, got.token) == "ok"
+        self.lose(ledger, clock)
+        assert claim(ledger, ticket).stalls == 1  # the first stall was undone
+
+    def test_whoever_was_overtaken_is_told(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        old = claim(ledger, ticket)
+        assert old.job is not None
+        self.lose(ledger, clock)
+        new = claim(ledger, ticket)
+        assert (new.word, new.attempt, new.stalls, new.runs) == ("run", 1, 1, 2)  # no attempt spent
+        assert ledger.renew(old.job, old.token) == "lost"
+        assert ledger.finish(old.job, old.token, "completed", {}) == "lost"
+        assert ledger.stats().completed == 0
+
+    def test_stalls_add_up(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        for stalls in range(3):
+            assert claim(ledger, ticket).stalls == stalls
+            self.lose(ledger, clock)
+
+    def test_never_past_the_wall_limit(self, ledger: Ledger, clock: Clock) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        clock.advance(got.job.wall_ms - 1)
+        assert ledger.renew(got.job, got.token) == "ok"
+        clock.advance(1)
+        assert ledger.renew(got.job, got.token) == "lost"
+
+    @staticmethod
+    def lose(ledger: Ledger, clock: Clock) -> None:
+        clock.advance(10_000)
+        ledger.sweep()
+        clock.advance(3_000)
+        assert len(ledger.sweep()) == 1
+
+
+class TestRetry:
+    def test_backoff_then_the_old_place(self, ledger: Ledger, clock: Clock) -> None:
+        ticket, other = admit(ledger, user="u1"), admit(ledger, user="u2")
+        got = claim(ledger, ticket)
+        assert got.job is not None
+        assert ledger.finish(got.job, got.token, "retry", {}, delay_ms=2_000) == "ok"
+        assert ledger.stats().delayed == 1
+        assert claim(ledger, ticket).hold_ms == 2_000
+        clock.advance(2_000)
+        again = claim(ledger, other)
+        assert (again.job, again.attempt) == (ticket, 2)  # it kept its score: it goes before the other user
+
+    def test_a_repeated_retry_spends_one_attempt(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        got = claim(ledger, ticket)
+        assert got.job is not None
+        ledger.finish(got.job, got.token, "retry", {}, delay_ms=2_000)
+        clock.advance(5_000)
+        ledger.sweep()  # promoted
+        assert ledger.finish(got.job, got.token, "retry", {}, delay_ms=2_000) == "ok"
+        assert claim(ledger, ticket).attempt == 2
+
+    def test_a_release_spends_neither_attempt_nor_stall(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = admit(ledger)
+        got = claim(ledger, ticket)
+        assert got.job is not None
+        assert ledger.release(got.job, got.token, 30_000) == "ok"
+        assert claim(ledger, ticket).hold_ms == 30_000
+        clock.advance(30_000)
+        again = claim(ledger, ticket)
+        assert (again.attempt, again.stalls, again.runs) == (1, 0, 2)
+
+
+class TestAdmission:
+    def test_an_open_job_answers_the_same_id_and_asks_for_no_ticket(self, ledger: Ledger, clock: Clock) -> None:
+        one = job()
+        first = ledger.admit(one, "pending", -1)
+        again = ledger.admit(one, "pending", -1)
+        assert (again.word, again.id, again.send) == ("open", first.id, None)
+        clock.advance(60_000)
+        assert ledger.admit(one, "pending", -1).send == first.send  # none went out for a minute
+
+    def test_fifty_at_once_with_ten_left_admit_ten(self, scripts: Scripts) -> None:
+        ledger = Ledger(scripts)
+        ledger.seed_usage("u1", CYCLE, "transcoding", 90)
+        with ThreadPoolExecutor(50) as threads:
+            words = list(threads.map(lambda _: ledger.admit(job(), "pending", 100).word, range(50)))
+        assert sorted(words) == ["admitted"] * 10 + ["limit"] * 40
+
+    def test_an_unknown_quota_is_asked_for(self, ledger: Ledger) -> None:
+        assert ledger.admit(job(), "pending", 5).word == "seed"
+        ledger.seed_usage("u1", CYCLE, "transcoding", 5)
+        assert ledger.admit(job(), "pending", 5).word == "limit"
+        ledger.seed_usage("u1", CYCLE, "transcoding", 0)  # the first count stands
+        assert ledger.admit(job(), "pending", 5).word == "limit"
+
+    @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+    def test_what_fails_for_good_gives_its_quota_back(self, ledger: Ledger, outcome: str) -> None:
+        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+        admission = ledger.admit(job(), "pending", 1)
+        assert ledger.admit(job(), "pending", 1).word == "limit"
+        assert admission.send is not None
+        got = claim(ledger, admission.send)
+        assert got.job is not None
+        ledger.finish(got.job, got.token, outcome, {})  # type: ignore[arg-type]
+        assert ledger.admit(job(), "pending", 1).word == "admitted"
+
+    def test_a_completed_job_keeps_its_quota(self, ledger: Ledger) -> None:
+        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+        admission = ledger.admit(job(), "pending", 1)
+        assert admission.send is not None
+        drain(ledger, admission.send)
+        assert ledger.admit(job(), "pending", 1).word == "limit"
+
+    def test_a_failed_send_is_undone(self, ledger: Ledger) -> None:
+        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+        one = job()
+        assert ledger.retract(one.job_id, ledger.admit(one, "pending", 1).id)
+        assert ledger.stats().waiting == 0
+        assert ledger.admit(one, "pending", 1).word == "admitted"  # the quota came back too
+
+    def test_but_not_when_somebody_was_told_of_it(self, ledger: Ledger, clock: Clock) -> None:
+        one = job()
+        admission = ledger.admit(one, "pending", -1)
+        ledger.admit(one, "pending", -1)
+        assert not ledger.retract(one.job_id, admission.id)
+        clock.advance(60_000)
+        assert ledger.sweep() == [admission.send]  # the keeper sends the ticket that never went out
+
+    def test_a_failed_record_starts_anew(self, ledger: Ledger) -> None:
+        one = job()
+        first = ledger.admit(one, "pending", -1)
+        assert first.send is not None
+        assert ledger.admit(one, "failed", -1).word == "closing"
+        drain(ledger, first.send, "failed")
+        assert ledger.admit(one, "pending", -1).word == "stale"
+        assert ledger.admit(one, "failed", -1).word == "reopen"
+        second = ledger.admit(one, "reopened", -1)
+        assert second.word == "admitted"
+        assert second.id > first.id
+        assert claim(ledger, first.send).word == "drop"  # the old ticket stands for nothing
+
+
+class TestCancel:
+    def test_waiting(self, ledger: Ledger) -> None:
+        ticket = admit(ledger)
+        assert ledger.cancel(ticket.job_id) == "removed"
+        assert claim(ledger, ticket).word == "drop"
+        assert ledger.stats()[:5] == (0, 0, 0, 0, 0)  # not counted as failed
+
+    def test_running(self, ledger: Ledger) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        assert ledger.cancel(got.job.job_id) == "flagged"
+        assert ledger.renew(got.job, got.token) == "cancelled"
+        assert ledger.finish(got.job, got.token, "cancelled", {}) == "ok"
+        assert ledger.cancel(got.job.job_id) == "unknown"
+
+
+class TestLoss:
+    def test_after_a_flush_pending_jobs_wait_and_running_ones_have_a_lease_of_grace(
+        self, ledger: Ledger, scripts: Scripts, clock: Clock
+    ) -> None:
+        waiting, running, orphan = admit(ledger), admit(ledger, user="u2"), admit(ledger, user="u3")
+        scripts.redis.flushall()
+        assert claim(ledger, waiting).word == "unknown"
+        forgotten = [Forgotten(waiting, "pending"), Forgotten(running, "processing", 1), Forgotten(orphan, "processing")]
+        assert ledger.adopt(forgotten) == ["adopted"] * 3
+        assert ledger.stats()[:3] == (1, 2, 0)
+        token = new_token()
+        assert ledger.adopt([Forgotten(running, "processing", 1, token)]) == ["adopted"]  # its holder speaks up
+        assert ledger.adopt([Forgotten(running, "processing", 1, new_token())]) == ["lost"]  # another was faster
+        clock.advance(9_000)
+        assert ledger.renew(running, token) == "ok"
+        clock.advance(1_000)
+        ledger.sweep()
+        clock.advance(3_000)
+        assert ledger.sweep() == [orphan]
+
+    def test_finish_of_a_job_that_the_ledger_never_knew_counts_nothing(self, ledger: Ledger, scripts: Scripts) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        scripts.redis.flushall()
+        assert ledger.finish(got.job, got.token, "completed", {}) == "unknown"
+        assert ledger.stats().completed == 0
+
+    def test_totals_are_seeded_once_and_go_on_counting(self, ledger: Ledger, clock: Clock) -> None:
+        before = ledger.census()
+        drain(ledger, admit(ledger))
+        clock.advance(10_000)
+        ledger.seed_totals((142, 2), before)
+        assert ledger.stats()[3:5] == (143, 2)  # the one that finished during the count comes on top
+        assert ledger.census().seeded
+        ledger.seed_totals((1, 1), before)
+        assert ledger.stats()[3:5] == (143, 2)
+
+
+class TestBounds:
+    def test_history_is_trimmed_and_totals_are_not(self, ledger: Ledger, scripts: Scripts) -> None:
+        for outcome, jobs in (("completed", 105), ("failed", 1003)):
+            for _ in range(jobs):
+                drain(ledger, admit(ledger), outcome)
+        assert ledger.stats()[3:5] == (105, 1003)
+        assert scripts.redis.llen("{test}:history:completed") == 100
+        assert scripts.redis.llen("{test}:history:failed") == 1000
+
+    def test_finished_jobs_leave_only_a_marker_for_a_day(self, ledger: Ledger, scripts: Scripts) -> None:
+        for number in range(20):
+            drain(ledger, admit(ledger, user=f"u{number}"))
+        kinds = {key.split(":")[1] for key in scripts.redis.scan_iter(count=1000)}
+        assert kinds == {"done", "history", "holder", "meta", "pool", "totals", "usage"}
+        assert all(0 < scripts.redis.ttl(key) <= 86_400 for key in scripts.redis.scan_iter("*:done:*"))
+
+    def test_stats_cost_the_same_for_any_number_of_jobs(self, ledger: Ledger, scripts: Scripts) -> None:
+        def commands() -> int:
+            before = scripts.redis.info("commandstats")
+            ledger.stats()
+            after = scripts.redis.info("commandstats")
+            return sum(after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after)
+
+        ledger.stats()
+        empty = commands()
+        for number in range(200):
+            admit(ledger, user=f"u{number}")
+        assert commands() == empty
+
+
+def test_redis_away_is_said_in_the_published_words() -> None:
+    with pytest.raises(LedgerUnavailable, match=r"^Redis connection refused$"):
+        Ledger(Scripts("redis://127.0.0.1:1/0", "{test}")).stats()
+
+
+def test_redis_that_will_not_write_is_away(ledger: Ledger, scripts: Scripts) -> None:
+    scripts.redis.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(LedgerUnavailable):
+            admit(ledger)
+    finally:
+        scripts.redis.config_set("maxmemory", "0")
+
+
+def test_every_script_documents_its_arguments() -> None:
+    for file in scripts_module.FOLDER.glob("*.lua"):
+        text = file.read_text()
+        assert text.startswith("-- "), file.name
+        assert file.name == "lib.lua" or "ARGV" in text.split("\nlocal", 1)[0], file.name
