@@ -17,7 +17,7 @@ app.register_blueprint(media.blueprint, url_prefix="/queue")
 app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 
-@app.schedule(Rate(1, unit=Rate.MINUTES))  # type: ignore[untyped-decorator]
+@app.schedule(Rate(1, unit=Rate.MINUTES))
 def keeper(event: object) -> dict[str, object]:
     """Sweep, send missing tickets, seed the totals after a wipe."""
     del event

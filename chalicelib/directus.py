@@ -217,7 +217,7 @@ class Directus:
         return answer
 
 
-class DirectusRefusal(Exception):  # noqa: N818 - never raised alone: it is the cause, for the log
+class DirectusRefusal(Exception):
     """What Directus said."""
 
 

@@ -14,7 +14,15 @@ from uuid import UUID
 import msgspec
 
 from chalicelib import tiers
-from chalicelib.errors import BadRequest, Conflict, DirectusUnavailable, NotFound, TicketsUnavailable, TierLimitReached, Unauthorized
+from chalicelib.errors import (
+    BadRequest,
+    Conflict,
+    DirectusUnavailable,
+    NotFound,
+    TicketsUnavailable,
+    TierLimitReached,
+    Unauthorized,
+)
 from chalicelib.jobs import DEFAULT_PRIORITY, OPERATIONS, MediaJob
 from chalicelib.validation import FieldError, validate, without_empty
 

@@ -98,4 +98,4 @@ def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
 
 def backoff_ms(attempt: int) -> int:
     """Return the wait after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
-    return BACKOFF_MS * 2 ** (attempt - 1)
+    return BACKOFF_MS << (attempt - 1)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from chalicelib import jobs
+from chalicelib.jobs import MediaJob
 from chalicelib.settings import POOLS
 
 if TYPE_CHECKING:
-    from chalicelib.jobs import MediaJob
     from chalicelib.scripts import Scripts
 
 LEASE_MS = 10_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -36,8 +36,8 @@ CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 
-def _meta(description: str, **limits: object) -> msgspec.Meta:
-    return msgspec.Meta(description=description, **limits)  # type: ignore[arg-type]
+def _meta(description: str, **limits: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=description, **limits)
 
 
 class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,8 +48,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         _meta("one of mp4, webm, mkv, mov, mp3, m4a, wav, gif"),
     ] = "mp4"
     codec: (
-        Annotated[Literal["h264", "h265", "vp9", "av1"], _meta("one of h264, h265, vp9, av1, as the format allows")]
-        | None
+        Annotated[Literal["h264", "h265", "vp9", "av1"], _meta("one of h264, h265, vp9, av1, as the format allows")] | None
     ) = None
     resolution: (
         Annotated[
@@ -80,9 +79,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ) = None
     start: Annotated[float, _meta("a number of seconds from 0 to 86400", ge=0, le=86400)] = 0
     duration: Annotated[float, _meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
-    loudness: (
-        Annotated[float, _meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None
-    ) = None
+    loudness: Annotated[float, _meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None = None
     strip_metadata: Annotated[bool, _meta("true or false: whether titles, places and other tags are dropped")] = False
 
     def __post_init__(self) -> None:

@@ -59,4 +59,4 @@ class Scripts:
             if UNWRITABLE.search(str(error)):
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
-        return list(answer)  # type: ignore[arg-type]  # the stubs mix the sync and async answers
+        return list(answer)

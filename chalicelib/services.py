@@ -94,6 +94,6 @@ def services() -> Services:
     return _Process.services
 
 
-def use(services: Services) -> None:
-    """Wire this process by hand, as tests do."""
+def use(services: Services | None) -> None:
+    """Wire this process by hand, as tests do; None undoes it."""
     _Process.services = services

@@ -87,9 +87,7 @@ class Tickets:
     def hold(self, ticket: Ticket, delay_ms: int = 0) -> None:
         """Give the ticket back, to be seen again after `delay_ms`; at once by default."""
         seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
-        self._do(
-            "change_message_visibility", self._urls[ticket.pool], ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds
-        )
+        self._do("change_message_visibility", self._urls[ticket.pool], ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
 
     def bury(self, ticket: Ticket) -> None:
         """Move a ticket that no release can read to the dead-letter queue, where an operator can look at it."""

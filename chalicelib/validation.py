@@ -28,8 +28,9 @@ def without_empty(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None and value != ""}
 
 
-def parse_object(body: bytes, limit: int) -> dict[str, Any]:
+def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:
     """Read a JSON object of at most `limit` bytes."""
+    body = sent if isinstance(sent, bytes) else sent.encode()
     if len(body) > limit:
         raise BadRequest(f"body must be at most {limit} bytes")
     try:

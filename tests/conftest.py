@@ -15,10 +15,9 @@ from infra.local.process import LOOPBACK, Part, pick_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-for name in list(os.environ):
-    if name.startswith(("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS", "PLANS_", "INTERNAL_")):
-        if name != "AWS_ENDPOINT_URL":  # names another emulator for the integration tier
-            del os.environ[name]
+OURS = ("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS", "PLANS_", "INTERNAL_")
+for name in [name for name in os.environ if name.startswith(OURS) and name != "AWS_ENDPOINT_URL"]:
+    del os.environ[name]  # AWS_ENDPOINT_URL stays: it names another emulator for the integration tier
 os.environ.update(parts.AWS_ENVIRONMENT)
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 

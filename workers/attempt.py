@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,8 @@ from workers.operations import Work, transcoding
 from workers.progress import ProgressReporter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.directus import Directus, Record
     from chalicelib.jobs import MediaJob
     from chalicelib.ledger import Claim, Outcome
@@ -124,7 +126,7 @@ class Attempt:
                 self._lease.progress(int(FETCH_SHARE * got / expected))
 
         if self._job.input_file_id is None:
-            assert self._job.input_url is not None  # noqa: S101 - the enqueuer saw to it
+            assert self._job.input_url is not None
             self._tools.fetcher.download(self._job.input_url, target, arrived)
             return PurePosixPath(self._job.input_url.split("?")[0]).stem
         with self._directus.open_file(self._job.input_file_id) as opened:
@@ -137,7 +139,7 @@ class Attempt:
     def _store(self, done: Done, name: str) -> Outcome:
         """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
         with self._stage("upload"):
-            ids = [self._patiently(lambda one=output: self._upload(one, name)) for output in done.outputs]
+            ids = [self._patiently(partial(self._upload, output, name)) for output in done.outputs]
         values = {
             "status": "completed",
             "output_file_id": ids[0] if ids else None,

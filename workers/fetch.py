@@ -29,6 +29,11 @@ MOVED = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
 """Answers of 4xx that another attempt may not get."""
 
+NAT64 = 0x0064FF9B
+"""The first 32 bits of 64:ff9b::/96 and of the local-use 64:ff9b:1::/48 (RFC 6052, RFC 8215)."""
+ISATAP = 0x00005EFE
+"""The third 32 bits of an ISATAP address, its universal bit apart (RFC 5214)."""
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -110,8 +115,8 @@ def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     number = int(address)
     low = ipaddress.IPv4Address(number & 0xFFFFFFFF)
     compatible = number >> 32 == 0
-    nat64 = number >> 96 == 0x0064FF9B  # 64:ff9b::/96 and the local-use 64:ff9b:1::/48
-    isatap = (number >> 32) & 0xFDFFFFFF == 0x00005EFE
+    nat64 = number >> 96 == NAT64
+    isatap = (number >> 32) & 0xFDFFFFFF == ISATAP
     return low if compatible or nat64 or isatap else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from aws_lambda_powertools import Logger
 
@@ -39,7 +39,7 @@ class Lease:
     """A context manager: inside it, `check` raises as soon as the run must stop."""
 
     def __init__(self, claim: Claim, ticket: Ticket | None, ledger: Ledger, tickets: Tickets) -> None:
-        assert claim.job is not None  # noqa: S101 - only a claim that runs a job is leased
+        assert claim.job is not None
         self.job: MediaJob = claim.job
         self.token = claim.token
         self.ticket = ticket
@@ -52,13 +52,11 @@ class Lease:
         self._deadline = time.monotonic() + self.job.wall_ms / 1000
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._over.set()
         self._thread.join()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from chalicelib.errors import DirectusUnavailable
 
@@ -27,13 +27,11 @@ class ProgressReporter:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._report, name=f"progress-{lease.job.job_id}", daemon=True)
 
-    def __enter__(self) -> ProgressReporter:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._over.set()
         self._thread.join()
 

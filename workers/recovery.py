@@ -23,7 +23,7 @@ def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directu
     Raises:
         Unavailable: a dependency is away.
     """
-    assert ticket.job is not None  # noqa: S101 - the caller claimed with it
+    assert ticket.job is not None
     more = _receive_more(ticket.pool, tickets)
     try:
         own, others = ticket.job, [one.job for one in more if one.job is not None]

@@ -78,7 +78,7 @@ class Runner:
         claim = self._claim(ticket)
         match claim.word:
             case "run":
-                assert claim.job is not None  # noqa: S101 - a run has a job
+                assert claim.job is not None
                 own = claim.job.id == ticket.job.id
                 if not own:
                     self._hold(ticket, 0)
@@ -91,7 +91,7 @@ class Runner:
                 self._tickets.delete(ticket)
 
     def _claim(self, ticket: Ticket) -> Claim:
-        assert ticket.job is not None  # noqa: S101 - the caller looked
+        assert ticket.job is not None
         pool, job, token = ticket.pool, ticket.job, new_token()
         claim = self._ledger.claim(pool, job.id, job.job_id, token)
         if claim.word == "unknown":

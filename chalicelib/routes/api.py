@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 P = ParamSpec("P")
 BODY_MAX_BYTES = 64 * 1024
-NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 FRAMEWORK_ERRORS = {
     404: "There is no such endpoint",
     405: "This endpoint does not take that method",
@@ -29,7 +29,7 @@ FRAMEWORK_ERRORS = {
 CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type"], max_age=600)
 
 
-class QueueApi(Chalice):  # type: ignore[misc]  # Chalice ships no types
+class QueueApi(Chalice):
     """Chalice with our errors, and with a current request for each thread: a local server has many."""
 
     def __init__(self, name: str) -> None:
@@ -55,7 +55,7 @@ class QueueApi(Chalice):  # type: ignore[misc]  # Chalice ships no types
         body = answer.get("body")
         if answer["statusCode"] >= 400 and isinstance(body, str) and body.startswith('{"Code":'):  # noqa: PLR2004
             answer["body"] = json.dumps({"error": framework_error(answer["statusCode"])})
-        answer["headers"] = NO_STORE | (answer.get("headers") or {})
+        answer["headers"] = HEADERS | (answer.get("headers") or {})
         return answer
 
 
@@ -74,6 +74,6 @@ def endpoint(view: Callable[P, Any]) -> Callable[P, Any]:
         except ApiError as error:
             if isinstance(error, Unavailable):
                 logger.warning("answered 503", extra={"error": str(error), "cause": repr(error.__cause__)})
-            return Response(body=error.body(), status_code=error.status, headers=error.headers())
+            return Response(body=error.body(), status_code=error.status, headers={**error.headers()})
 
     return answered

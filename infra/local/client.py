@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -12,6 +11,7 @@ from requests_toolbelt import MultipartEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Json = dict[str, Any]
 

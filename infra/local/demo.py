@@ -53,14 +53,16 @@ def synthesise(target: Path) -> Path:
         "-f", "lavfi", "-i", "sine=frequency=440:duration=10",
         "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(target),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise DemoFailed(f"ffmpeg could not make a clip: {done.stderr.strip()[-300:]}")
     return target
 
 
 def _one_job(stack: Stack, clip: Path, output: Path, say: Callable[[str], None]) -> None:
-    app = CreatorApp(stack.url("directus"), stack.url("api"), login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password))
+    app = CreatorApp(
+        stack.url("directus"), stack.url("api"), login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
+    )
     say(f"uploading {clip.name} ({clip.stat().st_size / 1e6:.1f} MB)")
     file_id = app.upload(clip)
     job_id = app.create_record("transcoding", file_id, params=PARAMS)

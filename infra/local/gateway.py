@@ -17,7 +17,7 @@ from aws_lambda_powertools import Logger
 from chalice.config import Config
 from chalice.local import LambdaEventConverter, LocalGateway, LocalGatewayException, RouteMatcher
 
-from chalicelib.routes.api import framework_error
+from chalicelib.routes.api import HEADERS, framework_error
 from infra.local.process import LOOPBACK
 
 if TYPE_CHECKING:
@@ -31,12 +31,10 @@ BODY_MAX_BYTES = 10 << 20  # what API Gateway takes
 THREADS = 32
 
 
-class _Converter(LambdaEventConverter):  # type: ignore[misc]  # Chalice ships no types
+class _Converter(LambdaEventConverter):
     """Makes API Gateway events that know who called: Chalice's own says 127.0.0.1 of everybody."""
 
-    def create_lambda_event(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
-    ) -> dict[str, Any]:
+    def create_lambda_event(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> dict[str, Any]:
         peer = headers.pop(PEER)
         event: dict[str, Any] = super().create_lambda_event(method, path, headers, body)
         event["requestContext"]["identity"]["sourceIp"] = peer
@@ -76,12 +74,10 @@ class Gateway:
 
 def _refuse(start_response: Callable[..., Any], status: HTTPStatus) -> Iterable[bytes]:
     body = json.dumps({"error": framework_error(status)}).encode()
-    return _send(start_response, status, {"Content-Type": "application/json"}, body)
+    return _send(start_response, status, HEADERS, body)
 
 
-def _send(
-    start_response: Callable[..., Any], status: HTTPStatus, headers: dict[str, str], body: bytes
-) -> Iterable[bytes]:
+def _send(start_response: Callable[..., Any], status: HTTPStatus, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
     sent = {**headers, "Content-Length": str(len(body))}
     start_response(f"{status.value} {status.phrase}", list(sent.items()))
     return [body]

@@ -149,9 +149,9 @@ def make_queues(endpoint: str, stage: str = "local") -> dict[str, str]:
     import boto3  # noqa: PLC0415 - slow to import, and only needed here
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    options = {"endpoint_url": endpoint, "region_name": REGION}
-    cloudformation = boto3.client("cloudformation", aws_access_key_id="test", aws_secret_access_key="test", **options)  # noqa: S106
-    sqs = boto3.client("sqs", aws_access_key_id="test", aws_secret_access_key="test", **options)  # noqa: S106
+    session = boto3.Session("test", "test", region_name=REGION)
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint)
+    sqs = session.client("sqs", endpoint_url=endpoint)
     template = (ROOT / "infra" / "queues.json").read_text()
     names = {
         "QUEUE_URL_LAMBDA": f"mediaq-{stage}-lambda",
@@ -163,7 +163,10 @@ def make_queues(endpoint: str, stage: str = "local") -> dict[str, str]:
         return {setting: sqs.get_queue_url(QueueName=name)["QueueUrl"] for setting, name in names.items()}
     except ClientError:  # not there yet
         stack = f"mediaq-{stage}"
-        parameters = [{"ParameterKey": "Stage", "ParameterValue": stage}]
-        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(json.loads(template)), Parameters=parameters)
+        cloudformation.create_stack(
+            StackName=stack,
+            TemplateBody=json.dumps(json.loads(template), separators=(",", ":")),
+            Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+        )
         cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
         return {setting: sqs.get_queue_url(QueueName=name)["QueueUrl"] for setting, name in names.items()}

@@ -9,11 +9,11 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
@@ -51,7 +51,7 @@ class Part:
         """Start it in a session of its own, so that it outlives the terminal and dies as a whole."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own commands
+            self.process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
                 env={**os.environ, **self.environment},
@@ -63,7 +63,7 @@ class Part:
 
     def wait(self) -> None:
         """Wait until it is ready."""
-        assert self.process is not None  # noqa: S101 - launched before
+        assert self.process is not None
         deadline = time.monotonic() + self.seconds
         while not self.ready():
             if self.process.poll() is not None:
@@ -79,7 +79,7 @@ class Part:
 
     def kill(self) -> None:
         """Kill it at once, as an accident would."""
-        assert self.process is not None  # noqa: S101 - launched before
+        assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -88,9 +88,7 @@ class Part:
         return "\n".join(["", f"the end of {self.log}:", *lines])
 
 
-def stop_group(
-    pid: int, first: signal.Signals, seconds: float, poll: Callable[[], int | None] | None = None
-) -> None:
+def stop_group(pid: int, first: signal.Signals, seconds: float, poll: Callable[[], int | None] | None = None) -> None:
     """Stop the process group that `pid` leads: `first`, then SIGKILL after `seconds`."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, first)

@@ -9,13 +9,15 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from infra.local import accounts, directus_real, parts, seed
 from infra.local.process import LOOPBACK, Part, StartFailed, alive, pick_port, stop_group
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PREFERRED = {"api": 3001, "directus": 8055, "sqs": 4566, "redis": 6390}
 Say = Callable[[str], None]

@@ -88,7 +88,7 @@ def _picture(params: TranscodingParams) -> list[str]:
         graph = ",".join([f"fps={fps}", *filters, "split[a][b]"]) + ";[a]palettegen[p];[b][p]paletteuse"
         return ["-filter_complex", f"[0:v:0]{graph}"]
     codec = params.video_codec
-    assert codec is not None  # noqa: S101 - only gif has no choice of codec
+    assert codec is not None
     if params.fps is not None:
         filters.insert(0, f"fps={_number(params.fps)}")
     tag = ["-tag:v", "hvc1"] if codec == "h265" and params.format in ("mp4", "mov") else []
@@ -133,7 +133,7 @@ def _quality(params: TranscodingParams, codec: str) -> list[str]:
 
 def _sound(params: TranscodingParams) -> list[str]:
     codec = params.sound_codec
-    assert codec is not None  # noqa: S101 - the caller asked for sound
+    assert codec is not None
     rate = []
     if codec in SOUND_BITRATE:
         bits = bits_per_second(params.audio_bitrate) if params.audio_bitrate else SOUND_BITRATE[codec]

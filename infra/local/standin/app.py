@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +28,7 @@ RELATIONS = {(name, field): to for name, field, to in schema.RELATIONS}
 ADMIN = "Administrator"
 
 
-class Refusal(Exception):  # noqa: N818 - an answer
+class Refusal(Exception):
     """An error of Directus: status, code, message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -107,10 +106,8 @@ class StandIn:
         """Answer a query on a collection."""
         columns = COLUMNS[collection]
         key = ((asked.get("filter") or {}).get("id") or {}).get("_eq")
-        if key is None:
-            stored = self.store.all(collection)
-        else:  # the usual question; a scan would answer the same
-            stored = [row for row in [self.store.get(collection, key)] if row]
+        one = self.store.get(collection, key)  # the usual question; a scan would answer the same
+        stored = self.store.all(collection) if key is None else [one] if one else []
         try:
             if "aggregate" in asked:
                 return [{"count": len(query.select(stored, {**asked, "limit": -1}, columns))}]
@@ -150,7 +147,7 @@ class StandIn:
         """Change a row. Unknown columns are ignored, but only for an administrator."""
         for name in values:
             if name not in COLUMNS[collection] and user["role"] != ADMIN:
-                message = f"You don't have permission to access field \"{name}\" in collection \"{collection}\" or it does not"
+                message = f'You don\'t have permission to access field "{name}" in collection "{collection}" or it does not'
                 raise Refusal(403, "FORBIDDEN", f"{message} exist. Queried in root.")
         known = {name: value for name, value in values.items() if name in COLUMNS[collection] and name != "id"}
         if "date_updated" in COLUMNS[collection]:
@@ -166,7 +163,13 @@ class StandIn:
         disk = key + Path(name).suffix
         sent.save(self.files / disk)
         size = (self.files / disk).stat().st_size
-        values = {**request.form.to_dict(), "id": key, "storage": "local", "filename_disk": disk, "filename_download": name}
+        values: Row = {
+            **request.form.to_dict(),
+            "id": key,
+            "storage": "local",
+            "filename_disk": disk,
+            "filename_download": name,
+        }
         values |= {"type": sent.mimetype, "filesize": size, "uploaded_by": user["id"], "created_on": now()}
         values.setdefault("title", Path(name).stem.replace("_", " ").title())
         return self.create("directus_files", values, user)
@@ -213,6 +216,17 @@ def make_app(state: Path) -> Flask:
     def ping() -> str:
         return "pong"
 
+    _add_users(app, home)
+    _add_files(app, home)
+    _add_rows(app, home, "/items/<collection>", "")
+    _add_rows(app, home, "/files", "directus_files")
+    _add_rows(app, home, "/users", "directus_users")
+    return app
+
+
+def _add_users(app: Flask, home: StandIn) -> None:
+    """Add logging in, and who one is."""
+
     @app.post("/auth/login")
     def login() -> Response:
         body = request.get_json(silent=True) or {}
@@ -239,6 +253,10 @@ def make_app(state: Path) -> Flask:
         is_admin = g.caller is not None and g.caller["role"] == ADMIN
         return jsonify(data={"app_access": is_admin, "admin_access": is_admin, "enforce_tfa": False})
 
+
+def _add_files(app: Flask, home: StandIn) -> None:
+    """Add bringing and fetching files."""
+
     @app.get("/assets/<key>")
     def asset(key: str) -> Response:
         home.allow("directus_files", "read")
@@ -250,11 +268,6 @@ def make_app(state: Path) -> Flask:
     @app.post("/files")
     def upload() -> Response:
         return jsonify(data=home.upload(home.allow("directus_files", "create")))
-
-    _add_rows(app, home, "/items/<collection>", "")
-    _add_rows(app, home, "/files", "directus_files")
-    _add_rows(app, home, "/users", "directus_users")
-    return app
 
 
 def _add_rows(app: Flask, home: StandIn, path: str, fixed: str) -> None:

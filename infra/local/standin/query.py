@@ -11,26 +11,12 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "_eq": lambda value, wanted: _same(value, wanted),
-    "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: null is unequal to nothing
-    "_in": lambda value, wanted: any(_same(value, one) for one in _list(wanted)),
-    "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in _list(wanted)),
-    "_null": lambda value, wanted: (value is None) == _truth(wanted),
-    "_nnull": lambda value, wanted: (value is not None) == _truth(wanted),
-    "_gte": lambda value, wanted: value is not None and value >= wanted,
-    "_gt": lambda value, wanted: value is not None and value > wanted,
-    "_lte": lambda value, wanted: value is not None and value <= wanted,
-    "_lt": lambda value, wanted: value is not None and value < wanted,
-    "_starts_with": lambda value, wanted: value is not None and str(value).startswith(str(wanted)),
-}
 
-
-class UnknownColumn(Exception):  # noqa: N818 - answered as 403, as Directus does
+class UnknownColumn(Exception):
     """A column that does not exist was filtered, sorted by or asked for."""
 
 
-class UnknownOperator(Exception):  # noqa: N818 - answered as 400
+class UnknownOperator(Exception):
     """A filter operator that does not exist."""
 
 
@@ -117,3 +103,18 @@ def _list(wanted: Any) -> list[Any]:
 
 def _truth(wanted: Any) -> bool:
     return wanted in (True, "true", "1", "")
+
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "_eq": _same,
+    "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: null is unequal to nothing
+    "_in": lambda value, wanted: any(_same(value, one) for one in _list(wanted)),
+    "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in _list(wanted)),
+    "_null": lambda value, wanted: (value is None) == _truth(wanted),
+    "_nnull": lambda value, wanted: (value is not None) == _truth(wanted),
+    "_gte": lambda value, wanted: value is not None and value >= wanted,
+    "_gt": lambda value, wanted: value is not None and value > wanted,
+    "_lte": lambda value, wanted: value is not None and value <= wanted,
+    "_lt": lambda value, wanted: value is not None and value < wanted,
+    "_starts_with": lambda value, wanted: value is not None and str(value).startswith(str(wanted)),
+}

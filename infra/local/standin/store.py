@@ -46,9 +46,7 @@ class Store:
         """Change some columns of a row and return it whole."""
         with self._lock:
             row = {**(self.get(collection, key) or {}), **values}
-            self._db.execute(
-                "UPDATE rows SET row = ? WHERE collection = ? AND id = ?", (json.dumps(row), collection, str(key))
-            )
+            self._db.execute("UPDATE rows SET row = ? WHERE collection = ? AND id = ?", (json.dumps(row), collection, str(key)))
             return row
 
     def delete(self, collection: str, key: object) -> None:
