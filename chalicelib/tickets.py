@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from chalicelib.jobs import MediaJob
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-LONG_POLL_SECONDS = 20
+LONG_POLL_SECONDS = 10
+"""Not the 20 that SQS allows: the poll of a killed worker goes on at the server, and may swallow a ticket. It must be over
+before a lease is, so that the fresh ticket of a dead worker's job meets nobody but the living."""
 RECEIVE_AT_MOST = 10
 DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200

@@ -44,7 +44,7 @@ class ContainerWorker:
         self._idle = threading.Condition()
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; then drain. At the deadline, or at a second signal, jobs are given back."""
+        """Work until SIGTERM or SIGINT; then drain: jobs are finished, or given back at the deadline or a second signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
@@ -56,6 +56,9 @@ class ContainerWorker:
             while not self._stopping.wait(1):  # a signal is handled between two waits
                 pass
             self._drain()
+            for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
+                while thread.is_alive() and not self._hurry.is_set():
+                    thread.join(0.1)
         logger.info("stopped")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

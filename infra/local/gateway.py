@@ -93,7 +93,7 @@ def main() -> None:
     Logger(service="mediaq").append_keys(part="api")
     signal.signal(signal.SIGTERM, _stop)
     logger.info("serving", extra={"port": options.port})
-    waitress.serve(
+    server = waitress.create_server(  # waitress.serve would add a log handler of its own
         Gateway(app),
         host=LOOPBACK,
         port=options.port,
@@ -102,6 +102,7 @@ def main() -> None:
         max_request_body_size=BODY_MAX_BYTES,
         clear_untrusted_proxy_headers=True,
     )
+    server.run()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

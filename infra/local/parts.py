@@ -60,6 +60,7 @@ def sqs_part(state: Path, port: int) -> Part:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "IOT_MTLS_ENABLED": "0",
+        "SERVICES": "sqs,cloudformation,cloudwatch",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
     }

@@ -104,7 +104,9 @@ class Stack:
             self.say(f"{part.name} is up")
 
     def stop(self) -> None:
-        """Stop everything, the worker first, the stores last."""
+        """Stop everything, the worker first and without waiting for its jobs, the stores last."""
+        worker = self.parts.get("worker")
+        hurry_worker(worker.process.pid if worker and worker.process and worker.process.poll() is None else None)
         for part in reversed(self.parts.values()):
             part.stop()
         self.parts.clear()
@@ -165,13 +167,22 @@ def stop_described(home: Path) -> bool:
     description = read_description(home)
     if description is None:
         return False
-    for pid in reversed(description["pids"].values()):
+    pids: dict[str, int] = description["pids"]
+    hurry_worker(pids.get("worker"))
+    for pid in reversed(pids.values()):
         stop_group(pid, signal.SIGTERM, 10)
     deadline = time.monotonic() + 5
     while any(alive(pid) for pid in description["pids"].values()) and time.monotonic() < deadline:
         time.sleep(0.05)
     (home / "stack.json").unlink(missing_ok=True)
     return True
+
+
+def hurry_worker(pid: int | None) -> None:
+    """Send a first SIGTERM, so that the one that follows is the second: jobs are given back at once."""
+    if pid is not None and alive(pid):
+        os.killpg(pid, signal.SIGTERM)
+        time.sleep(0.1)
 
 
 def forget(home: Path) -> None:

@@ -1,0 +1,235 @@
+"""What mediaq relies on in Directus, held against the stand-in and against the real one."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from chalicelib.directus import Directus
+from chalicelib.errors import DirectusUnavailable
+from infra.local import accounts, directus_real, parts
+from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.stack import login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BEST = accounts.BEST
+
+
+class Server:
+    """A Directus, as its clients see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.service = Directus(url, accounts.SERVICE_TOKEN, 10)
+        self.token = login(url, BEST.email, BEST.password)
+
+    def call(self, method: str, path: str, token: str | None = None, **request: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.request(method, self.url + path, headers=headers, timeout=20, **request)
+
+    def record(self, **values: Any) -> dict[str, Any]:
+        answer = self.call("POST", "/items/media_jobs", self.token, json={"operation": "transcoding", **values})
+        assert answer.status_code == 200, answer.text
+        row: dict[str, Any] = answer.json()["data"]
+        return row
+
+
+@pytest.fixture(scope="session", params=["standin", "real"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home: Path = tmp_path_factory.mktemp(request.param)
+    port = pick_port()
+    part: Part
+    if request.param == "real":
+        part = directus_real.part(home / "directus", port)
+    else:
+        part = parts.stand_in_part(home / "directus", port)
+    part.start()
+    yield Server(f"http://{LOOPBACK}:{port}")
+    part.stop()
+
+
+def code(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["errors"][0]["extensions"]["code"]
+
+
+class TestUsers:
+    def test_login_gives_a_token_of_the_published_form(self, server: Server) -> None:
+        answer = server.call("POST", "/auth/login", json={"email": BEST.email, "password": BEST.password})
+        data = answer.json()["data"]
+        assert set(data) == {"expires", "refresh_token", "access_token"}
+        assert data["expires"] == accounts.TOKEN_TTL_DAYS * 86_400_000
+        import jwt
+
+        claims = jwt.decode(data["access_token"], accounts.SECRET, algorithms=["HS256"], issuer="directus")
+        assert {"id", "role", "app_access", "admin_access", "iat", "exp", "iss"} <= set(claims)
+        assert claims["admin_access"] is False
+
+    def test_wrong_logins(self, server: Server) -> None:
+        wrong = server.call("POST", "/auth/login", json={"email": BEST.email, "password": "no"})
+        assert code(wrong) == (401, "INVALID_CREDENTIALS")
+        assert code(server.call("POST", "/auth/login", json={"email": BEST.email})) == (400, "INVALID_PAYLOAD")
+
+    def test_whoami(self, server: Server) -> None:
+        assert server.service.whoami(server.token) == server.record()["user_created"]
+        assert server.service.whoami(accounts.ADMIN_TOKEN)
+        assert server.service.whoami("unknown-token") is None
+
+    def test_who_is_an_administrator(self, server: Server) -> None:
+        assert server.service.is_admin(accounts.ADMIN_TOKEN)
+        assert not server.service.is_admin(server.token)
+        assert not server.service.is_admin(accounts.SERVICE_TOKEN)
+        assert not server.service.is_admin("unknown-token")
+
+    def test_bad_tokens(self, server: Server) -> None:
+        assert code(server.call("GET", "/users/me", "unknown")) == (401, "INVALID_CREDENTIALS")
+        assert code(server.call("GET", "/users/me", server.token[:-3] + "abc")) == (403, "INVALID_TOKEN")
+        assert code(server.call("GET", "/items/media_jobs")) == (403, "FORBIDDEN")
+
+
+class TestRecords:
+    def test_a_new_record_has_its_defaults_and_its_maker(self, server: Server) -> None:
+        row = server.record(params={"format": "mp4"}, user_created=str(uuid.uuid4()), bogus=1)
+        assert (row["status"], row["progress"], row["attempts"]) == ("pending", 0, 0)
+        assert row["params"] == {"format": "mp4"}
+        assert row["user_created"] == server.service.whoami(server.token)
+        assert row["date_created"].endswith("Z")
+        assert "bogus" not in row
+
+    def test_a_required_column(self, server: Server) -> None:
+        assert code(server.call("POST", "/items/media_jobs", server.token, json={})) == (400, "FAILED_VALIDATION")
+
+    def test_one_key_once(self, server: Server) -> None:
+        row = server.record()
+        again = server.call("POST", "/items/media_jobs", server.token, json={"id": row["id"], "operation": "x"})
+        assert code(again) == (400, "RECORD_NOT_UNIQUE")
+
+    def test_read_with_owner_and_file(self, server: Server) -> None:
+        upload = server.call("POST", "/files", server.token, files={"file": ("a.mp4", b"abc", "video/mp4")})
+        file_id = upload.json()["data"]["id"]
+        row = server.record(input_file_id=file_id)
+        record = server.service.read_job(row["id"])
+        assert record is not None
+        assert record.user_created is not None
+        assert (record.user_created.id, record.user_created.status) == (row["user_created"], "active")
+        assert record.user_created.subscription_tier == BEST.tier
+        assert record.input_file_id is not None
+        assert (record.input_file_id.id, record.input_file_id.uploaded_by) == (file_id, row["user_created"])
+        assert record.input_file_id.filename_download == "a.mp4"
+
+    def test_missing_records(self, server: Server) -> None:
+        missing = str(uuid.uuid4())
+        assert server.service.read_job(missing) is None
+        assert server.service.read_jobs([missing]) == {}
+        assert code(server.call("GET", f"/items/media_jobs/{missing}", server.token)) == (403, "FORBIDDEN")
+        assert server.service.update_open_job(missing, {"progress": 1}) is False
+
+    def test_several_at_once(self, server: Server) -> None:
+        rows = [server.record()["id"] for _ in range(3)]
+        assert set(server.service.read_jobs([*rows, str(uuid.uuid4())])) == set(rows)
+
+    def test_only_open_records_change(self, server: Server) -> None:
+        job_id = server.record()["id"]
+        assert server.service.update_open_job(job_id, {"status": "processing", "started_at": "2026-11-24T08:00:00.000Z"})
+        result = {"width": 1280, "stages": {"fetch": 0.5}}
+        assert server.service.update_open_job(job_id, {"status": "completed", "result": result, "progress": 100})
+        assert not server.service.update_open_job(job_id, {"status": "failed"})
+        row = server.call("GET", f"/items/media_jobs/{job_id}", server.token).json()["data"]
+        assert (row["status"], row["result"], row["progress"]) == ("completed", result, 100)
+
+    def test_only_failed_records_are_reopened(self, server: Server) -> None:
+        job_id = server.record()["id"]
+        assert not server.service.reopen_job(job_id)
+        server.service.update_open_job(job_id, {"status": "failed", "error": "x"})
+        assert server.service.reopen_job(job_id)
+        record = server.service.read_job(job_id)
+        assert record is not None
+        assert (record.status, record.error) == ("pending", None)
+
+    def test_columns_that_a_directus_lacks(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An optional one is left out from then on; any other is our mistake."""
+        monkeypatch.setattr("chalicelib.directus.OPTIONAL_COLUMNS", {"bogus", "progress"})
+        job_id = server.record()["id"]
+        service = Directus(server.url, accounts.SERVICE_TOKEN, 10)
+        assert service.update_open_job(job_id, {"bogus": 1, "progress": 7})
+        record = server.call("GET", f"/items/media_jobs/{job_id}", server.token).json()["data"]
+        assert record["progress"] == 7
+        with pytest.raises(DirectusUnavailable):
+            service.update_open_job(job_id, {"worse": 1})
+
+    def test_wrong_queries(self, server: Server) -> None:
+        for query in ("filter[bogus][_eq]=1", "fields=bogus", "sort=bogus"):
+            assert code(server.call("GET", f"/items/media_jobs?{query}", server.token)) == (403, "FORBIDDEN")
+        wrong = server.call("GET", "/items/media_jobs?filter[id][_like_it]=1", server.token)
+        assert code(wrong) == (400, "INVALID_QUERY")
+
+    def test_counting(self, server: Server) -> None:
+        user_id = server.record()["user_created"]
+        before = server.service.count_completed(user_id, "transcoding", "2020-01-01T00:00:00Z")
+        failed = server.service.count_status("failed")
+        rows = [server.record()["id"] for _ in range(3)]
+        server.service.update_open_job(rows[0], {"status": "completed"})
+        server.service.update_open_job(rows[1], {"status": "failed", "error": "Cancelled"})
+        server.service.update_open_job(rows[2], {"status": "failed", "error": "bad media"})
+        assert server.service.count_completed(user_id, "transcoding", "2020-01-01T00:00:00Z") == before + 1
+        assert server.service.count_completed(user_id, "transcoding", "2099-01-01T00:00:00Z") == 0
+        assert server.service.count_status("failed") == failed + 1  # the cancelled one apart
+        assert server.service.count_status("failed", rows) == 1
+        assert server.service.count_status("completed", rows) == 1
+
+
+class TestFiles:
+    def test_there_and_back(self, server: Server) -> None:
+        data = bytes(range(256)) * 9000
+        sent: list[int] = []
+        file_id = server.service.upload_file(
+            io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", sent=sent.append
+        )
+        assert sent[-1] > len(data)
+        file = server.service.read_file(file_id)
+        assert file is not None
+        assert (file.type, int(file.filesize or 0), file.filename_download) == ("video/mp4", len(data), "ä clip.mp4")
+        assert file_id in server.service.find_files("job/")
+        with server.service.open_file(file_id) as opened:
+            assert opened is not None
+            length, pieces = opened
+            assert length == len(data)
+            assert b"".join(pieces) == data
+        part = requests.get(
+            f"{server.url}/assets/{file_id}",
+            headers={"Authorization": f"Bearer {server.token}", "Range": "bytes=2-5"},
+            timeout=10,
+        )
+        assert (part.status_code, part.content) == (206, data[2:6])
+        for _ in range(2):
+            server.service.delete_file(file_id)
+        assert server.service.find_files("job/") == []
+
+    def test_missing(self, server: Server) -> None:
+        assert server.service.read_file(str(uuid.uuid4())) is None
+        with server.service.open_file(str(uuid.uuid4())) as opened:
+            assert opened is None
+
+    def test_an_upload_without_a_file(self, server: Server) -> None:
+        answer = server.call("POST", "/files", server.token, files={"other": (None, "x")})
+        assert code(answer) == (400, "INVALID_PAYLOAD")
+
+
+def test_taxonomy_terms(server: Server) -> None:
+    assert {term["name"] for term in server.service.taxonomy_terms()} >= {term["name"] for term in accounts.TAXONOMY}
+
+
+def test_our_own_access_gone_wrong_is_unavailable(server: Server) -> None:
+    for token in ("unknown", server.token[:-3] + "abc"):
+        with pytest.raises(DirectusUnavailable, match=r"^Directus refused the call$"):
+            Directus(server.url, token, 10).read_job(str(uuid.uuid4()))
+
+
+def test_an_unknown_route(server: Server) -> None:
+    assert code(server.call("GET", "/nothing", server.token)) == (404, "ROUTE_NOT_FOUND")

@@ -1,0 +1,135 @@
+"""The whole system in real processes. A part that does not come up fails the test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from chalicelib.ledger import Ledger
+from chalicelib.scripts import Scripts
+from infra.local import accounts, parts
+from infra.local.client import CreatorApp
+from infra.local.process import LOOPBACK, Part
+from infra.local.stack import Stack, login
+from workers import ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+OUTAGE_SECONDS = float(os.environ.get("MEDIAQ_OUTAGE_SECONDS", "8"))
+"""How long a dependency is away in the outage tests; `make verify` says 30."""
+
+QUICK = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
+SLOW = {"format": "mp4", "codec": "h265", "preset": "slower"}
+
+
+def make_clip(target: Path, seconds: float, size: str, *, sound: bool = True) -> Path:
+    """Synthesise a clip."""
+    tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-c:a", "aac", "-shortest"] if sound else []
+    picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"]
+    command = [ffmpeg.executable(), "-nostdin", "-v", "error", "-y", *picture, *tone[:4], "-c:v", "libx264"]
+    subprocess.run([*command, "-preset", "ultrafast", "-pix_fmt", "yuv420p", *tone[4:], str(target)], check=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds, small, with sound."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", 2, "320x240")
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough for a transcode of some seconds."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", 8, "640x360")
+
+
+@dataclass
+class System:
+    """A running stack, as a creator's app and as a test see it."""
+
+    stack: Stack
+    extra: list[Part] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.token = login(self.stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
+        self.app = CreatorApp(self.stack.url("directus"), self.stack.url("api"), self.token)
+        self.scripts = Scripts(f"redis://{LOOPBACK}:{self.stack.ports['redis']}/0", "{mediaq}")
+        self.ledger = Ledger(self.scripts)
+
+    def submit(self, file: Path | str, params: dict[str, Any] = QUICK, **values: Any) -> str:
+        """Upload (or reuse a file's id), create the record, enqueue; return the record's id."""
+        file_id = file if isinstance(file, str) else self.app.upload(file)
+        job_id = self.app.create_record("transcoding", file_id, params=params)
+        answer = self.app.enqueue(job_id, "transcoding", params=params, **values)
+        assert answer.status_code == 200, answer.text
+        return job_id
+
+    def stats(self) -> dict[str, int]:
+        """Read the published counts."""
+        counts: dict[str, int] = requests.get(f"{self.stack.url('api')}/api/queue/stats", timeout=10).json()["stats"]
+        return counts
+
+    def admin(self, method: str, path: str, **request: Any) -> Any:
+        """Call Directus as its administrator."""
+        headers = {"Authorization": f"Bearer {accounts.ADMIN_TOKEN}"}
+        answer = requests.request(method, self.stack.url("directus") + path, headers=headers, timeout=30, **request)
+        assert answer.status_code < 300, answer.text
+        return answer.json()["data"] if answer.content else None
+
+    def outputs(self, job_id: str) -> list[str]:
+        """Return the output files of a job that Directus has, named by the record or not."""
+        files = self.admin("GET", f"/files?filter[title][_starts_with]={job_id}/&limit=-1")
+        return [file["id"] for file in files]
+
+    def worker(self, name: str, concurrency: int = 1, **environment: str) -> Part:
+        """Start another worker."""
+        part = parts.worker_part(self.stack.environment | environment, self.stack.logs, name, concurrency).start()
+        self.extra.append(part)
+        return part
+
+    def log(self, name: str) -> str:
+        """Read a part's log."""
+        return (self.stack.logs / f"{name}.log").read_text()
+
+
+def until(true: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait until something is true and return it.
+
+    Raises:
+        AssertionError: it is not, after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := true():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not after {seconds} s: {what}")
+
+
+def run_system(home: Path, directus: str = "standin", concurrency: int = 2) -> Iterator[System]:
+    """Start a system and stop it afterwards."""
+    system = System(Stack(home, directus=directus, concurrency=concurrency).start())
+    yield system
+    for part in system.extra:
+        part.stop()
+    system.stack.stop()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system on the stand-in, one a file."""
+    yield from run_system(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture(scope="module")
+def real_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system on the real Directus."""
+    yield from run_system(tmp_path_factory.mktemp("real"), directus="real")
