@@ -27,7 +27,7 @@ OUTAGE_SECONDS = float(os.environ.get("MEDIAQ_OUTAGE_SECONDS", "8"))
 """How long a dependency is away in the outage tests; `make verify` says 30."""
 
 QUICK = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
-SLOW = {"format": "mp4", "codec": "h265", "preset": "slower"}
+SLOW = {"format": "mp4", "codec": "h265", "preset": "slow"}
 
 
 def make_clip(target: Path, seconds: float, size: str, *, sound: bool = True) -> Path:

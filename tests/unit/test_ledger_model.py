@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import uuid
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ USERS = [str(uuid.UUID(int=number)) for number in range(1, 4)]
 RECORDS = [str(uuid.UUID(int=number)) for number in range(100, 108)]
 CYCLE = "2027-01"
 LIMIT = 5
+EXAMPLES = int(os.environ.get("MEDIAQ_EXAMPLES", "150"))
 INDEX = st.one_of(st.integers(0, 2), st.integers(0, 50))
 
 
@@ -280,7 +282,7 @@ def test_scripts_follow_the_model(shared_scripts: Scripts, clock: Clock) -> None
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=150,
+            max_examples=EXAMPLES,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -1,0 +1,86 @@
+# `make` lists the targets. Every one does its own set-up; Python 3.11+ is all that has to be there.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+LOCAL := $(VENV)/.local-installed
+DEV := $(VENV)/.dev-installed
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --require-hashes
+
+# Optional arguments of the targets: `make demo FILE=my.mov`, `make up DIRECTUS=real`.
+FILE ?=
+DIRECTUS ?= standin
+
+.PHONY: help
+help:  ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(LOCAL)  ## one clip through the whole system, and what came out (FILE=my.mov takes yours)
+	@$(PY) -m infra.local demo --directus $(DIRECTUS) $(if $(FILE),--file "$(FILE)")
+
+.PHONY: up
+up: $(LOCAL) $(if $(filter real,$(DIRECTUS)),$(DEV))  ## start the whole system and leave it running (DIRECTUS=real for the real one)
+	@$(PY) -m infra.local up --directus $(DIRECTUS)
+
+.PHONY: down
+down: $(LOCAL)  ## stop it
+	@$(PY) -m infra.local down
+
+.PHONY: test
+test: $(DEV)  ## lint, types and every tier of tests
+	@mkdir -p .local
+	@$(PY) -m infra.local.directus_real > .local/directus-install.log 2>&1 & installing=$$!; \
+	$(MAKE) --no-print-directory lint || exit 1; \
+	$(PY) -m pytest tests/unit -q || exit 1; \
+	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
+	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadgroup
+
+.PHONY: lint
+lint: $(DEV)  ## ruff, mypy and cfn-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/cfn-lint infra/*.json
+
+.PHONY: verify
+verify: $(DEV)  ## what takes longer than a coffee: long outages, many property-test examples
+	@$(PY) -m infra.local.directus_real
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 $(PY) -m pytest tests -q -n 2 --dist loadgroup --timeout 1800
+
+.PHONY: bench
+bench: $(DEV)  ## print the figures, and write them to .local/bench.json
+	@$(PY) -m bench
+
+.PHONY: format
+format: $(DEV)  ## format the code
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lock
+lock: $(DEV)  ## resolve the dependency groups anew
+	@for group in worker local dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done
+
+.PHONY: setup
+setup: $(DEV)  ## install everything that development needs
+
+.PHONY: clean
+clean:  ## delete what the targets made in this folder
+	@if [ -x $(PY) ]; then $(PY) -m infra.local down > /dev/null 2>&1 || true; fi
+	@rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mediaq needs Python 3.11 or later: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+$(LOCAL): requirements/local.lock | $(PY)
+	@if [ ! -f $(DEV) ] || [ $(DEV) -ot requirements/dev.lock ]; then echo "installing the local system (once)"; $(PIP) -r requirements/local.lock; fi
+	@touch $@
+
+$(DEV): requirements/dev.lock | $(PY)
+	@echo "installing the development tools (once)"
+	@$(PIP) -r requirements/dev.lock
+	@touch $@
