@@ -35,7 +35,7 @@ test: $(DEV)  ## lint, types and every tier of tests
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest tests/unit -q || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadgroup
+	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadfile
 
 .PHONY: lint
 lint: $(DEV)  ## ruff, mypy and cfn-lint
@@ -47,7 +47,7 @@ lint: $(DEV)  ## ruff, mypy and cfn-lint
 .PHONY: verify
 verify: $(DEV)  ## what takes longer than a coffee: long outages, many property-test examples
 	@$(PY) -m infra.local.directus_real
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 $(PY) -m pytest tests -q -n 2 --dist loadgroup --timeout 1800
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
 
 .PHONY: bench
 bench: $(DEV)  ## print the figures, and write them to .local/bench.json

@@ -37,6 +37,10 @@ class Settings:
     trust_loopback: bool
     plans_file: Path
     taxonomy_ttl: int
+    poll_seconds: int
+    """How long a worker waits for a ticket in one call. Not the 20 s that SQS allows: the poll of a killed worker goes on at
+    the server and may swallow a ticket. It must be over before a lease is (10 s), so that the fresh ticket of a dead worker's
+    job meets none but the living."""
     work_dir: Path
     ffmpeg: str
     fetch_allow: frozenset[str]
@@ -63,6 +67,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         trust_loopback=read.flag("TRUST_LOOPBACK"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
         taxonomy_ttl=int(read.number("TAXONOMY_TTL_SECONDS", 3600, 1, 86_400)),
+        poll_seconds=int(read.number("POLL_SECONDS", 10, 1, 10)),
         work_dir=Path(read.text("WORK_DIR", "/tmp/mediaq")),  # noqa: S108 - every job makes a private 0700 folder inside
         ffmpeg=read.text("FFMPEG", ""),
         fetch_allow=frozenset(read.text("FETCH_ALLOW", "").replace(",", " ").split()),

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.jobs import MediaJob
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-LONG_POLL_SECONDS = 10
-"""Not the 20 that SQS allows: the poll of a killed worker goes on at the server, and may swallow a ticket. It must be over
-before a lease is, so that the fresh ticket of a dead worker's job meets nobody but the living."""
+LONG_POLL_MAX_SECONDS = 20
 RECEIVE_AT_MOST = 10
 DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200
@@ -51,7 +49,7 @@ def client() -> SQSClient:
     """Make an SQS client that fails within seconds; the endpoint follows `AWS_ENDPOINT_URL`."""
     config = Config(
         connect_timeout=2,
-        read_timeout=LONG_POLL_SECONDS + 5,
+        read_timeout=LONG_POLL_MAX_SECONDS + 5,
         retries={"total_max_attempts": 2, "mode": "standard"},
         max_pool_connections=64,
     )
@@ -71,8 +69,8 @@ class Tickets:
         seconds = min(DELAY_MAX_SECONDS, -(-delay_ms // 1000))
         self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
 
-    def receive(self, pool: str, most: int = 1, wait_seconds: int = LONG_POLL_SECONDS) -> list[Ticket]:
-        """Receive up to `most` tickets (10 at most a call), waiting for the first."""
+    def receive(self, pool: str, most: int = 1, wait_seconds: int = 0) -> list[Ticket]:
+        """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first."""
         answer = self._do(
             "receive_message",
             self._urls[pool],

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from aws_lambda_powertools import Logger
 
 from chalicelib.ledger import Ledger
 from chalicelib.scripts import Scripts
@@ -19,6 +20,7 @@ OURS = ("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS",
 for name in [name for name in os.environ if name.startswith(OURS) and name != "AWS_ENDPOINT_URL"]:
     del os.environ[name]  # AWS_ENDPOINT_URL stays: it names another emulator for the integration tier
 os.environ.update(parts.AWS_ENVIRONMENT)
+Logger(service="mediaq")
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 
 PREFIX = "{test}"

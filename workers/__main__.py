@@ -30,8 +30,15 @@ def main(argv: list[str] | None = None) -> int:
     Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
     parts = Services(current)
     runner = Runner(parts.ledger, parts.tickets, parts.directus, tools)
-    worker = ContainerWorker(runner, parts.ledger, parts.tickets, options.pools, options.concurrency, options.drain_seconds)
-    worker.run()
+    ContainerWorker(
+        runner,
+        parts.ledger,
+        parts.tickets,
+        pools=options.pools,
+        concurrency=options.concurrency,
+        poll_seconds=current.poll_seconds,
+        drain_seconds=options.drain_seconds,
+    ).run()
     return 0
 
 

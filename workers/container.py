@@ -29,13 +29,22 @@ class ContainerWorker:
     """Polls one thread a pool, runs up to `concurrency` jobs, sweeps every two seconds."""
 
     def __init__(
-        self, runner: Runner, ledger: Ledger, tickets: Tickets, pools: list[str], concurrency: int, drain_seconds: float
+        self,
+        runner: Runner,
+        ledger: Ledger,
+        tickets: Tickets,
+        *,
+        pools: list[str],
+        concurrency: int,
+        poll_seconds: int,
+        drain_seconds: float,
     ) -> None:
         self._runner = runner
         self._ledger = ledger
         self._tickets = tickets
         self._pools = pools
         self._concurrency = concurrency
+        self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
@@ -88,7 +97,7 @@ class ContainerWorker:
             try:
                 with self._idle:
                     free = self._concurrency - self._busy
-                for ticket in self._tickets.receive(pool, max(1, free)):
+                for ticket in self._tickets.receive(pool, max(1, free), self._poll_seconds):
                     self._start(ticket)
             except TicketsUnavailable as error:
                 logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})

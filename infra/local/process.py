@@ -9,11 +9,11 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
@@ -34,7 +34,6 @@ class Part:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     seconds: float = 30
-    stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Part:
@@ -74,8 +73,9 @@ class Part:
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Ask it to stop, and insist after `seconds`."""
-        if self.process is not None:
-            stop_group(self.process.pid, self.stop_signal, seconds, self.process.poll)
+        if self.process is not None and self.process.poll() is None:
+            stop_group(self.process.pid, seconds)
+            self.process.wait()
 
     def kill(self) -> None:
         """Kill it at once, as an accident would."""
@@ -88,31 +88,32 @@ class Part:
         return "\n".join(["", f"the end of {self.log}:", *lines])
 
 
-def stop_group(pid: int, first: signal.Signals, seconds: float, poll: Callable[[], int | None] | None = None) -> None:
-    """Stop the process group that `pid` leads: `first`, then SIGKILL after `seconds`."""
+def hurry(pid: int) -> None:
+    """Send a first SIGTERM, so that the one that follows is the second."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, first)
+        os.killpg(pid, signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def stop_group(pid: int, seconds: float = STOP_SECONDS) -> None:
+    """Stop the process group that `pid` leads: SIGTERM, then SIGKILL after `seconds`."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if poll is not None and poll() is not None:
-                break
-            os.killpg(pid, 0)
+        while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         os.killpg(pid, signal.SIGKILL)
-    if poll is not None:
-        with contextlib.suppress(ChildProcessError):
-            deadline = time.monotonic() + 1
-            while poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process group still exists."""
+    """Say whether a process group still runs. One that has ended, but that nobody has waited for, does not."""
     try:
         os.killpg(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, PermissionError):
         return False
-    return True
+    except OSError:
+        return not Path("/proc/self").exists()  # no /proc on this system: the signal's word will do
 
 
 def pick_port(preferred: int = 0) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from infra.local import accounts, directus_real, parts, seed
-from infra.local.process import LOOPBACK, Part, StartFailed, alive, pick_port, stop_group
+from infra.local.process import LOOPBACK, Part, StartFailed, alive, hurry, pick_port, stop_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +104,8 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, the worker first and without waiting for its jobs, the stores last."""
         worker = self.parts.get("worker")
-        hurry_worker(worker.process.pid if worker and worker.process and worker.process.poll() is None else None)
+        if worker and worker.process:
+            hurry(worker.process.pid)
         for part in reversed(self.parts.values()):
             part.stop()
         self.parts.clear()
@@ -168,21 +167,12 @@ def stop_described(home: Path) -> bool:
     if description is None:
         return False
     pids: dict[str, int] = description["pids"]
-    hurry_worker(pids.get("worker"))
+    if "worker" in pids:
+        hurry(pids["worker"])
     for pid in reversed(pids.values()):
-        stop_group(pid, signal.SIGTERM, 10)
-    deadline = time.monotonic() + 5
-    while any(alive(pid) for pid in description["pids"].values()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        stop_group(pid)
     (home / "stack.json").unlink(missing_ok=True)
     return True
-
-
-def hurry_worker(pid: int | None) -> None:
-    """Send a first SIGTERM, so that the one that follows is the second: jobs are given back at once."""
-    if pid is not None and alive(pid):
-        os.killpg(pid, signal.SIGTERM)
-        time.sleep(0.1)
 
 
 def forget(home: Path) -> None:

@@ -1,0 +1,109 @@
+"""What a newcomer types: the demo, up and down. In a copy of the project's folder, so that nobody's running system is met."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from infra.local import parts
+from infra.local.process import alive
+from tests.integration.conftest import until
+from workers import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A folder from which `python -m infra.local` runs on state of its own."""
+    for name in ("app.py", "chalicelib", "workers", "infra"):
+        (tmp_path / name).symlink_to(parts.ROOT / name)
+    (tmp_path / "infra").unlink()
+    (tmp_path / "infra").mkdir()
+    for entry in (parts.ROOT / "infra").iterdir():
+        if entry.name == "local":
+            _copy_python(entry, tmp_path / "infra" / "local")
+        elif entry.name != "__pycache__":
+            (tmp_path / "infra" / entry.name).symlink_to(entry)
+    yield tmp_path
+    run(tmp_path, "down")
+
+
+def _copy_python(source: Path, target: Path) -> None:
+    import shutil
+
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m infra.local` in the project."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [sys.executable, "-m", "infra.local", *arguments]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_demo_brings_a_clip_back_and_leaves_nothing_else(project: Path, clip: Path) -> None:
+    done = run(project, "demo", "--file", str(clip), "--output", str(project / "out.mp4"))
+    assert done.returncode == 0, done.stderr
+    for word in ("enqueued as", "100 %  completed", "output ", "h264 320x240", "stages", "speed"):
+        assert word in done.stdout
+    assert probe.probe(project / "out.mp4").first("video")
+    assert list((project / ".local").iterdir()) == []
+
+
+def test_the_demo_fails_with_a_sentence(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a film")
+    done = run(project, "demo", "--file", str(tmp_path / "notes.txt"))
+    assert done.returncode == 1
+    assert "the job failed: The input is not a media file that can be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    missing = run(project, "demo", "--file", "/nowhere.mov")
+    assert (missing.returncode, missing.stderr) == (1, "\nmediaq: FILE /nowhere.mov does not exist\n")
+
+
+def test_up_prints_a_call_that_works_and_down_stops_it(project: Path) -> None:
+    done = run(project, "up")
+    assert done.returncode == 0, done.stderr
+    file = project / ".local" / "stack.json"
+    assert file.stat().st_mode & 0o077 == 0
+    stack = json.loads(file.read_text())
+    assert set(stack) >= {"api", "directus", "sqs", "redis", "token", "tokens", "admin_token", "internal_token"}
+    assert set(stack["tokens"]) == {"free", "pro", "enterprise"}
+    assert requests.get(f"{stack['api']}/api/queue/stats", timeout=5).json()["ok"] is True
+
+    call = next(line for line in done.stdout.splitlines() if line.strip().startswith("curl -X POST"))
+    words = shlex.split(call)
+    headers = dict(word.split(": ", 1) for before, word in itertools.pairwise(words) if before == "-H")
+    answer = requests.post(words[3], headers=headers, data=words[words.index("-d") + 1], timeout=10)
+    assert answer.status_code == 200, answer.text
+    job_id = answer.json()["jobId"]
+    url = f"{stack['directus']}/items/media_jobs/{job_id}"
+    headers = {"Authorization": f"Bearer {stack['token']}"}
+    until(lambda: requests.get(url, headers=headers, timeout=5).json()["data"]["status"] == "completed", 60, "completed")
+
+    assert "up already" in run(project, "up").stdout
+    assert run(project, "down").stdout == "mediaq is down\n"
+    assert not any(alive(pid) for pid in stack["pids"].values())
+    assert run(project, "down").stdout == "mediaq was not up\n"
+
+    again = run(project, "up")  # what was stored is still there
+    assert again.returncode == 0, again.stderr
+    stack = json.loads(file.read_text())
+    counts = requests.get(f"{stack['api']}/api/queue/stats", timeout=5).json()["stats"]
+    assert counts["completed"] == 1
+
+
+def test_help() -> None:
+    for module in ("infra.local", "infra.local.gateway", "workers"):
+        done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
+        assert "usage:" in done.stdout
