@@ -1,0 +1,95 @@
+"""The walls around a media process."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
+from workers import sandbox
+from workers.sandbox import Limits
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_lines_arrive_and_the_code_is_told(tmp_path: Path) -> None:
+    lines: list[str] = []
+    code = "import sys; print('a'); print('b'); sys.stderr.write('oh'); sys.exit(3)"
+    finished = sandbox.run(python(code), folder=tmp_path, limits=Limits(), on_line=lines.append)
+    assert (lines, finished.code, finished.stderr) == (["a", "b"], 3, "oh")
+
+
+def test_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIRECTUS_SECRET", "secret")
+    lines: list[str] = []
+    sandbox.run(python("import os; print(sorted(os.environ))"), folder=tmp_path, limits=Limits(), on_line=lines.append)
+    assert "DIRECTUS" not in lines[0]
+
+
+def test_the_wall_clock_kills_the_whole_group_within_two_seconds(tmp_path: Path) -> None:
+    code = "import os, subprocess, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
+    children: list[str] = []
+    started = time.monotonic()
+    with pytest.raises(MediaRejected, match="longer"):
+        sandbox.run(python(code), folder=tmp_path, limits=Limits(seconds=1), on_line=children.append)
+    assert time.monotonic() - started < 3
+    time.sleep(0.1)
+    assert _ended(int(children[0]))
+
+
+def _ended(pid: int) -> bool:
+    """Say whether a process has ended, be it that nobody has waited for it."""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_reason_to_stop_is_heard_within_a_second(tmp_path: Path) -> None:
+    started = time.monotonic()
+
+    def check() -> None:
+        if time.monotonic() - started > 0.5:
+            raise JobCancelled("Cancelled")
+
+    with pytest.raises(JobCancelled):
+        sandbox.run(python("import time; time.sleep(60)"), folder=tmp_path, limits=Limits(), check=check)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("code", "limits"),
+    [
+        ("x = bytearray(1 << 30)", Limits(memory_bytes=512 << 20)),
+        ("open('big', 'wb').write(b'x' * (2 << 20))", Limits(file_bytes=1 << 20)),
+        ("[open('/dev/null') for _ in range(100)]", Limits(open_files=32)),
+    ],
+    ids=["memory", "file size", "open files"],
+)
+def test_limits(tmp_path: Path, code: str, limits: Limits) -> None:
+    assert sandbox.run(python(code), folder=tmp_path, limits=limits).code != 0
+
+
+def test_output_without_end_is_not_kept(tmp_path: Path) -> None:
+    code = "import sys\nfor _ in range(200): sys.stderr.write('x' * 65536)"
+    assert len(sandbox.run(python(code), folder=tmp_path, limits=Limits()).stderr) == sandbox.STDERR_KEPT
+
+
+def test_what_cannot_be_started(tmp_path: Path) -> None:
+    with pytest.raises(AttemptFailed, match="nothing could not be started"):
+        sandbox.run(["/no/such/nothing"], folder=tmp_path, limits=Limits())
+
+
+def test_the_folder_is_private_and_gone_whatever_happens(tmp_path: Path) -> None:
+    def use() -> None:
+        with sandbox.private_folder(tmp_path / "work") as folder:
+            assert folder.stat().st_mode & 0o777 == 0o700
+            (folder / "file").write_text("x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert list((tmp_path / "work").iterdir()) == []
