@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What ffmpeg says when the input is at fault rather than the machine: see fftools/ffmpeg.c and libavutil/error.c.
 MEDIA_AT_FAULT = re.compile(
     r"Invalid data found|moov atom not found|could not find codec|Decoder .* not found|does not contain any stream"
-    r"|Error while decoding|Error opening input|not whitelisted|Cannot determine format|Output file is empty|Nothing was written"
+    r"|Error while decoding|Error opening input|not whitelisted|Cannot determine format|Output file is empty"
 )
 
 

@@ -77,6 +77,11 @@ class System:
         counts: dict[str, int] = requests.get(f"{self.stack.url('api')}/api/queue/stats", timeout=10).json()["stats"]
         return counts
 
+    def quiet(self) -> dict[str, int] | None:
+        """Return the counts once nothing is open any more."""
+        counts = self.stats()
+        return counts if counts["waiting"] == counts["active"] == counts["delayed"] == 0 else None
+
     def admin(self, method: str, path: str, **request: Any) -> Any:
         """Call Directus as its administrator."""
         headers = {"Authorization": f"Bearer {accounts.ADMIN_TOKEN}"}

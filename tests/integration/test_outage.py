@@ -1,0 +1,84 @@
+"""What happens when Redis, SQS or Directus is away for a while, and when Redis stands still."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from tests.integration.conftest import OUTAGE_SECONDS, QUICK, SLOW, System, run_system, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AWAY = {"redis": "Redis", "sqs": "SQS", "directus": "Directus"}
+
+
+class TestOutage:
+    def test_each_dependency_away_under_load(self, tmp_path: Path, clip: Path) -> None:
+        """Three systems side by side, each without one of its dependencies for a while."""
+        with ThreadPoolExecutor(len(AWAY)) as threads:
+            list(threads.map(lambda name: self.away(name, tmp_path / name, clip), AWAY))
+
+    @staticmethod
+    def away(name: str, home: Path, clip: Path) -> None:
+        for system in run_system(home):
+            file_id = system.app.upload(clip)
+            accepted: list[str] = []
+            refused: list[Any] = []
+            records = [system.app.create_record("transcoding", file_id, params=QUICK) for _ in range(400)]
+            over = threading.Event()
+            load = threading.Thread(target=_post_until, args=(over, system, records, accepted, refused))
+            load.start()
+            time.sleep(1)
+            part = system.stack.parts[name]
+            part.stop()
+            time.sleep(OUTAGE_SECONDS)
+            part.start()
+            time.sleep(2)
+            over.set()
+            load.join()
+            assert len(accepted) > 10, f"{name}: hardly anything was accepted"
+            assert refused, f"{name}: nothing was refused while it was away"
+            for answer in refused:
+                assert answer.status_code == 503, answer.text
+                assert answer.json()["ok"] is False
+                assert AWAY[name] in answer.json()["error"]
+                assert answer.headers["Retry-After"]
+            done = [system.app.wait(job_id, 120) for job_id in accepted]
+            assert {record["status"] for record in done} == {"completed"}, name
+            assert {record["attempts"] for record in done} == {1}, f"{name}: an attempt was spent"
+            counts = until(lambda system=system: system.quiet(), 30, f"{name}: everything closed")
+            assert (counts["completed"], counts["failed"]) == (len(accepted), 0), name
+            outputs = [file["id"] for file in system.admin("GET", "/files?filter[title][_starts_with]=&limit=-1")]
+            named = {record["output_file_id"] for record in done}
+            assert len(outputs) == len(named) + 1, f"{name}: an output that no record names is left over"
+
+    def test_redis_frozen_with_jobs_running(self, system: System, long_clip: Path) -> None:
+        """A pause longer than a lease: none restarts, none fails."""
+        until(lambda: system.quiet(), 60, "quiet")
+        jobs = [system.submit(long_clip, SLOW) for _ in range(2)]
+        until(lambda: system.stats()["active"] == 2, 10, "running")
+        redis = system.stack.parts["redis"].process
+        assert redis is not None
+        redis.send_signal(signal.SIGSTOP)
+        time.sleep(12)
+        redis.send_signal(signal.SIGCONT)
+        for job_id in jobs:
+            record = system.app.wait(job_id, 120)
+            assert (record["status"], record["attempts"]) == ("completed", 1)
+            assert system.log("worker").count(f'"job_id":"{job_id}"') > 0
+        claims = [line for line in system.log("worker").splitlines() if '"claimed"' in line]
+        assert sum(any(job_id in line for job_id in jobs) for line in claims) == 2
+
+
+def _post_until(over: threading.Event, system: System, records: list[str], accepted: list[str], refused: list[Any]) -> None:
+    """Ten requests a second, the same job again when it was refused."""
+    while records and not over.wait(0.1):
+        answer = system.app.enqueue(records[-1], "transcoding", params=QUICK)
+        if answer.status_code == 200:
+            accepted.append(records.pop())
+        else:
+            refused.append(answer)
