@@ -17,7 +17,7 @@ from workers import ffmpeg, probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARAMS = {"format": "mp4", "codec": "h264", "resolution": "720p", "preset": "veryfast"}
+PARAMS = {"format": "mp4", "codec": "h264", "resolution": "720p", "preset": "slow"}
 WAIT_SECONDS = 6 * 3600
 BAR = 32
 
@@ -46,10 +46,10 @@ def run(home: Path, file: Path | None, output: Path, directus: str, say: Callabl
 
 
 def synthesise(target: Path) -> Path:
-    """Make a ten-second clip with sound: 1280x720 test picture, 440 Hz tone."""
+    """Make a ten-second clip with sound: 1920x1080 test picture, 440 Hz tone."""
     command = [
         ffmpeg.executable(), "-nostdin", "-v", "error", "-y",
-        "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=10",
+        "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=10",
         "-f", "lavfi", "-i", "sine=frequency=440:duration=10",
         "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(target),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ class TestKill:
         record = system.app.wait(job_id, 120)
         assert (record["status"], record["attempts"]) == ("completed", 1)  # a stall is no attempt
         assert system.outputs(job_id) == [record["output_file_id"]]
-        counts = until(lambda: system.quiet(), 10, "everything closed")
+        counts = until(system.quiet, 10, "everything closed")
         assert counts["completed"] == before["completed"] + 1
         assert counts["failed"] == before["failed"]
         system.stack.parts["worker"].start()
@@ -55,7 +55,7 @@ class TestKill:
 
 class TestWipe:
     def test_flushall_with_jobs_waiting_and_running(self, system: System, clip: Path, long_clip: Path) -> None:
-        before = until(lambda: system.quiet(), 30, "quiet")
+        before = until(system.quiet, 30, "quiet")
         file_id = system.app.upload(clip)
         jobs = [system.submit(long_clip, SLOW) for _ in range(2)] + [system.submit(file_id) for _ in range(10)]
         until(lambda: system.stats()["active"] == 2, 10, "running")
@@ -63,7 +63,7 @@ class TestWipe:
         records = [system.app.wait(job_id, 120) for job_id in jobs]
         assert {record["status"] for record in records} == {"completed"}
         assert all(system.outputs(record["id"]) == [record["output_file_id"]] for record in records)
-        until(lambda: system.quiet(), 30, "everything closed")
+        until(system.quiet, 30, "everything closed")
         # The totals come back from Directus, no sooner than one lease after the wipe.
         until(lambda: system.stats()["completed"] == before["completed"] + 12, 40, "totals seeded")
         assert system.stats()["failed"] == before["failed"]

@@ -58,7 +58,7 @@ class TestOutage:
 
     def test_redis_frozen_with_jobs_running(self, system: System, long_clip: Path) -> None:
         """A pause longer than a lease: none restarts, none fails."""
-        until(lambda: system.quiet(), 60, "quiet")
+        until(system.quiet, 60, "quiet")
         jobs = [system.submit(long_clip, SLOW) for _ in range(2)]
         until(lambda: system.stats()["active"] == 2, 10, "running")
         redis = system.stack.parts["redis"].process
