@@ -154,7 +154,7 @@ class Enqueuer:
                     state = "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
                 case "stale":
                     state = self._state_now(job.job_id)
-                    state = "reopened" if state == "pending" else state
+                    state = state if state == "failed" else "reopened"
         raise DirectusUnavailable("The record keeps changing")
 
     def _state_now(self, job_id: str) -> RecordState:

@@ -57,7 +57,8 @@ class Attempt:
         self._lease = lease
         self._directus = directus
         self._tools = tools
-        self._not_the_first = claim.runs > 1
+        self._maybe_strays = claim.runs > 1
+        """Whether there may be outputs that nobody will name: of an attempt that died, or of an upload that was repeated."""
         self._stages: dict[str, float] = {}
 
     def perform(self) -> Outcome:
@@ -70,7 +71,7 @@ class Attempt:
         record = self._directus.read_job(self._job.job_id)
         if record is None or record.status not in ("pending", "processing"):
             return _settled(record)
-        self._not_the_first |= record.status == "processing"
+        self._maybe_strays |= record.status == "processing"
         if self._claim.stalls > MAX_STALLS:
             raise MediaRejected("The job stalled more than once: its worker died twice while running it")
         started = {
@@ -131,6 +132,8 @@ class Attempt:
             return PurePosixPath(self._job.input_url.split("?")[0]).stem
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
+                if self._directus.read_file(self._job.input_file_id):  # it is there: the refusal was for us
+                    raise DirectusUnavailable("Directus refused the input file")
                 raise MediaRejected("The input file does not exist any more")
             fetch.write(target, *opened, arrived)
         file = record.input_file_id
@@ -167,13 +170,13 @@ class Attempt:
             )
 
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
-        self._lease.check_fence()
+        self._lease.confirm()
         if not self._patiently(lambda: self._directus.update_open_job(self._job.job_id, values)):
             record = self._patiently(lambda: self._directus.read_job(self._job.job_id))
             if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
                 self._delete(outputs)
             return _settled(record)
-        if self._not_the_first:
+        if self._maybe_strays:
             self._delete_strays(outputs)
         return outcome
 
@@ -193,6 +196,7 @@ class Attempt:
             try:
                 return call()
             except DirectusUnavailable as error:
+                self._maybe_strays = True
                 logger.warning("waiting for Directus", extra={"job_id": self._job.job_id, "error": str(error)})
                 self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
 

@@ -102,6 +102,9 @@ class ContainerWorker:
             except TicketsUnavailable as error:
                 logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})
                 self._stopping.wait(RETRY_SECONDS)
+            except Exception:  # a worker that does not poll is dead, and nobody notices
+                logger.exception("cannot receive", extra={"pool": pool})
+                self._stopping.wait(RETRY_SECONDS)
 
     def _start(self, ticket: Ticket) -> None:
         if self._stopping.is_set() or not self._free.acquire(blocking=False):
@@ -127,3 +130,5 @@ class ContainerWorker:
                 send_missing(self._ledger.sweep(), self._tickets)
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})
+            except Exception:
+                logger.exception("cannot sweep")

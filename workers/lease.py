@@ -91,6 +91,21 @@ class Lease:
         if self._stop is None or isinstance(reason, LeaseLost):
             self._stop = reason
 
+    def confirm(self) -> None:
+        """Ask the ledger whether the job is still ours, waiting for Redis if it has to: nobody can take it for a lease now.
+
+        Raises:
+            LeaseLost: it is not; nothing may be changed any more.
+            WorkerStopping: the worker goes down while Redis is away.
+        """
+        while True:
+            try:
+                self._renew()
+                break
+            except LedgerUnavailable:
+                self.wait(1)
+        self.check_fence()
+
     def wait(self, seconds: float) -> None:
         """Sleep, but not past a lost fence."""
         until = time.monotonic() + seconds

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
+NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
 
 
 @dataclass(frozen=True)
@@ -77,36 +78,43 @@ def run(
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - the command is made of our own words and numbers
-            command,
+            [*_confined(limits), *command],
             cwd=folder,
             env={"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=lambda: _confine(limits),  # noqa: PLW1509 - only setrlimit and umask, no locks
         )
     except OSError as error:
         raise AttemptFailed(f"{Path(command[0]).name} could not be started: {error.strerror}") from error
     try:
-        return _follow(process, time.monotonic() + limits.seconds, on_line, check)
+        finished = _follow(process, time.monotonic() + limits.seconds, on_line, check)
     finally:
         _kill_group(process)
+    if finished.code in NOT_STARTED:
+        raise AttemptFailed(f"{Path(command[0]).name} could not be started: {finished.stderr.strip()[-200:]}")
+    return finished
 
 
-def _confine(limits: Limits) -> None:
-    os.umask(0o077)
-    cpu = int(limits.seconds * (os.cpu_count() or 1)) + 1
-    for kind, most in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_FSIZE, limits.file_bytes),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_CORE, 0),
-    ):
+def _confined(limits: Limits) -> list[str]:
+    """Return the words in front of a command that confine it: a shell that sets limits and becomes the command.
+
+    Not `preexec_fn`: Python code between fork and exec may deadlock in a process with threads.
+    """
+    wanted = (
+        ("-c", resource.RLIMIT_CORE, 0, 512),
+        ("-n", resource.RLIMIT_NOFILE, limits.open_files, 1),
+        ("-f", resource.RLIMIT_FSIZE, limits.file_bytes, 512),
+        ("-v", resource.RLIMIT_AS, limits.memory_bytes, 1024),
+        ("-t", resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1, 1),
+    )
+    steps = ["umask 077"]
+    for flag, kind, most, unit in wanted:
         hard = resource.getrlimit(kind)[1]
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (allowed, allowed))
+        steps.append(f"ulimit {flag} {allowed // unit}")
+    return ["/bin/sh", "-c", " && ".join(steps) + ' && exec "$@"', "sandbox"]
 
 
 def _follow(

@@ -11,7 +11,7 @@ born(now)
 -- The charge was lost with the job: Directus is asked for completed jobs only, so an open one is never in its count.
 local function put_back(entry)
   local job = {job_id = entry.job_id, id = entry.id, user = entry.user, operation = entry.operation, pool = entry.pool,
-    cycle = entry.cycle, deadline_ms = now + entry.wall_ms}
+    cycle = entry.cycle, deadline_ms = now + entry.wall_ms + WALL_GRACE_MS}
   job.member = member(job.id, job.job_id)
   job.score = score(job.pool, entry.priority, job.user)
   note(job, 'id', job.id, 'user', job.user, 'operation', job.operation, 'pool', job.pool, 'cycle', job.cycle,
@@ -39,8 +39,8 @@ local function adopt(entry)
     end
     if job.state == 'waiting' and not job.runs and job.adopted then  -- put back before its holder spoke up
       leave(job)
-      note(job, 'deadline_ms', now + tonumber(job.wall_ms), 'runs', 1)
-      job.deadline_ms = now + tonumber(job.wall_ms)
+      job.deadline_ms = now + tonumber(job.wall_ms) + WALL_GRACE_MS
+      note(job, 'deadline_ms', job.deadline_ms, 'runs', 1)
       hold(job, now, lease_ms, entry.token)
       return 'adopted'
     end

@@ -51,7 +51,7 @@ redis.call('HSET', key('pool', pool), 'claimed_ms', now)
 redis.call('HDEL', key('pool', pool), 'nudge_ms', 'look_ms')
 
 job.runs = tonumber(job.runs or 0) + 1
-job.deadline_ms = now + tonumber(job.wall_ms)
+job.deadline_ms = now + tonumber(job.wall_ms) + WALL_GRACE_MS
 note(job, 'runs', job.runs, 'deadline_ms', job.deadline_ms, 'started_ms', now)
 forget(job, 'progress')
 hold(job, now, lease_ms, token)

@@ -24,6 +24,7 @@ local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
+local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
 
 local function key(...) return table.concat({P, ...}, ':') end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 LEASE, SECOND_LOOK, STARVED = 10_000, 3_000, 60_000
-TWO32 = 2**32
+GRACE = 120_000
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Model:
             self.current[place] = best.round
             self.last = {key: last for key, last in self.last.items() if key[:2] != place or last > best.round}
         best.runs += 1
-        best.deadline = now + best.wall
+        best.deadline = now + best.wall + GRACE
         self.hold(best, token, now)
         return "run", best.job_id
 
@@ -270,7 +270,7 @@ class Model:
             unheld = known.state == "active" and known.token == ""
             if unheld or (known.state == "waiting" and not known.runs and known.adopted):
                 if not unheld:
-                    known.runs, known.deadline = 1, now + known.wall
+                    known.runs, known.deadline = 1, now + known.wall + GRACE
                 self.hold(known, token, now)
                 return "adopted"
             return "lost"
@@ -282,6 +282,6 @@ class Model:
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         self.jobs[job.job_id] = job
         if record == "processing":
-            job.runs, job.deadline = 1, now + job.wall
+            job.runs, job.deadline = 1, now + job.wall + GRACE
             self.hold(job, token, now)
         return "adopted"
