@@ -137,7 +137,8 @@ class Attempt:
                 raise MediaRejected("The input file does not exist any more")
             fetch.write(target, *opened, arrived)
         file = record.input_file_id
-        return Path(file.filename_download).stem if file and file.filename_download else "media"
+        named = file is not None and file.id == self._job.input_file_id and file.filename_download
+        return Path(named).stem if named else "media"
 
     def _store(self, done: Done, name: str) -> Outcome:
         """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""

@@ -74,7 +74,7 @@ def test_the_scheme_is_not_case_sensitive(api: Api, scheme: str) -> None:
         {"exp": int(time.time()) - 60}, {"exp": None}, {"exp": "soon"}, {"iss": None}, {"iss": "someone"},
         {"id": None}, {"id": "not a uuid"}, {"id": 5}, {"id": {"$ne": 1}}, {"nbf": int(time.time()) + 600}, {"share": str(uuid.uuid4())},
     ],
-    ids=lambda claims: "-".join(claims),
+    ids="-".join,
 )  # fmt: skip
 def test_claims_that_are_refused(api: Api, user_id: str, claims: dict[str, Any]) -> None:
     assert status(api, mint(**{"id": user_id, **claims})) == 401

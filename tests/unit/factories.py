@@ -38,3 +38,18 @@ def admit(ledger: Ledger, user: str = "u1", priority: int = 10, pool: str = "con
 def claim(ledger: Ledger, ticket: MediaJob, token: str = "") -> Claim:
     """Claim with a ticket."""
     return ledger.claim(ticket.pool, ticket.id, ticket.job_id, token or new_token())
+
+
+def drain(ledger: Ledger, ticket: object, outcome: str = "completed") -> list[str]:
+    """Claim and finish until nothing waits; return the jobs in the order in which they ran."""
+    order = []
+    while ledger.stats().waiting:
+        got = claim(ledger, ticket)  # type: ignore[arg-type]
+        if got.job is None:
+            waiting = ledger._scripts.redis.zrange("{test}:waiting:container", 0, 0)  # the test's own look
+            id_, job_id = waiting[0][:36], waiting[0][37:]
+            got = ledger.claim("container", id_, job_id, new_token())
+            assert got.job is not None
+        order.append(got.job.job_id)
+        assert ledger.finish(got.job, got.token, outcome, {}) == "ok"  # type: ignore[arg-type]
+    return order

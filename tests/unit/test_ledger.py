@@ -11,25 +11,10 @@ from chalicelib import scripts as scripts_module
 from chalicelib.errors import LedgerUnavailable
 from chalicelib.ledger import Forgotten, Ledger, new_token
 from chalicelib.scripts import Scripts
-from tests.unit.factories import CYCLE, admit, claim, job
+from tests.unit.factories import admit, claim, drain
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
-
-
-def drain(ledger: Ledger, ticket: object, outcome: str = "completed") -> list[str]:
-    """Claim and finish until nothing waits; return the jobs in the order in which they ran."""
-    order = []
-    while ledger.stats().waiting:
-        got = claim(ledger, ticket)  # type: ignore[arg-type]
-        if got.job is None:
-            waiting = ledger._scripts.redis.zrange("{test}:waiting:container", 0, 0)  # the test's own look
-            id_, job_id = waiting[0][:36], waiting[0][37:]
-            got = ledger.claim("container", id_, job_id, new_token())
-            assert got.job is not None
-        order.append(got.job.job_id)
-        assert ledger.finish(got.job, got.token, outcome, {}) == "ok"  # type: ignore[arg-type]
-    return order
 
 
 class TestOrder:
@@ -209,76 +194,6 @@ class TestRetry:
         clock.advance(30_000)
         again = claim(ledger, ticket)
         assert (again.attempt, again.stalls, again.runs) == (1, 0, 2)
-
-
-class TestAdmission:
-    def test_an_open_job_answers_the_same_id_and_asks_for_no_ticket(self, ledger: Ledger, clock: Clock) -> None:
-        one = job()
-        first = ledger.admit(one, "pending", -1)
-        again = ledger.admit(one, "pending", -1)
-        assert (again.word, again.id, again.send) == ("open", first.id, None)
-        clock.advance(60_000)
-        assert ledger.admit(one, "pending", -1).send == first.send  # none went out for a minute
-
-    def test_fifty_at_once_with_ten_left_admit_ten(self, scripts: Scripts) -> None:
-        ledger = Ledger(scripts)
-        ledger.seed_usage("u1", CYCLE, "transcoding", 90)
-        with ThreadPoolExecutor(50) as threads:
-            words = list(threads.map(lambda _: ledger.admit(job(), "pending", 100).word, range(50)))
-        assert sorted(words) == ["admitted"] * 10 + ["limit"] * 40
-
-    def test_an_unknown_quota_is_asked_for(self, ledger: Ledger) -> None:
-        assert ledger.admit(job(), "pending", 5).word == "seed"
-        ledger.seed_usage("u1", CYCLE, "transcoding", 5)
-        assert ledger.admit(job(), "pending", 5).word == "limit"
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)  # the first count stands
-        assert ledger.admit(job(), "pending", 5).word == "limit"
-
-    @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
-    def test_what_fails_for_good_gives_its_quota_back(self, ledger: Ledger, outcome: str) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
-        admission = ledger.admit(job(), "pending", 1)
-        assert ledger.admit(job(), "pending", 1).word == "limit"
-        assert admission.send is not None
-        got = claim(ledger, admission.send)
-        assert got.job is not None
-        ledger.finish(got.job, got.token, outcome, {})  # type: ignore[arg-type]
-        assert ledger.admit(job(), "pending", 1).word == "admitted"
-
-    def test_a_completed_job_keeps_its_quota(self, ledger: Ledger) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
-        admission = ledger.admit(job(), "pending", 1)
-        assert admission.send is not None
-        drain(ledger, admission.send)
-        assert ledger.admit(job(), "pending", 1).word == "limit"
-
-    def test_a_failed_send_is_undone(self, ledger: Ledger) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
-        one = job()
-        assert ledger.retract(one.job_id, ledger.admit(one, "pending", 1).id)
-        assert ledger.stats().waiting == 0
-        assert ledger.admit(one, "pending", 1).word == "admitted"  # the quota came back too
-
-    def test_but_not_when_somebody_was_told_of_it(self, ledger: Ledger, clock: Clock) -> None:
-        one = job()
-        admission = ledger.admit(one, "pending", -1)
-        ledger.admit(one, "pending", -1)
-        assert not ledger.retract(one.job_id, admission.id)
-        clock.advance(60_000)
-        assert ledger.sweep() == [admission.send]  # the keeper sends the ticket that never went out
-
-    def test_a_failed_record_starts_anew(self, ledger: Ledger) -> None:
-        one = job()
-        first = ledger.admit(one, "pending", -1)
-        assert first.send is not None
-        assert ledger.admit(one, "failed", -1).word == "closing"
-        drain(ledger, first.send, "failed")
-        assert ledger.admit(one, "pending", -1).word == "stale"
-        assert ledger.admit(one, "failed", -1).word == "reopen"
-        second = ledger.admit(one, "reopened", -1)
-        assert second.word == "admitted"
-        assert second.id > first.id
-        assert claim(ledger, first.send).word == "drop"  # the old ticket stands for nothing
 
 
 class TestCancel:
