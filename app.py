@@ -19,8 +19,9 @@ app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def keeper(event: object) -> dict[str, object]:
-    """Sweep, send missing tickets, seed the totals after a wipe."""
+    """Sweep, send missing tickets, seed the totals after a wipe, publish the gauges."""
     del event
     report = services().keeper.run()
+    services().keeper.publish_gauges()
     logger.info("keeper", extra=report._asdict())
     return report._asdict()

@@ -61,6 +61,16 @@ class Keeper:
         logger.info("totals seeded from Directus", extra={"completed": counted[0], "failed": counted[1]})
         return True
 
+    def publish_gauges(self) -> None:
+        """Write the counts as CloudWatch metrics, in the embedded metric format."""
+        from aws_lambda_powertools import Metrics  # noqa: PLC0415 - not for a route to pay for
+        from aws_lambda_powertools.metrics import MetricUnit  # noqa: PLC0415
+
+        metrics = Metrics(namespace="mediaq", service="mediaq")
+        for name, value in self._ledger.stats()._asdict().items():
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        metrics.flush_metrics()
+
     def _count(self, active: list[str]) -> tuple[int, int]:
         completed, failed = (
             self._directus.count_status(status) - (self._directus.count_status(status, active) if active else 0)

@@ -84,9 +84,11 @@ def api_part(environment: dict[str, str], logs: Path, port: int) -> Part:
     return Part("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", environment)
 
 
-def worker_part(environment: dict[str, str], logs: Path, name: str = "worker", concurrency: int = 2) -> Part:
+def worker_part(
+    environment: dict[str, str], logs: Path, name: str = "worker", concurrency: int = 2, drain_seconds: float = 25
+) -> Part:
     """A container worker."""
-    command = [sys.executable, "-m", "workers", "--concurrency", str(concurrency)]
+    command = [sys.executable, "-m", "workers", "--concurrency", str(concurrency), "--drain-seconds", str(drain_seconds)]
     log = logs / f"{name}.log"
     return Part(name, command, _log_says(log, '"working"'), ROOT, log, environment)
 

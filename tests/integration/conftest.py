@@ -94,9 +94,9 @@ class System:
         files = self.admin("GET", f"/files?filter[title][_starts_with]={job_id}/&limit=-1")
         return [file["id"] for file in files]
 
-    def worker(self, name: str, concurrency: int = 1, **environment: str) -> Part:
-        """Start another worker."""
-        part = parts.worker_part(self.stack.environment | environment, self.stack.logs, name, concurrency).start()
+    def worker(self, name: str, drain_seconds: float = 25, **environment: str) -> Part:
+        """Start another worker, of one slot."""
+        part = parts.worker_part(self.stack.environment | environment, self.stack.logs, name, 1, drain_seconds).start()
         self.extra.append(part)
         return part
 

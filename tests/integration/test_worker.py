@@ -94,6 +94,20 @@ def test_a_second_sigterm_gives_jobs_back_unharmed(system: System, long_clip: Pa
     assert "stalls" not in record
 
 
+def test_at_the_deadline_jobs_are_given_back_too(system: System, long_clip: Path) -> None:
+    system.stack.parts["worker"].stop()
+    worker = system.worker("late", drain_seconds=0.5)
+    job_id = system.submit(long_clip, SLOW)
+    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    assert worker.process is not None
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(10) == 0
+    assert system.stats()["waiting"] == 1
+    system.stack.parts["worker"].start()
+    record = system.app.wait(job_id, 40)
+    assert (record["status"], record["attempts"]) == ("completed", 1)
+
+
 def test_nothing_of_a_job_stays_on_disk(system: System, clip: Path) -> None:
     system.app.wait(system.submit(clip), 30)
     until(lambda: not list((system.stack.home / "work").iterdir()), 5, "an empty work folder")
