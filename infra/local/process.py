@@ -116,6 +116,14 @@ def alive(pid: int) -> bool:
         return not Path("/proc/self").exists()  # no /proc on this system: the signal's word will do
 
 
+def born(pid: int) -> str:
+    """Return when a process was started, in ticks since the machine was: with the pid, that names it for good."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
 def pick_port(preferred: int = 0) -> int:
     """Return `preferred` if it is free on loopback, else one that is."""
     for port in (preferred, 0):

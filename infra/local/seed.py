@@ -8,6 +8,8 @@ import requests
 
 from infra.local import accounts, schema
 
+FLOW = "mediaq taxonomy"
+
 
 class Admin:
     """Directus by its REST API, as its administrator."""
@@ -17,7 +19,7 @@ class Admin:
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {accounts.ADMIN_TOKEN}"
 
-    def call(self, method: str, path: str, body: Any) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """Make one call and return what it answers.
 
         Raises:
@@ -48,14 +50,16 @@ def seed(url: str) -> None:
 
 
 def point_flow(url: str, api: str) -> None:
-    """Make Directus call the API at `api` whenever the taxonomy changes."""
+    """Make Directus call the API at `api`, and no other, whenever the taxonomy changes."""
     admin = Admin(url)
+    for flow in admin.call("GET", f"/flows?filter[name][_eq]={FLOW}&fields=id"):
+        admin.call("DELETE", f"/flows/{flow['id']}")
     trigger = {
         "type": "action",
         "scope": ["items.create", "items.update", "items.delete"],
         "collections": ["taxonomy_terms"],
     }
-    flow = {"name": "mediaq taxonomy", "status": "active", "trigger": "event", "accountability": "all", "options": trigger}
+    flow = {"name": FLOW, "status": "active", "trigger": "event", "accountability": "all", "options": trigger}
     flow_id = admin.call("POST", "/flows", flow)["id"]
     request = {
         "method": "POST",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from infra.local import accounts, directus_real, parts, seed
-from infra.local.process import LOOPBACK, Part, StartFailed, alive, hurry, pick_port, stop_group
+from infra.local.process import LOOPBACK, Part, StartFailed, alive, born, hurry, pick_port, stop_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, the worker first and without waiting for its jobs, the stores last."""
         worker = self.parts.get("worker")
-        if worker and worker.process:
+        if worker and worker.process and worker.process.poll() is None:
             hurry(worker.process.pid)
         for part in reversed(self.parts.values()):
             part.stop()
@@ -126,7 +126,11 @@ class Stack:
             "tokens": tokens,
             "admin_token": accounts.ADMIN_TOKEN,
             "internal_token": accounts.INTERNAL_TOKEN,
-            "pids": {name: part.process.pid for name, part in self.parts.items() if part.process is not None},
+            "processes": {
+                name: [part.process.pid, born(part.process.pid)]
+                for name, part in self.parts.items()
+                if part.process is not None
+            },
         }
 
 
@@ -158,7 +162,7 @@ def read_description(home: Path) -> dict[str, Any] | None:
         description: dict[str, Any] = json.loads((home / "stack.json").read_text())
     except (OSError, ValueError):
         return None
-    return description if any(alive(pid) for pid in description.get("pids", {}).values()) else None
+    return description if _running(description) else None
 
 
 def stop_described(home: Path) -> bool:
@@ -166,13 +170,19 @@ def stop_described(home: Path) -> bool:
     description = read_description(home)
     if description is None:
         return False
-    pids: dict[str, int] = description["pids"]
-    if "worker" in pids:
-        hurry(pids["worker"])
-    for pid in reversed(pids.values()):
+    running = _running(description)
+    if "worker" in running:
+        hurry(running["worker"])
+    for pid in reversed(running.values()):
         stop_group(pid)
     (home / "stack.json").unlink(missing_ok=True)
     return True
+
+
+def _running(description: dict[str, Any]) -> dict[str, int]:
+    """Return the pids that are still those of the system: after a restart of the machine they may be anybody's."""
+    known: dict[str, list[Any]] = description.get("processes", {})
+    return {name: pid for name, (pid, birth) in known.items() if alive(pid) and born(pid) == birth}
 
 
 def forget(home: Path) -> None:

@@ -45,7 +45,12 @@ def backends(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for part in running:
         part.launch()
     for part in running:
-        part.wait()
+        try:
+            part.wait()
+        except BaseException:
+            for other in running:
+                other.stop()
+            raise
     directus, sqs = f"http://{LOOPBACK}:{directus_port}", f"http://{LOOPBACK}:{sqs_port}"
     environment = parts.environment(
         redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=parts.make_queues(sqs), work=home / "work"

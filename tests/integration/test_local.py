@@ -93,8 +93,15 @@ def test_up_prints_a_call_that_works_and_down_stops_it(project: Path) -> None:
 
     assert "up already" in run(project, "up").stdout
     assert run(project, "down").stdout == "mediaq is down\n"
-    assert not any(alive(pid) for pid in stack["pids"].values())
+    assert not any(alive(pid) for pid, _ in stack["processes"].values())
     assert run(project, "down").stdout == "mediaq was not up\n"
+
+    # A pid that is somebody else's by now is left alone.
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        file.write_text(json.dumps({**stack, "processes": {"redis": [stranger.pid, "1"]}}))
+        assert run(project, "down").stdout == "mediaq was not up\n"
+        assert stranger.poll() is None
+        stranger.kill()
 
     again = run(project, "up")  # what was stored is still there
     assert again.returncode == 0, again.stderr
