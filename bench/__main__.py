@@ -32,10 +32,11 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         port = pick_port()
+        url = f"redis://{LOOPBACK}:{port}/0"
         server = parts.redis_part(Path(folder) / "redis", port).start()
         try:
-            scripts = Scripts(f"redis://{LOOPBACK}:{port}/0", "{bench}")
-            figures["stats_us"] = stats_latency(scripts)
+            scripts = Scripts(url, "{bench}")
+            figures["stats_us"] = stats_latency(scripts, url)
             figures["ledger_jobs_per_second"] = throughput(scripts)
             figures["bytes_per_waiting_job"] = memory(scripts)
         finally:
@@ -44,14 +45,16 @@ def main() -> None:
     _report(figures)
 
 
-def stats_latency(scripts: Scripts) -> dict[str, float]:
-    """Median time of `stats`, in microseconds, by the number of waiting jobs; both depths in turns."""
-    ledger = Ledger(scripts)
+def stats_latency(scripts: Scripts, url: str) -> dict[str, float]:
+    """Median time of `stats`, in microseconds, of an empty ledger and of one with many waiting jobs, measured in turns."""
     scripts.redis.flushall()
-    samples: dict[int, list[float]] = {}
-    for depth in DEPTHS:
+    ledgers = {depth: Ledger(Scripts(url, f"{{bench-{depth}}}")) for depth in DEPTHS}
+    for depth, ledger in ledgers.items():
         _fill(ledger, depth)
-        samples[depth] = [_timed(ledger.stats, 2000) for _ in range(ROUNDS)]
+    samples: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
+    for _ in range(4 * ROUNDS):
+        for depth, ledger in ledgers.items():
+            samples[depth].append(_timed(ledger.stats, 500))
     medians = {str(depth): round(statistics.median(samples[depth]) * 1e6, 1) for depth in DEPTHS}
     return medians | {"ratio": round(medians[str(DEPTHS[-1])] / medians["0"], 3)}
 
@@ -61,7 +64,7 @@ def throughput(scripts: Scripts) -> dict[str, float]:
     ledger, count, rounds = Ledger(scripts), 5000, []
     for _ in range(ROUNDS):
         scripts.redis.flushall()
-        jobs = [_job(number) for number in range(count)]
+        jobs = [_job(0) for _ in range(count)]  # of one user and priority: every ticket finds its own job
         started = time.perf_counter()
         admitted = [ledger.admit(job, "pending", -1).send for job in jobs]
         between = time.perf_counter()
