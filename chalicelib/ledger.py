@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -99,7 +99,7 @@ class Ledger:
         self._scripts = scripts
         self._now = now
 
-    def _call(self, name: str, *args: str | float) -> list:  # type: ignore[type-arg]
+    def _call(self, name: str, *args: str | float) -> list[Any]:
         return self._scripts.call(name, "" if self._now is None else self._now(), *args)
 
     def admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0) -> Admission:

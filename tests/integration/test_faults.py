@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,27 @@ class TestKill:
         record = system.app.wait(job_id, 60)
         assert record["status"] == "failed"
         assert "stalled" in record["error"]
+
+
+class TestFence:
+    def test_a_worker_that_stood_still_changes_nothing_any_more(self, system: System, long_clip: Path) -> None:
+        before = until(system.quiet, 60, "quiet")
+        for part in (system.stack.parts["worker"], *system.extra):
+            part.stop()
+        frozen = system.worker("frozen")
+        job_id = system.submit(long_clip, SLOW)
+        until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+        assert frozen.process is not None
+        frozen.process.send_signal(signal.SIGSTOP)  # its ffmpeg goes on, and will be done when it wakes up
+        system.stack.parts["worker"].start()
+        record = system.app.wait(job_id, 90)
+        frozen.process.send_signal(signal.SIGCONT)
+        until(lambda: "lease lost" in system.log("frozen"), 15, "the lost fence noticed")
+        assert record["status"] == "completed"
+        assert system.app.record(job_id) == record
+        assert system.outputs(job_id) == [record["output_file_id"]]
+        counts = until(system.quiet, 10, "everything closed")
+        assert counts["completed"] == before["completed"] + 1
 
 
 class TestWipe:

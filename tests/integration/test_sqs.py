@@ -10,6 +10,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import msgspec
 import pytest
 from localstack_client.session import Session
@@ -59,6 +60,21 @@ def queues(sqs: Any, urls: dict[str, str]) -> Tickets:
         {pool: urls[f"QUEUE_URL_{pool.upper()}"] for pool in pools},
         {pool: urls[f"DEAD_LETTER_URL_{pool.upper()}"] for pool in pools},
     )
+
+
+def test_the_local_queues_outlive_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of the emulator that the local system runs, whatever AWS_ENDPOINT_URL says."""
+    port = pick_port()
+    emulator = parts.sqs_part(tmp_path_factory.mktemp("restart") / "state", port).start()
+    url = f"http://{LOOPBACK}:{port}"
+    client = boto3.client("sqs", endpoint_url=url, region_name=parts.REGION)
+    queue = parts.make_queues(url)["QUEUE_URL_CONTAINER"]
+    client.send_message(QueueUrl=queue, MessageBody="still here")
+    emulator.stop()
+    emulator.start()
+    assert parts.make_queues(url)["QUEUE_URL_CONTAINER"] == queue
+    assert client.receive_message(QueueUrl=queue, WaitTimeSeconds=2)["Messages"][0]["Body"] == "still here"
+    emulator.stop()
 
 
 def test_the_stack_made_what_the_template_says(sqs: Any, urls: dict[str, str]) -> None:

@@ -11,6 +11,8 @@ from workers import ffmpeg, probe, sandbox
 from workers.operations import Done, Output
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workers.operations import Work
     from workers.probe import Media
 
@@ -52,7 +54,7 @@ def run(work: Work) -> Done:
     return Done([Output(target, target.name, MIME[params.format])], _measured(params, source, made, took))
 
 
-def arguments(params: TranscodingParams, source: Media, input_file: object, target: object) -> list[str]:
+def arguments(params: TranscodingParams, source: Media, input_file: Path, target: Path) -> list[str]:
     """Return ffmpeg's arguments.
 
     Raises:
@@ -70,7 +72,7 @@ def arguments(params: TranscodingParams, source: Media, input_file: object, targ
         trim += ["-t", _number(params.duration)]
     return [
         *trim,
-        *ffmpeg.input_arguments(input_file),  # type: ignore[arg-type]
+        *ffmpeg.input_arguments(input_file),
         *(_picture(params) if wants_picture else ["-vn"]),
         *(_sound(params) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
