@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 
+from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
 from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS
 from chalicelib.validation import validate, without_empty
@@ -69,7 +70,7 @@ class Attempt:
             Unavailable: a dependency is away.
         """
         record = self._directus.read_job(self._job.job_id)
-        if record is None or record.status not in ("pending", "processing"):
+        if record is None or record.status not in OPEN_STATES:
             return _settled(record)
         self._maybe_strays |= record.status == "processing"
         if self._claim.stalls > MAX_STALLS:
@@ -221,13 +222,13 @@ class _Stage:
 
 def _settled(record: Record | None) -> Outcome:
     """Say how a job ended whose record is closed already: only the ledger has not heard of it."""
-    if record is None:
-        return "cancelled"
-    if record.status == "failed":
-        return "cancelled" if record.error == CANCELLED else "failed"
-    if record.status == "completed":
+    if record is not None and record.status in OPEN_STATES:
+        raise AttemptFailed("The record could not be changed")
+    if record is not None and record.status == "completed":
         return "completed"
-    raise AttemptFailed("The record could not be changed")
+    if record is not None and record.status == "failed" and record.error != CANCELLED:
+        return "failed"
+    return "cancelled"  # deleted, or set to a status that is none of ours: somebody does not want it any more
 
 
 def _safe(name: str) -> str:

@@ -114,7 +114,7 @@ class Runner:
             logger.warning("lease lost, the job is another worker's")
         except WorkerStopping:
             self._release(lease, 0, "worker stopping")
-        except Unavailable as error:
+        except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
             self._release(lease, _jitter(RELEASE_MS), f"{error} ({error.__cause__!r})")
         finally:
             with self._lock:

@@ -63,6 +63,19 @@ def test_cancelled_in_the_ledger_alone_ends_the_record_too(system: System, long_
     assert (record["status"], record["error"]) == ("failed", "Cancelled")
 
 
+@pytest.mark.parametrize("change", ["deleted", "archived"])
+def test_a_record_that_nobody_wants_any_more_ends_its_job(system: System, long_clip: Path, change: str) -> None:
+    before = until(system.quiet, 30, "quiet")
+    job_id = system.submit(long_clip, SLOW)
+    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    if change == "deleted":
+        system.admin("DELETE", f"/items/media_jobs/{job_id}")
+    else:
+        system.admin("PATCH", f"/items/media_jobs/{job_id}", json={"status": change})
+    assert until(system.quiet, 40, "closed in the ledger") == before  # neither completed nor failed
+    assert system.outputs(job_id) == []
+
+
 def test_sigterm_finishes_what_runs(system: System, long_clip: Path) -> None:
     system.stack.parts["worker"].stop()
     worker = system.worker("drained")
