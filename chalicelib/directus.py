@@ -14,12 +14,15 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-from chalicelib.errors import DirectusUnavailable
+from chalicelib.errors import AttemptFailed, DirectusUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
+TOO_MUCH = (400, 413)
+UPLOAD_TIMEOUT = (60.0, 600.0)
+"""Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
 REFUSED = (400, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
 OPEN_STATES = ["pending", "processing"]
@@ -170,7 +173,10 @@ class Directus:
         form = MultipartEncoder([("title", title), ("file", (name, stream, mime))])
         body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read) if sent else None)
         headers = {"Content-Type": body.content_type}
-        return str(_data(self._call("POST", "/files", data=body, headers=headers))["id"])
+        answer = self._call("POST", "/files", data=body, headers=headers, accept=TOO_MUCH, timeout=UPLOAD_TIMEOUT)
+        if answer.status_code in TOO_MUCH:
+            raise AttemptFailed("Directus does not take the output: it is too large, or malformed")
+        return str(_data(answer)["id"])
 
     # Taxonomy
 
@@ -206,9 +212,10 @@ class Directus:
         self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any
     ) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}" if token else self._authorization, **request.pop("headers", {})}
+        timeout = request.pop("timeout", self._timeout)
         try:
             answer = self._session.request(
-                method, self._url + path, headers=headers, timeout=self._timeout, allow_redirects=False, **request
+                method, self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **request
             )
         except (requests.RequestException, UnicodeError) as error:
             raise DirectusUnavailable from error

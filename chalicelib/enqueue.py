@@ -171,7 +171,7 @@ class Enqueuer:
         try:
             self._tickets.send(admission.send)
         except TicketsUnavailable:
-            if self._ledger.retract(job_id, admission.id):
+            if self._ledger.retract(job_id, admission.id) != "kept":
                 raise
 
 

@@ -24,6 +24,7 @@ LEASE_MS = 10_000
 SECOND_LOOK_MS = 3_000
 STARVED_MS = 60_000
 SWEEP_AT_MOST = 100
+UNREADABLE_MS = 30_000
 HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
 
 Outcome = Literal["completed", "failed", "cancelled", "retry"]
@@ -119,16 +120,21 @@ class Ledger:
         """Note how many jobs Directus counted for the user in the cycle."""
         self._scripts.call("seed_usage", user_id, cycle, operation, count)
 
-    def retract(self, job_id: str, id_: str) -> bool:
-        """Undo an admission without a ticket; False when it has to stand."""
-        return bool(self._call("retract", job_id, id_)[0] == "retracted")
+    def retract(self, job_id: str, id_: str) -> str:
+        """Undo an admission without a ticket: retracted, shared or kept. Only a kept one may be answered as accepted."""
+        return str(self._call("retract", job_id, id_)[0])
 
     def claim(self, pool: str, id_: str, job_id: str, token: str) -> Claim:
         """Claim the best job of `pool` with the ticket of (`id_`, `job_id`)."""
         word, *rest = self._call("claim", pool, id_, job_id, token, LEASE_MS)
         if word == "run":
-            id_, _job_id, attempt, stalls, runs, body = rest
-            return Claim(word, job=jobs.decode(body, id_), token=token, attempt=attempt, stalls=stalls, runs=runs)
+            id_, best, attempt, stalls, runs, body = rest
+            try:
+                job = jobs.decode(body, id_)
+            except jobs.UnknownEnvelope:  # of a later release: unharmed, for a worker that knows it
+                self._call("release", best, id_, token, UNREADABLE_MS)
+                return Claim("hold", hold_ms=1000)
+            return Claim(word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs)
         return Claim(word, hold_ms=int(rest[0]) if rest else 0)
 
     def renew(self, job: MediaJob, token: str, progress: int | None = None) -> str:
@@ -158,7 +164,7 @@ class Ledger:
     def sweep(self) -> list[MediaJob]:
         """Requeue what nobody holds, promote what is due; return the jobs that need a fresh ticket."""
         flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
-        return [jobs.decode(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
+        return [job for body, id_ in zip(flat[::2], flat[1::2], strict=True) if (job := _readable(body, id_))]
 
     def adopt(self, forgotten: list[Forgotten]) -> list[str]:
         """Put forgotten jobs back: adopted, known, lost or old for each."""
@@ -185,6 +191,14 @@ class Ledger:
     def seed_totals(self, counted: tuple[int, int], before: Census) -> None:
         """Set (completed, failed) as Directus counted them since `before` was read."""
         self._scripts.call("seed_totals", *counted, before.completed, before.failed)
+
+
+def _readable(body: str, id_: str) -> MediaJob | None:
+    """Read an envelope, or None for one of a later release: its own workers and keeper send it a ticket."""
+    try:
+        return jobs.decode(body, id_)
+    except jobs.UnknownEnvelope:
+        return None
 
 
 def _random_tail() -> str:

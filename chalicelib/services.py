@@ -47,6 +47,14 @@ class Services:
         return tickets.Tickets(tickets.client(), self.settings.queue_urls, self.settings.dead_letter_urls)
 
     @cached_property
+    def polling_tickets(self) -> Tickets:
+        """The queues, for a worker: its long polls have a client of their own."""
+        from chalicelib import tickets  # noqa: PLC0415
+
+        urls = (self.settings.queue_urls, self.settings.dead_letter_urls)
+        return tickets.Tickets(tickets.client(), *urls, poller=tickets.polling_client())
+
+    @cached_property
     def directus(self) -> Directus:
         """Directus, with the service token."""
         from chalicelib.directus import Directus  # noqa: PLC0415

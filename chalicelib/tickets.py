@@ -45,22 +45,34 @@ class Ticket:
     poison: bool = False
 
 
-def client() -> SQSClient:
+def client(read_seconds: int = 3) -> SQSClient:
     """Make an SQS client that fails within seconds; the endpoint follows `AWS_ENDPOINT_URL`."""
     config = Config(
         connect_timeout=2,
-        read_timeout=LONG_POLL_MAX_SECONDS + 5,
+        read_timeout=read_seconds,
         retries={"total_max_attempts": 2, "mode": "standard"},
         max_pool_connections=64,
     )
     return boto3.client("sqs", config=config)
 
 
+def polling_client() -> SQSClient:
+    """Make a client that can wait through a long poll. Not for anything else: a lease must not wait that long."""
+    return client(LONG_POLL_MAX_SECONDS + 5)
+
+
 class Tickets:
     """The queues, one a pool. Every method raises `TicketsUnavailable` when SQS is away or throttles."""
 
-    def __init__(self, sqs: SQSClient, queue_urls: Mapping[str, str], dead_letter_urls: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        sqs: SQSClient,
+        queue_urls: Mapping[str, str],
+        dead_letter_urls: Mapping[str, str],
+        poller: SQSClient | None = None,
+    ) -> None:
         self._sqs = sqs
+        self._poller = poller or sqs
         self._urls = queue_urls
         self._dead_letter_urls = dead_letter_urls
 
@@ -74,6 +86,7 @@ class Tickets:
         answer = self._do(
             "receive_message",
             self._urls[pool],
+            self._poller,
             MaxNumberOfMessages=min(most, RECEIVE_AT_MOST),
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=RECEIVED_SECONDS,
@@ -94,9 +107,9 @@ class Tickets:
         self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
         self.delete(ticket)
 
-    def _do(self, call: str, url: str, **arguments: Any) -> Any:
+    def _do(self, call: str, url: str, sqs: SQSClient | None = None, **arguments: Any) -> Any:
         try:
-            return getattr(self._sqs, call)(QueueUrl=url, **arguments)
+            return getattr(sqs or self._sqs, call)(QueueUrl=url, **arguments)
         except ClientError as error:
             if error.response["Error"]["Code"].endswith(("ReceiptHandleIsInvalid", "MessageNotInflight")):
                 return {}  # the ticket went back to the queue long ago: there is nothing left to change

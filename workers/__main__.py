@@ -29,11 +29,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
     parts = Services(current)
-    runner = Runner(parts.ledger, parts.tickets, parts.directus, tools)
+    runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools)
     ContainerWorker(
         runner,
         parts.ledger,
-        parts.tickets,
+        parts.polling_tickets,
         pools=options.pools,
         concurrency=options.concurrency,
         poll_seconds=current.poll_seconds,

@@ -133,8 +133,8 @@ class Attempt:
             return PurePosixPath(self._job.input_url.split("?")[0]).stem
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
-                if self._directus.read_file(self._job.input_file_id):  # it is there: the refusal was for us
-                    raise DirectusUnavailable("Directus refused the input file")
+                if self._directus.read_file(self._job.input_file_id):  # the row is there: its content is gone, or refused to us
+                    raise AttemptFailed("Directus does not give the input file out")
                 raise MediaRejected("The input file does not exist any more")
             fetch.write(target, *opened, arrived)
         file = record.input_file_id
@@ -183,8 +183,12 @@ class Attempt:
         return outcome
 
     def _delete_strays(self, keep: list[str]) -> None:
-        """Delete what earlier attempts uploaded before they died."""
+        """Delete what earlier attempts uploaded before they died, and nothing of an admission that came after us."""
         try:
+            self._lease.confirm()
+            record = self._directus.read_job(self._job.job_id)
+            if record is not None and (record.status in OPEN_STATES or record.output_file_id not in (None, *keep)):
+                return
             self._delete([one for one in self._directus.find_files(f"{self._job.job_id}/") if one not in keep])
         except DirectusUnavailable:
             logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})

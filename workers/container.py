@@ -48,7 +48,7 @@ class ContainerWorker:
         self._drain_seconds = drain_seconds
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
-        self._hurry = threading.Event()
+        self._signals = 0
         self._busy = 0
         self._idle = threading.Condition()
 
@@ -62,25 +62,24 @@ class ContainerWorker:
             for thread in threads:
                 thread.start()
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
-            while not self._stopping.wait(1):  # a signal is handled between two waits
-                pass
+            while not self._signals:
+                time.sleep(0.2)
+            self._stopping.set()
+            logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
             self._drain()
             for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
-                while thread.is_alive() and not self._hurry.is_set():
+                while thread.is_alive() and self._signals == 1:
                     thread.join(0.1)
         logger.info("stopped")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self._stopping.is_set():
-            self._hurry.set()
-        self._stopping.set()
-        logger.info("stopping", extra={"signal": signal.Signals(number).name, "drain_seconds": self._drain_seconds})
+        del number, frame
+        self._signals += 1  # no lock and no log in a signal handler: the main thread may be holding either
 
     def _drain(self) -> None:
         deadline = time.monotonic() + self._drain_seconds
-        while self._jobs_running() and time.monotonic() < deadline and not self._hurry.wait(0.1):
-            pass
+        while self._jobs_running() and time.monotonic() < deadline and self._signals == 1:
+            time.sleep(0.1)
         while self._jobs_running():  # again and again: a poll that was under way may still have started one
             self._runner.stop()
             time.sleep(0.1)

@@ -102,10 +102,8 @@ def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: 
 
 def is_public(address: Address) -> bool:
     """Say whether an address is on the public internet, whatever IPv4 address it may wrap included."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = _wrapped(address)
-        if inner is not None:
-            return False  # mapped, compatible, 6to4, Teredo, NAT64, ISATAP: no honest server is reached that way
+    if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or _wrapped(address) is not None):
+        return False  # mapped, compatible, 6to4, Teredo, NAT64, ISATAP: no honest server is reached that way
     return address.is_global and not address.is_multicast
 
 

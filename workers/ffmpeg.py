@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from functools import cache
@@ -72,6 +73,8 @@ def run(
     finished = sandbox.run(command, folder=folder, limits=limits, on_line=read, check=check)
     if finished.code == 0:
         return
+    if "No space left on device" in finished.stderr:
+        raise OSError(errno.ENOSPC, "No space left in the work folder")
     if MEDIA_AT_FAULT.search(finished.stderr):
         raise MediaRejected(f"The input could not be processed: {_last_words(finished.stderr, folder)}")
     raise AttemptFailed(f"ffmpeg ended with code {finished.code}: {_last_words(finished.stderr, folder)}")

@@ -87,8 +87,10 @@ class Lease:
             raise self._stop
 
     def stop(self, reason: JobStopped) -> None:
-        """Make the run stop for `reason`. A lost fence outdoes every other."""
-        if self._stop is None or isinstance(reason, LeaseLost):
+        """Make the run stop for `reason`. A lost fence outdoes a stopping worker, and that every other."""
+        if isinstance(self._stop, LeaseLost):
+            return
+        if self._stop is None or isinstance(reason, (LeaseLost, WorkerStopping)):
             self._stop = reason
 
     def confirm(self) -> None:

@@ -4,7 +4,7 @@
 --       4 record: pending | processing | failed as Directus has it, reopened when the caller has just set it to pending
 --       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 wall limit (ms)
 --       12 cycle   13 limit of the plan (-1: none)
--- Returns {open, id, send 0|1, body}   already there; send is 1 when no ticket went out for a minute
+-- Returns {open, id, send 0|1, body}   already there; send is 1 for the second caller, and when no ticket went out for a minute
 --         {admitted, id}
 --         {seed}        the quota is not known: count in Directus, seed_usage, call again
 --         {limit}       the quota is spent
@@ -22,7 +22,8 @@ local open = load(job_id)
 if open then
   if open.id:sub(20, 23) .. open.id:sub(25) == ARGV[3] then return {'admitted', open.id} end  -- this call, repeated
   if record == 'failed' then return {'closing'} end
-  local send = now - tonumber(open.sent_ms) >= TICKET_AGAIN_MS
+  -- Whether the first caller's ticket went out is not known here: the second caller sends one too, and is answered by it.
+  local send = not open.shared or now - tonumber(open.sent_ms) >= TICKET_AGAIN_MS
   note(open, 'shared', 1, 'sent_ms', send and now or open.sent_ms)
   return {'open', open.id, send and 1 or 0, redis.call('GET', key('body', job_id))}
 end

@@ -101,9 +101,9 @@ class Model:
             if record == "failed":
                 return "closing"
             open_job = self.jobs[job.job_id]
-            open_job.shared = True
-            if now - open_job.sent >= STARVED:
+            if not open_job.shared or now - open_job.sent >= STARVED:
                 open_job.sent = now
+            open_job.shared = True
             return "open"
         outcome = self.done.get(job.job_id, ("", "", ""))[1]
         if outcome == "completed":
@@ -123,18 +123,20 @@ class Model:
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         return "admitted"
 
-    def retract(self, job_id: str, id_: str) -> bool:
+    def retract(self, job_id: str, id_: str) -> str:
         """Undo an admission."""
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
-            return self.done.get(job_id, ("",))[0] != id_
-        if job.state == "active" or job.runs or job.shared:
+            return "kept" if self.done.get(job_id, ("",))[0] == id_ else "retracted"
+        if job.state == "active" or job.runs:
+            return "kept"
+        if job.shared:
             job.sent = 0
-            return False
+            return "shared"
         self.give_round_back(job)
         self.charged[job.user] -= 1
         del self.jobs[job_id]
-        return True
+        return "retracted"
 
     def claim(self, pool: str, id_: str, job_id: str, token: str, now: int) -> tuple[str, str]:
         """Return the word and the job to run."""

@@ -196,6 +196,19 @@ class TestRetry:
         assert (again.attempt, again.stalls, again.runs) == (1, 0, 2)
 
 
+class TestLaterRelease:
+    def test_its_envelopes_are_left_to_workers_that_know_them(self, ledger: Ledger, scripts: Scripts, clock: Clock) -> None:
+        theirs, ours = admit(ledger, priority=1), admit(ledger, priority=50)
+        scripts.redis.set(f"{{test}}:body:{theirs.job_id}", '{"v":2}')
+        assert claim(ledger, ours).word == "hold"
+        assert ledger.stats()[:3] == (1, 0, 1)  # released for a while, not stalled
+        assert claim(ledger, ours).job == ours
+        clock.advance(90_000)
+        ledger.sweep()
+        clock.advance(3_000)
+        assert ours in ledger.sweep()  # a body that cannot be read keeps no other from its ticket
+
+
 class TestCancel:
     def test_waiting(self, ledger: Ledger) -> None:
         ticket = admit(ledger)
