@@ -21,7 +21,9 @@ app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 def keeper(event: object) -> dict[str, object]:
     """Sweep, send missing tickets, seed the totals after a wipe, publish the gauges."""
     del event
-    report = services().keeper.run()
-    services().keeper.publish_gauges()
+    try:
+        report = services().keeper.run()
+    finally:
+        services().keeper.publish_gauges()
     logger.info("keeper", extra=report._asdict())
     return report._asdict()

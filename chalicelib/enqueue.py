@@ -84,6 +84,8 @@ class Enqueuer:
             raise TierLimitReached(verdict.reason)
         if record.status == "completed":
             raise Conflict("jobId names a record that is completed already")
+        if record.status not in ("pending", "processing", "failed"):
+            raise Conflict("jobId names a record that is neither pending, processing nor failed")
         job = self._envelope(request, record, owner)
         self._check_input(job, record, owner)
         return self._admit(job, record, verdict.limit)

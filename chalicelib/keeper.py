@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import LEASE_MS, SECOND_LOOK_MS
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Keeper:
         if before.seeded or before.age_ms < LEASE_MS:
             return False
         counted = self._count(before.active)
-        if counted != self._count(before.active):
-            return False  # jobs are finishing this moment: the next run will find a quiet one
+        after = self._ledger.census()
+        if counted != self._count(before.active) or after._replace(age_ms=before.age_ms) != before:
+            return False  # jobs are starting or finishing this moment: the next run will find a quiet one
         self._ledger.seed_totals(counted, before)
         logger.info("totals seeded from Directus", extra={"completed": counted[0], "failed": counted[1]})
         return True
@@ -81,7 +83,13 @@ class Keeper:
 
 def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
     """Send a fresh ticket for each job that a sweep found without one."""
+    failed: TicketsUnavailable | None = None
     for job in missing:
         logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
-        tickets.send(job)
+        try:
+            tickets.send(job)
+        except TicketsUnavailable as error:  # the others may get through; a later sweep sends this one
+            failed = error
+    if failed is not None:
+        raise failed
     return len(missing)

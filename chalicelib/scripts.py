@@ -15,8 +15,15 @@ from redis.retry import Retry
 from chalicelib.errors import LedgerUnavailable
 
 FOLDER = Path(__file__).with_name("lua")
-# A server that answers, but will not write: to a caller it is away. Inside a script, 6.2 puts a "-" before the code.
-UNWRITABLE = re.compile(r"(?:^|-)(?:OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN)\b")
+# A server that answers, but will not write: to a caller it is away. redis-py knows some codes by class; the rest, and
+# those that 6.2 hides inside a script's error, are known by their text.
+UNWRITABLE = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
+)
+UNWRITABLE_TEXT = re.compile(r"(?:^|-)(?:BUSY|OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN)\b")
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
 
@@ -56,7 +63,8 @@ class Scripts:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
-            if UNWRITABLE.search(str(error)):
+            if isinstance(error, UNWRITABLE) or UNWRITABLE_TEXT.search(str(error)):
+                self.redis.connection_pool.disconnect(inuse_connections=False)  # after a failover: find the new primary
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
         return list(answer)

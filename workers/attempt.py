@@ -71,19 +71,15 @@ class Attempt:
         """
         record = self._directus.read_job(self._job.job_id)
         if record is None or record.status not in OPEN_STATES:
-            return _settled(record)
+            return self._settle(record)
         self._maybe_strays |= record.status == "processing"
         if self._claim.stalls > MAX_STALLS:
             raise MediaRejected("The job stalled more than once: its worker died twice while running it")
-        started = {
-            "status": "processing",
-            "attempts": self._claim.attempt,
-            "started_at": _now(),
-            "progress": 0,
-            "error": None,
-        }
+        started = {"attempts": self._claim.attempt, "started_at": _now()}
+        if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
+            started |= {"status": "processing", "progress": 0, "error": None}
         if not self._directus.update_open_job(self._job.job_id, started):
-            return _settled(self._directus.read_job(self._job.job_id))
+            return self._settle(self._directus.read_job(self._job.job_id))
         with sandbox.private_folder(self._tools.work_dir) as folder:
             with ProgressReporter(self._directus, self._lease):
                 done, name = self._work(folder, record)
@@ -143,8 +139,12 @@ class Attempt:
 
     def _store(self, done: Done, name: str) -> Outcome:
         """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
-        with self._stage("upload"):
-            ids = [self._patiently(partial(self._upload, output, name)) for output in done.outputs]
+        try:
+            with self._stage("upload"):
+                ids = [self._patiently(partial(self._upload, output, name)) for output in done.outputs]
+        except BaseException:
+            self._maybe_strays = True  # Directus may have it all, and only we do not know its id
+            raise
         values = {
             "status": "completed",
             "output_file_id": ids[0] if ids else None,
@@ -172,14 +172,24 @@ class Attempt:
             )
 
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
-        self._lease.confirm()
-        if not self._patiently(lambda: self._directus.update_open_job(self._job.job_id, values)):
+        def close() -> bool:
+            self._lease.confirm()  # each time: the wait for Directus may have outlasted the lease
+            return self._directus.update_open_job(self._job.job_id, values)
+
+        if not self._patiently(close):
             record = self._patiently(lambda: self._directus.read_job(self._job.job_id))
             if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
                 self._delete(outputs)
-            return _settled(record)
+            return self._settle(record)
         if self._maybe_strays:
             self._delete_strays(outputs)
+        return outcome
+
+    def _settle(self, record: Record | None) -> Outcome:
+        """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
+        outcome = _settled(record)
+        if self._maybe_strays:
+            self._delete_strays([record.output_file_id] if record and record.output_file_id else [])
         return outcome
 
     def _delete_strays(self, keep: list[str]) -> None:

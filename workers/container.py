@@ -70,6 +70,7 @@ class ContainerWorker:
             for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
                 while thread.is_alive() and self._signals == 1:
                     thread.join(0.1)
+            self._drain()  # a poll may have started a job at the last moment
         logger.info("stopped")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

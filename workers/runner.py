@@ -150,12 +150,18 @@ class Runner:
         """Count the outcome, waiting for Redis if it has to, and let the ticket follow."""
         job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
         summary = {"outcome": outcome, "attempt": claim.attempt, **note}
+        lost = False
         while True:
             try:
                 word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms)
                 break
             except LedgerUnavailable:
+                if lost:
+                    raise
+            try:
                 lease.wait(1)
+            except LeaseLost:  # perhaps to our own call, whose answer was lost: the ledger will say so when asked again
+                lost = True
         logger.info("finished", extra={**summary, "ledger": word})
         if word == "lost":
             return

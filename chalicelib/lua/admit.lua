@@ -30,6 +30,7 @@ end
 
 local _, outcome = marker(job_id)
 if outcome == 'completed' then return {'completed'} end
+if outcome == 'retracted' then outcome = nil end
 if outcome and record ~= 'failed' and record ~= 'reopened' then return {'stale'} end
 
 if limit >= 0 then

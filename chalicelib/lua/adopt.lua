@@ -33,18 +33,14 @@ local function adopt(entry)
   if job and job.id > entry.id then return 'old' end
   if job and job.id == entry.id then
     if entry.token == '' or speaks(job, entry.token) then return 'known' end
-    if job.state == 'active' and job.token == '' then
-      hold(job, now, lease_ms, entry.token)
-      return 'adopted'
-    end
-    if job.state == 'waiting' and not job.runs and job.adopted then  -- put back before its holder spoke up
+    if not unheld(job) then return 'lost' end
+    if job.state == 'waiting' then
       leave(job)
       job.deadline_ms = now + tonumber(job.wall_ms) + WALL_GRACE_MS
       note(job, 'deadline_ms', job.deadline_ms, 'runs', 1)
-      hold(job, now, lease_ms, entry.token)
-      return 'adopted'
     end
-    return 'lost'
+    hold(job, now, lease_ms, entry.token)
+    return 'adopted'
   end
   if job then  -- an admission that was rolled back over: its successor takes its place
     leave(job)

@@ -138,6 +138,12 @@ local function speaks(job, token)
   return job.state == 'waiting' and job.former == token and token ~= ''
 end
 
+-- True for a job that was put back after a wipe and that no holder has spoken up for yet.
+local function unheld(job)
+  if job.state == 'active' then return job.token == '' end
+  return job.state == 'waiting' and not job.runs and job.adopted
+end
+
 -- The end of a job: out of the sets, counted once, marked for a day.
 local function close(job, outcome, token)
   leave(job)

@@ -1,7 +1,7 @@
 -- Renew a lease, carry progress in and a cancel out.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
--- Returns {ok} | {cancelled} (the lease is renewed all the same) | {lost} | {unknown} (the ledger has forgotten the job)
+-- Returns {ok} | {cancelled} (the lease is renewed all the same) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
 -- A job that a sweep took back and nobody has claimed since is taken up again, its stall undone.
 local now = math.floor(time_us(ARGV[1]) / 1000)
 local id, token = ARGV[3], ARGV[4]
@@ -12,6 +12,7 @@ if not job then
   return {'unknown'}
 end
 if job.id < id then return {'unknown'} end
+if job.id == id and unheld(job) then return {'unknown'} end  -- another ticket holder put it back before its holder spoke up
 if job.id > id or not speaks(job, token) or now >= tonumber(job.deadline_ms) then return {'lost'} end
 if job.state == 'waiting' then
   leave(job)

@@ -30,26 +30,29 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', key('active'), '-inf', now, 'LIMI
     redis.call('ZADD', key('active'), now + second_look, m)
   else
     leave(job)
-    note(job, 'former', job.token or '', 'stalls', tonumber(job.stalls or 0) + 1)
+    local stalled = job.token ~= '' and 1 or 0  -- put back after a wipe, and nobody spoke up: no worker is to blame
+    note(job, 'former', job.token, 'stalls', tonumber(job.stalls or 0) + stalled)
     forget(job, 'token', 'suspect')
     wait(job)
     ticket(job)
   end
 end
 
--- Tickets that never went out: waiting jobs, and nobody has claimed for a while. The next nudge waits twice as long.
+-- Tickets that never went out: waiting jobs, and nobody has claimed for a while. The next nudge waits twice as long. While
+-- others are claimed, a job is sent a ticket after a quarter of an hour all the same: it may be the only one without.
 for i = 5, #ARGV do
   local pool = key('pool', ARGV[i])
   local seen = redis.call('HMGET', pool, 'claimed_ms', 'nudge_ms', 'look_ms')
-  if now - (tonumber(seen[1]) or 0) >= starved_after and now >= (tonumber(seen[3]) or 0) then
-    local nudge = tonumber(seen[2]) or starved_after
+  if now >= (tonumber(seen[3]) or 0) then
+    local starved = now - (tonumber(seen[1]) or 0) >= starved_after
+    local nudge = starved and (tonumber(seen[2]) or starved_after) or NUDGE_MAX_MS
     local sent = #tickets
     for _, m in ipairs(redis.call('ZRANGE', key('waiting', ARGV[i]), 0, most - 1)) do
       local job = load(job_of(m))
       if job and now - tonumber(job.sent_ms) >= nudge then ticket(job) end
     end
     redis.call('HSET', pool, 'look_ms', now + LOOK_AGAIN_MS)
-    if #tickets > sent then redis.call('HSET', pool, 'nudge_ms', math.min(nudge * 2, NUDGE_MAX_MS)) end
+    if starved and #tickets > sent then redis.call('HSET', pool, 'nudge_ms', math.min(nudge * 2, NUDGE_MAX_MS)) end
   end
 end
 return tickets

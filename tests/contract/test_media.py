@@ -185,6 +185,12 @@ class TestStates:
         answer = api.enqueue({"jobId": job_id, "operation": "transcoding"})
         assert (answer.status_code, answer.json) == (409, {"error": "jobId names a record that is completed already"})
 
+    def test_a_status_of_somebody_else_s_is_a_conflict(self, api: Api) -> None:
+        job_id = api.record(status="draft")
+        answer = api.enqueue({"jobId": job_id, "operation": "transcoding"})
+        assert answer.status_code == 409
+        assert "neither pending, processing nor failed" in answer.json["error"]
+
     def test_failed_starts_anew(self, api: Api) -> None:
         job_id = api.record()
         api.directus("PATCH", f"/items/media_jobs/{job_id}", json={"status": "failed", "error": "bad luck"})

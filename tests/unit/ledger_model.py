@@ -89,6 +89,13 @@ class Model:
             return job.token == token
         return job.state == "waiting" and job.former == token != ""
 
+    @staticmethod
+    def unheld(job: Job) -> bool:
+        """Say whether the job was put back, and nobody has spoken up for it yet."""
+        if job.state == "active":
+            return job.token == ""
+        return job.state == "waiting" and not job.runs and job.adopted
+
     def promote(self, now: int) -> None:
         """Move what is due to waiting."""
         for job in self.in_state("delayed"):
@@ -108,7 +115,7 @@ class Model:
         outcome = self.done.get(job.job_id, ("", "", ""))[1]
         if outcome == "completed":
             return "completed"
-        if outcome and record not in ("failed", "reopened"):
+        if outcome not in ("", "retracted") and record not in ("failed", "reopened"):
             return "stale"
         if 0 <= limit <= self.charged.get(job.user, 0):
             return "limit"
@@ -127,7 +134,8 @@ class Model:
         """Undo an admission."""
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
-            return "kept" if self.done.get(job_id, ("",))[0] == id_ else "retracted"
+            marker = self.done.get(job_id, ("", "", ""))
+            return "kept" if marker[0] == id_ and marker[1] != "retracted" else "retracted"
         if job.state == "active" or job.runs:
             return "kept"
         if job.shared:
@@ -136,6 +144,7 @@ class Model:
         self.give_round_back(job)
         self.charged[job.user] -= 1
         del self.jobs[job_id]
+        self.done[job_id] = (id_, "retracted", "")
         return "retracted"
 
     def claim(self, pool: str, id_: str, job_id: str, token: str, now: int) -> tuple[str, str]:
@@ -173,6 +182,8 @@ class Model:
         if job is None:
             return "lost" if self.done.get(job_id, ("",))[0] >= id_ else "unknown"
         if job.id < id_:
+            return "unknown"
+        if job.id == id_ and self.unheld(job):
             return "unknown"
         if job.id > id_ or not self.speaks(job, token) or now >= job.deadline:
             return "lost"
@@ -255,8 +266,8 @@ class Model:
             if not job.suspect:
                 job.suspect, job.at = True, now + SECOND_LOOK
                 continue
+            job.stalls += job.token != ""
             job.state, job.former, job.token, job.suspect = "waiting", job.token, "", False
-            job.stalls += 1
             job.sent = now
             requeued.add(job.job_id)
         return requeued
@@ -269,9 +280,8 @@ class Model:
         if known and known.id == job.id:
             if not token or self.speaks(known, token):
                 return "known"
-            unheld = known.state == "active" and known.token == ""
-            if unheld or (known.state == "waiting" and not known.runs and known.adopted):
-                if not unheld:
+            if self.unheld(known):
+                if known.state == "waiting":
                     known.runs, known.deadline = 1, now + known.wall + GRACE
                 self.hold(known, token, now)
                 return "adopted"

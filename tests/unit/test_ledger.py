@@ -245,6 +245,19 @@ class TestLoss:
         clock.advance(3_000)
         assert ledger.sweep() == [orphan]
 
+    @pytest.mark.parametrize("record", ["pending", "processing"])
+    def test_a_holder_is_not_lost_when_another_ticket_put_its_job_back_first(
+        self, ledger: Ledger, scripts: Scripts, record: str
+    ) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        scripts.redis.flushall()
+        assert ledger.adopt([Forgotten(got.job, record)]) == ["adopted"]  # type: ignore[arg-type]
+        assert ledger.renew(got.job, got.token) == "unknown"  # and not lost
+        assert ledger.adopt([Forgotten(got.job, "processing", 0, got.token)]) == ["adopted"]
+        assert ledger.renew(got.job, got.token) == "ok"
+        assert ledger.finish(got.job, got.token, "completed", {}) == "ok"
+
     def test_finish_of_a_job_that_the_ledger_never_knew_counts_nothing(self, ledger: Ledger, scripts: Scripts) -> None:
         got = claim(ledger, admit(ledger))
         assert got.job is not None
@@ -305,6 +318,20 @@ def test_redis_that_will_not_write_is_away(ledger: Ledger, scripts: Scripts) -> 
             admit(ledger)
     finally:
         scripts.redis.config_set("maxmemory", "0")
+
+
+@pytest.mark.parametrize("kind", scripts_module.UNWRITABLE)
+def test_a_failover_is_redis_away(
+    ledger: Ledger, scripts: Scripts, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    """As redis-py tells it of Redis 7 and Valkey: a class, and a text without the code."""
+
+    def refuse(*_: object) -> None:
+        raise kind("You can't write against a read only replica.")
+
+    monkeypatch.setattr(scripts.redis, "evalsha", refuse)
+    with pytest.raises(LedgerUnavailable):
+        ledger.stats()
 
 
 def test_every_script_documents_its_arguments() -> None:

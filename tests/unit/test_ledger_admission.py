@@ -65,6 +65,29 @@ class TestAdmission:
         assert ledger.stats().waiting == 0
         assert ledger.admit(one, "pending", 1).word == "admitted"  # the quota came back too
 
+    def test_a_ticket_that_went_out_after_all_is_dropped(self, ledger: Ledger) -> None:
+        """The caller was told no."""
+        one = job()
+        admission = ledger.admit(one, "pending", -1)
+        assert [ledger.retract(one.job_id, admission.id) for _ in range(2)] == ["retracted", "retracted"]
+        assert admission.send is not None
+        assert claim(ledger, admission.send).word == "drop"
+        assert ledger.admit(one, "pending", -1).word == "admitted"
+
+    def test_a_job_without_a_ticket_is_found_while_others_run(self, ledger: Ledger, clock: Clock) -> None:
+        one = job(priority=90)
+        admission = ledger.admit(one, "pending", -1)
+        for _ in range(31):  # better ones keep coming, and being claimed
+            clock.advance(30_000)
+            better = ledger.admit(job("u2", priority=1), "pending", -1).send
+            assert better is not None
+            got = claim(ledger, better)
+            assert got.job == better
+            ledger.finish(got.job, got.token, "completed", {})
+            if admission.send in ledger.sweep():
+                return
+        raise AssertionError("it never got a ticket")
+
     def test_but_not_when_somebody_was_told_of_it(self, ledger: Ledger, clock: Clock) -> None:
         one = job()
         admission = ledger.admit(one, "pending", -1)
