@@ -33,7 +33,7 @@ test: $(DEV)  ## lint, types and every tier of tests
 	@mkdir -p .local
 	@$(PY) -m infra.local.directus_real > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
-	$(PY) -m pytest tests/unit -q || exit 1; \
+	$(PY) -m pytest tests/unit -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
 	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadfile
 

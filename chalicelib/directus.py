@@ -136,6 +136,11 @@ class Directus:
         answer = self._call("GET", "/policies/me/globals", token=token, accept=REFUSED)
         return answer.status_code == OK and _data(answer).get("admin_access") is True
 
+    def read_user(self, user_id: str) -> Owner | None:
+        """Read a user; None when there is none."""
+        rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status"})
+        return _read(rows[0], Owner) if rows else None
+
     # Files
 
     def read_file(self, file_id: str) -> File | None:

@@ -66,19 +66,19 @@ class ContainerWorker:
                 time.sleep(0.2)
             self._stopping.set()
             logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
-            self._drain()
+            deadline = time.monotonic() + self._drain_seconds
+            self._drain(deadline)
             for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
                 while thread.is_alive() and self._signals == 1:
                     thread.join(0.1)
-            self._drain()  # a poll may have started a job at the last moment
+            self._drain(deadline)  # a poll may have started a job at the last moment
         logger.info("stopped")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._signals += 1  # no lock and no log in a signal handler: the main thread may be holding either
 
-    def _drain(self) -> None:
-        deadline = time.monotonic() + self._drain_seconds
+    def _drain(self, deadline: float) -> None:
         while self._jobs_running() and time.monotonic() < deadline and self._signals == 1:
             time.sleep(0.1)
         while self._jobs_running():  # again and again: a poll that was under way may still have started one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import Forgotten
 from chalicelib.tickets import RECEIVE_AT_MOST
@@ -52,7 +53,7 @@ def _give_back(ticket: Ticket, tickets: Tickets) -> None:
 
 
 def _is_open(record: Record | None) -> bool:
-    return record is not None and record.status in ("pending", "processing")
+    return record is not None and record.status in OPEN_STATES
 
 
 def _forgotten(job: MediaJob, record: Record) -> Forgotten:

@@ -4,7 +4,7 @@
 --
 --   <p>:job:<jobId>        hash   an open job: id, state waiting|delayed|active, and what the transitions note
 --   <p>:body:<jobId>       string its envelope, so that any worker can run it and anyone can send it a ticket
---   <p>:done:<jobId>       string the finished marker "<id> <state> <token>", for a day
+--   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that is over, or was retracted, for a day
 --   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>: equal scores are first in first out
 --   <p>:delayed            zset   score due (ms), same members
 --   <p>:active             zset   score end of the lease (ms), same members

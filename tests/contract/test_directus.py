@@ -87,6 +87,14 @@ class TestUsers:
         assert not server.service.is_admin(accounts.SERVICE_TOKEN)
         assert not server.service.is_admin("unknown-token")
 
+    def test_a_user_by_id(self, server: Server) -> None:
+        user_id = server.service.whoami(server.token)
+        assert user_id is not None
+        user = server.service.read_user(user_id)
+        assert user is not None
+        assert (user.id, user.status) == (user_id, "active")
+        assert server.service.read_user(str(uuid.uuid4())) is None
+
     def test_bad_tokens(self, server: Server) -> None:
         assert code(server.call("GET", "/users/me", "unknown")) == (401, "INVALID_CREDENTIALS")
         assert code(server.call("GET", "/users/me", server.token[:-3] + "abc")) == (403, "INVALID_TOKEN")

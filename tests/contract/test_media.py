@@ -160,6 +160,20 @@ class TestOwnership:
         assert answer.status_code == 200
         assert len(list(scripts.redis.scan_iter(f"*:usage:{api.user_id('pro')}:*"))) == 1
 
+    def test_an_administrator_may_name_anyone_s_file(self, api: Api) -> None:
+        body = {"jobId": api.record("pro"), "operation": "transcoding", "input_file_id": api.file("enterprise")}
+        assert api.enqueue(body, "pro").status_code == 404
+        assert api.enqueue(body, token=accounts.ADMIN_TOKEN).status_code == 200
+
+    def test_a_suspended_administrator_is_refused(self, api: Api) -> None:
+        from tests.contract.test_auth import mint
+
+        user_id, _ = api.new_user(role="Administrator", status="suspended")
+        body = {"jobId": api.record("pro"), "operation": "transcoding"}
+        assert api.enqueue(body, token=mint(id=user_id)).status_code == 401
+        api.directus("PATCH", f"/users/{user_id}", json={"status": "active"})
+        assert api.enqueue(body, token=mint(id=user_id)).status_code == 200
+
     def test_a_claim_of_being_one_is_not_believed(self, api: Api) -> None:
         from tests.contract.test_auth import mint
 

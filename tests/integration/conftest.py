@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +23,8 @@ from workers import ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+EXAMPLE = Path(__file__).with_name("spec_example.mjs")
 OUTAGE_SECONDS = float(os.environ.get("MEDIAQ_OUTAGE_SECONDS", "8"))
 """How long a dependency is away in the outage tests; `make verify` says 30."""
 
@@ -103,6 +105,16 @@ class System:
     def log(self, name: str) -> str:
         """Read a part's log."""
         return (self.stack.logs / f"{name}.log").read_text()
+
+
+def run_example(directus: str, api: str, token: str, clip: Path) -> str:
+    """Run the spec's JavaScript example with Node, as it stands there, addresses and token apart; return the output's id."""
+    environment = {**os.environ, "DIRECTUS": directus, "API": api, "TOKEN": token, "CLIP": str(clip)}
+    command = [Path(sys.prefix) / "bin" / "node", EXAMPLE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Job enqueued: " in done.stdout
+    return done.stdout.split("Job completed! ")[1].strip()
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> Any:

@@ -16,7 +16,7 @@ import requests
 
 from infra.local import parts
 from infra.local.process import alive
-from tests.integration.conftest import until
+from tests.integration.conftest import run_example, until
 from workers import probe
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_the_demo_fails_with_a_sentence(project: Path, tmp_path: Path) -> None:
     assert (missing.returncode, missing.stderr) == (1, "\nmediaq: FILE /nowhere.mov does not exist\n")
 
 
-def test_up_prints_a_call_that_works_and_down_stops_it(project: Path) -> None:
+def test_up_prints_a_call_that_works_and_down_stops_it(project: Path, clip: Path) -> None:
     done = run(project, "up")
     assert done.returncode == 0, done.stderr
     file = project / ".local" / "stack.json"
@@ -91,6 +91,8 @@ def test_up_prints_a_call_that_works_and_down_stops_it(project: Path) -> None:
     headers = {"Authorization": f"Bearer {stack['token']}"}
     until(lambda: requests.get(url, headers=headers, timeout=5).json()["data"]["status"] == "completed", 60, "completed")
 
+    run_example(stack["directus"], stack["api"], stack["token"], clip)
+
     assert "up already" in run(project, "up").stdout
     assert run(project, "down").stdout == "mediaq is down\n"
     assert not any(alive(pid) for pid, _ in stack["processes"].values())
@@ -107,7 +109,7 @@ def test_up_prints_a_call_that_works_and_down_stops_it(project: Path) -> None:
     assert again.returncode == 0, again.stderr
     stack = json.loads(file.read_text())
     counts = requests.get(f"{stack['api']}/api/queue/stats", timeout=5).json()["stats"]
-    assert counts["completed"] == 1
+    assert counts["completed"] == 2
 
 
 def test_help() -> None:

@@ -33,8 +33,11 @@ class ShuffledTickets(Tickets):
     def receive(self, pool: str, most: int = 1, wait_seconds: int = 0) -> list[Ticket]:
         found = super().receive(pool, 10, wait_seconds)
         random.shuffle(found)
-        for extra in found[most:]:
-            self.hold(extra)
+        if found[most:]:  # in one call: the proxy of a test should not be what the test is waiting for
+            entries = [
+                {"Id": str(at), "ReceiptHandle": one.receipt, "VisibilityTimeout": 0} for at, one in enumerate(found[most:])
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=self._urls[pool], Entries=entries)  # type: ignore[arg-type]
         return found[:most]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +9,10 @@ import av
 import requests
 
 from infra.local import accounts
-from tests.integration.conftest import QUICK, until
+from tests.integration.conftest import EXAMPLE, QUICK, run_example, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import System
-
-EXAMPLE = Path(__file__).with_name("spec_example.mjs")
 
 
 def test_upload_record_enqueue_poll_download(real_system: System, clip: Path, tmp_path: Path) -> None:
@@ -95,20 +90,7 @@ def test_a_flow_of_directus_voids_the_taxonomy_cache(real_system: System) -> Non
 
 
 def test_the_javascript_example_of_the_spec(real_system: System, clip: Path) -> None:
-    """Run with Node as it stands there, addresses and token apart."""
-    environment = {
-        **os.environ,
-        "DIRECTUS": real_system.stack.url("directus"),
-        "API": real_system.stack.url("api"),
-        "TOKEN": real_system.token,
-        "CLIP": str(clip),
-    }
-    node = Path(sys.prefix) / "bin" / "node"
-    done = subprocess.run([node, EXAMPLE], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Job enqueued: " in done.stdout
-    assert "Job completed! " in done.stdout
-    output = done.stdout.split("Job completed! ")[1].strip()
+    output = run_example(real_system.stack.url("directus"), real_system.stack.url("api"), real_system.token, clip)
     assert real_system.admin("GET", f"/files/{output}")["type"] == "video/mp4"
 
 

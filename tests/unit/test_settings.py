@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from chalicelib import jobs, tiers
 from chalicelib.errors import SettingsError
-from chalicelib.settings import PLANS_FILE, load
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from chalicelib.settings import PLANS_FILE, POOLS, load
 
 GOOD = {
     "DIRECTUS_TOKEN": "t", "DIRECTUS_SECRET": "s", "QUEUE_URL_LAMBDA": "https://sqs/l", "QUEUE_URL_CONTAINER": "https://sqs/c",
@@ -49,6 +47,15 @@ def test_messages(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({**GOOD, name: value})
     assert str(caught.value).startswith(message)
+
+
+def test_every_variable_is_documented() -> None:
+    root = Path(__file__).parents[2]
+    asked = set(re.findall(r'read\.\w+\("([A-Z_]+)"', (root / "chalicelib" / "settings.py").read_text()))
+    asked |= {f"{kind}_URL_{pool.upper()}" for kind in ("QUEUE", "DEAD_LETTER") for pool in POOLS}
+    documented = set(re.findall(r"`([A-Z_]{5,})`", (root / "docs" / "settings.md").read_text()))
+    assert len(asked) > 15
+    assert asked <= documented
 
 
 class TestPlans:

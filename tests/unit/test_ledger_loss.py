@@ -1,0 +1,65 @@
+"""What the ledger does after it was wiped, or lost its last writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.ledger import Forgotten, Ledger, new_token
+from chalicelib.scripts import Scripts
+from tests.unit.factories import admit, claim, drain
+
+if TYPE_CHECKING:
+    from tests.conftest import Clock
+
+
+class TestLoss:
+    def test_after_a_flush_pending_jobs_wait_and_running_ones_have_a_lease_of_grace(
+        self, ledger: Ledger, scripts: Scripts, clock: Clock
+    ) -> None:
+        waiting, running, orphan = admit(ledger), admit(ledger, user="u2"), admit(ledger, user="u3")
+        scripts.redis.flushall()
+        assert claim(ledger, waiting).word == "unknown"
+        forgotten = [Forgotten(waiting, "pending"), Forgotten(running, "processing", 1), Forgotten(orphan, "processing")]
+        assert ledger.adopt(forgotten) == ["adopted"] * 3
+        assert ledger.stats()[:3] == (1, 2, 0)
+        token = new_token()
+        assert ledger.adopt([Forgotten(running, "processing", 1, token)]) == ["adopted"]  # its holder speaks up
+        assert ledger.adopt([Forgotten(running, "processing", 1, new_token())]) == ["lost"]  # another was faster
+        clock.advance(9_000)
+        assert ledger.renew(running, token) == "ok"
+        clock.advance(1_000)
+        ledger.sweep()
+        clock.advance(3_000)
+        assert ledger.sweep() == [orphan]
+
+    @pytest.mark.parametrize("record", ["pending", "processing"])
+    def test_a_holder_is_not_lost_when_another_ticket_put_its_job_back_first(
+        self, ledger: Ledger, scripts: Scripts, record: str
+    ) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        scripts.redis.flushall()
+        assert ledger.adopt([Forgotten(got.job, record)]) == ["adopted"]  # type: ignore[arg-type]
+        assert ledger.renew(got.job, got.token) == "unknown"  # and not lost
+        assert ledger.adopt([Forgotten(got.job, "processing", 0, got.token)]) == ["adopted"]
+        assert ledger.renew(got.job, got.token) == "ok"
+        assert ledger.finish(got.job, got.token, "completed", {}) == "ok"
+
+    def test_finish_of_a_job_that_the_ledger_never_knew_counts_nothing(self, ledger: Ledger, scripts: Scripts) -> None:
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        scripts.redis.flushall()
+        assert ledger.finish(got.job, got.token, "completed", {}) == "unknown"
+        assert ledger.stats().completed == 0
+
+    def test_totals_are_seeded_once_and_go_on_counting(self, ledger: Ledger, clock: Clock) -> None:
+        before = ledger.census()
+        drain(ledger, admit(ledger))
+        clock.advance(10_000)
+        ledger.seed_totals((142, 2), before)
+        assert ledger.stats()[3:5] == (143, 2)  # the one that finished during the count comes on top
+        assert ledger.census().seeded
+        ledger.seed_totals((1, 1), before)
+        assert ledger.stats()[3:5] == (143, 2)
