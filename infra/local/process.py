@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -124,16 +125,29 @@ def born(pid: int) -> str:
         return ""
 
 
+PORTS = range(20000, 32768)
+"""Below what systems give to outgoing connections: a port from there may be taken before its server comes up."""
+_reserved: list[socket.socket] = []
+
+
 def pick_port(preferred: int = 0) -> int:
-    """Return `preferred` if it is free on loopback, else one that is."""
-    for port in (preferred, 0):
+    """Return `preferred` if it is free on loopback, else one that is, and that no other caller is given meanwhile.
+
+    Raises:
+        StartFailed: none is free.
+    """
+    for port in [preferred] * bool(preferred) + random.sample(PORTS, 200):
+        reservation = socket.socket(type=socket.SOCK_DGRAM)  # the UDP port of that number, held as long as we live
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                reservation.bind((LOOPBACK, port))
                 probe.bind((LOOPBACK, port))
             except OSError:
+                reservation.close()
                 continue
-            return int(probe.getsockname()[1])
+            _reserved.append(reservation)
+            return port
     raise StartFailed("no free port")
 
 
