@@ -50,6 +50,23 @@ class File(msgspec.Struct):
     type: str | None = None
     filesize: int | str | None = None  # a string from PostgreSQL
 
+    @property
+    def size(self) -> int | None:
+        """The size in bytes, None when Directus does not know it."""
+        return int(self.filesize or 0) if str(self.filesize or "").isdigit() else None
+
+
+class Connection(msgspec.Struct):
+    """A row of `platform_connections`: whose it is, and credentials that only a worker can decrypt."""
+
+    id: str
+    user_created: str | None = None
+    credentials: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the credentials out."""
+        return f"Connection({self.id})"
+
 
 class Record(msgspec.Struct):
     """A row of `media_jobs`. Columns that a given Directus lacks stay at their defaults."""
@@ -64,6 +81,7 @@ class Record(msgspec.Struct):
     params: dict[str, Any] | None = None
     error: str | None = None
     attempts: int | None = None
+    result: Any = None
 
 
 class Directus:
@@ -140,6 +158,11 @@ class Directus:
         """Read a user; None when there is none."""
         rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status"})
         return _read(rows[0], Owner) if rows else None
+
+    def read_connection(self, connection_id: str) -> Connection | None:
+        """Read a platform connection; None when there is none."""
+        rows = self._rows("GET", "/items/platform_connections", params={"filter[id][_eq]": connection_id})
+        return _read(rows[0], Connection) if rows else None
 
     # Files
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -24,13 +23,15 @@ from chalicelib.errors import (
     TierLimitReached,
     Unauthorized,
 )
-from chalicelib.jobs import DEFAULT_PRIORITY, OPERATIONS, MediaJob
-from chalicelib.validation import FieldError, validate, without_empty
+from chalicelib.jobs import DEFAULT_PRIORITY, OPERATIONS, MediaJob, pool_of
+from chalicelib.presets import expand
+from chalicelib.validation import FieldError, is_web_address, validate, without_empty
 
 if TYPE_CHECKING:
     from chalicelib.auth import Caller
-    from chalicelib.directus import Directus, Owner, Record
+    from chalicelib.directus import Directus, File, Owner, Record
     from chalicelib.ledger import Admission, Ledger, RecordState
+    from chalicelib.presets import Presets
     from chalicelib.tickets import Tickets
     from chalicelib.tiers import Plans
 
@@ -55,7 +56,7 @@ class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the address, which no pattern can."""
-        if self.input_url is not None and not _is_web_address(self.input_url):
+        if self.input_url is not None and not is_web_address(self.input_url):
             raise FieldError("input_url", f"an http or https URL of at most {URL_MAX} characters, without a password in it")
 
 
@@ -69,15 +70,16 @@ class Enqueued(NamedTuple):
 class Enqueuer:
     """Puts records into the queue."""
 
-    def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, plans: Plans) -> None:
+    def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, plans: Plans, presets: Presets) -> None:
         self._directus = directus
         self._ledger = ledger
         self._tickets = tickets
         self._plans = plans
+        self._presets = presets
 
     def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
         """Check the request and the record, and admit the job."""
-        request = parse(data)
+        request = parse(data, self._presets)
         job_id = str(request.jobId)
         record, owner = self._record_of(job_id, caller)
         verdict = tiers.can_perform(self._plans, owner.subscription_tier, request.operation)
@@ -88,7 +90,9 @@ class Enqueuer:
         if record.status not in (*OPEN_STATES, "failed"):
             raise Conflict("jobId names a record that is neither pending, processing nor failed")
         job = self._envelope(request, record, owner)
-        self._check_input(job, record, owner, caller)
+        file = self._check_input(job, record, owner, caller)
+        job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
+        self._check_connection(job, owner)
         return self._admit(job, record, verdict.limit)
 
     def _record_of(self, job_id: str, caller: Caller) -> tuple[Record, Owner]:
@@ -112,25 +116,40 @@ class Enqueuer:
             raise Unauthorized
         return True
 
-    def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> None:
-        """The file must be the owner's, unless an administrator says so: our service token could read anybody's."""
+    def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
+        """Return the input file, None for an address.
+
+        The file must be the owner's, unless an administrator says so: our service token could read anybody's.
+        """
+        if OPERATIONS[job.operation].wants_url and job.input_url is None:
+            raise BadRequest(f"input_url is required: {job.operation} fetches an address, not a file of Directus")
         if job.input_file_id is None:
             if job.input_url is None:
                 raise BadRequest("input_file_id or input_url is required: the record has neither")
-            return
+            return None
         file = record.input_file_id
         if file is None or file.id != job.input_file_id:
             file = self._directus.read_file(job.input_file_id)
         if file is None or (file.uploaded_by != owner.id and not self._is_administrator(caller)):
             raise NotFound("input_file_id must be the id of one of your files")
+        return file
+
+    def _check_connection(self, job: MediaJob, owner: Owner) -> None:
+        """The credentials must be the owner's own, whoever asks: they are sent to an address that the request names."""
+        if job.creator_profile_id is None or not OPERATIONS[job.operation].uses_connection:
+            return
+        connection = self._directus.read_connection(job.creator_profile_id)
+        if connection is None or connection.user_created != owner.id:
+            raise NotFound("creator_profile_id must be the id of one of your platform_connections")
 
     def _envelope(self, request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
-        file_id = str(request.input_file_id) if request.input_file_id else None
+        wants_url = OPERATIONS[request.operation].wants_url
+        file_id = str(request.input_file_id) if request.input_file_id and not wants_url else None
         url = None if file_id else request.input_url
         if file_id is None and url is None:
-            file_id = record.input_file_id.id if record.input_file_id else None
+            file_id = record.input_file_id.id if record.input_file_id and not wants_url else None
             url = None if file_id else record.input_url
-            if url is not None and not _is_web_address(url):
+            if url is not None and not is_web_address(url):
                 raise BadRequest("input_url of the record must be an http or https URL")
         return MediaJob(
             job_id=record.id,
@@ -141,7 +160,7 @@ class Enqueuer:
             cycle=tiers.cycle_of(datetime.now(UTC)),
             input_file_id=file_id,
             input_url=url,
-            params=without_empty(request.params),
+            params=request.params,
             creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
         )
 
@@ -187,14 +206,18 @@ class Enqueuer:
                 raise
 
 
-def parse(data: dict[str, Any]) -> MediaRequest:
-    """Read the body of a request."""
+def parse(data: dict[str, Any], presets: Presets) -> MediaRequest:
+    """Read the body of a request, a named preset spelled out."""
     data = without_empty(data)
     if "jobId" not in data or "operation" not in data:
         raise BadRequest("jobId and operation are required")
     request = validate(data, MediaRequest)
     if request.operation in OPERATIONS:
-        validate(without_empty(request.params), OPERATIONS[request.operation].params, "params")
+        params = without_empty(request.params)
+        if request.operation == "transcoding":
+            params = expand(params, presets)
+        validate(params, OPERATIONS[request.operation].params, "params")
+        request = msgspec.structs.replace(request, params=params)
     return request
 
 
@@ -202,13 +225,3 @@ def _state(record: Record) -> RecordState:
     if record.status == "failed":
         return "failed"
     return "processing" if record.status == "processing" else "pending"
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return False
-    printable = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    return printable and parts.scheme in ("http", "https") and bool(host) and port != 0 and "@" not in parts.netloc

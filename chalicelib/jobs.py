@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from chalicelib.params import TranscodingParams
+from chalicelib.params.analysis import AnalysisParams
+from chalicelib.params.caption_generation import CaptionParams
+from chalicelib.params.download import DownloadParams
+from chalicelib.params.thumbnail import ThumbnailParams
+from chalicelib.params.transcoding import TranscodingParams
+from chalicelib.params.upload import UploadParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +21,7 @@ MAX_ATTEMPTS = 3
 BACKOFF_MS = 2000
 MAX_STALLS = 1
 DEFAULT_PRIORITY = 10
+LAMBDA_INPUT_MAX_BYTES = 1 << 30
 CANCELLED = "Cancelled"  # the error of a cancelled record: its status is failed, so that polling clients stop
 
 Pool = Literal["lambda", "container"]
@@ -28,11 +34,26 @@ class Operation(NamedTuple):
     params: type[msgspec.Struct]
     wall_seconds: int
     """An attempt that takes longer is stopped; the ledger never extends a lease past it."""
+    uses_connection: bool = False
+    """Whether `creator_profile_id` names credentials that the operation uses; others take it as a note."""
+    wants_url: bool = False
+    """Whether its input is an address, and never a file."""
 
 
 OPERATIONS: Mapping[str, Operation] = {
     "transcoding": Operation("container", TranscodingParams, 6 * 3600),
+    "thumbnail": Operation("lambda", ThumbnailParams, 3600),
+    "caption_generation": Operation("container", CaptionParams, 6 * 3600),
+    "download": Operation("container", DownloadParams, 6 * 3600, uses_connection=True, wants_url=True),
+    "upload": Operation("lambda", UploadParams, 3600, uses_connection=True),
+    "analysis": Operation("lambda", AnalysisParams, 3600),
 }
+
+
+def pool_of(operation: str, input_bytes: int | None) -> Pool:
+    """Return where a job runs: what is large, or of a size that nobody knows yet, is nothing for a Lambda."""
+    fits = input_bytes is not None and input_bytes <= LAMBDA_INPUT_MAX_BYTES
+    return OPERATIONS[operation].pool if fits else "container"
 
 
 class MediaJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,9 +79,11 @@ class Services:
     def enqueuer(self) -> Enqueuer:
         """The use case behind `POST /queue/media`."""
         from chalicelib.enqueue import Enqueuer  # noqa: PLC0415
+        from chalicelib.presets import load_presets  # noqa: PLC0415
         from chalicelib.tiers import load_plans  # noqa: PLC0415
 
-        return Enqueuer(self.directus, self.ledger, self.tickets, load_plans(self.settings.plans_file))
+        plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
+        return Enqueuer(self.directus, self.ledger, self.tickets, plans, presets)
 
     @cached_property
     def keeper(self) -> Keeper:

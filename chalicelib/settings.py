@@ -36,6 +36,7 @@ class Settings:
     internal_token: str = field(repr=False)
     trust_loopback: bool
     plans_file: Path
+    presets_file: Path | None
     taxonomy_ttl: int
     poll_seconds: int
     """How long a worker waits for a ticket in one call. Not the 20 s that SQS allows: the poll of a killed worker goes on at
@@ -44,6 +45,10 @@ class Settings:
     work_dir: Path
     ffmpeg: str
     fetch_allow: frozenset[str]
+    network_namespace: str
+    credentials_keys: tuple[str, ...] = field(repr=False)
+    whisper_model: Path | None
+    transcribe_bucket: str
     log_level: str
 
 
@@ -66,11 +71,16 @@ def load(environ: Mapping[str, str]) -> Settings:
         internal_token=read.text("INTERNAL_TOKEN", ""),
         trust_loopback=read.flag("TRUST_LOOPBACK"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
+        presets_file=read.path("PRESETS_FILE"),
         taxonomy_ttl=int(read.number("TAXONOMY_TTL_SECONDS", 3600, 1, 86_400)),
         poll_seconds=int(read.number("POLL_SECONDS", 10, 1, 10)),
         work_dir=Path(read.text("WORK_DIR", "/tmp/mediaq")),  # noqa: S108 - every job makes a private 0700 folder inside
         ffmpeg=read.text("FFMPEG", ""),
         fetch_allow=frozenset(read.text("FETCH_ALLOW", "").replace(",", " ").split()),
+        network_namespace=read.choice("NETWORK_NAMESPACE", "auto", ("auto", "off", "required")),
+        credentials_keys=credentials_keys(environ),
+        whisper_model=read.path("WHISPER_MODEL"),
+        transcribe_bucket=read.text("TRANSCRIBE_BUCKET", ""),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 
@@ -81,6 +91,11 @@ def current() -> Settings:
     return load(os.environ)
 
 
+def credentials_keys(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the Fernet keys of platform connections: the first encrypts, all decrypt."""
+    return tuple(_Reader(environ).text("CREDENTIALS_KEYS", "").replace(",", " ").split())
+
+
 class _Reader:
     """Typed look-ups that say what was expected."""
 
@@ -89,6 +104,10 @@ class _Reader:
 
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
+
+    def path(self, name: str) -> Path | None:
+        value = self.text(name, "")
+        return Path(value) if value else None
 
     def secret(self, name: str, meaning: str) -> str:
         value = self._environ.get(name, "").strip()

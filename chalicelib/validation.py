@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +27,17 @@ class FieldError(ValueError):
 def without_empty(data: dict[str, Any]) -> dict[str, Any]:
     """Drop what clients send for "not given": null and the empty string."""
     return {name: value for name, value in data.items() if value is not None and value != ""}
+
+
+def is_web_address(url: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+    """Say whether `url` is an address that may be fetched, as far as its form tells: no user, no odd characters."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    printable = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    return printable and parts.scheme in schemes and bool(host) and port != 0 and "@" not in parts.netloc
 
 
 def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from aws_lambda_powertools import Logger
 from chalicelib import settings
 from chalicelib.errors import SettingsError
 from chalicelib.services import Services
-from workers import ffmpeg
-from workers.attempt import Tools
+from workers import sandbox
 from workers.container import ContainerWorker
-from workers.fetch import Fetcher
 from workers.runner import Runner
+from workers.tools import make_tools
+
+logger = Logger(service="mediaq", child=True)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,12 +24,16 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         current = settings.current()
-        tools = Tools(current.work_dir, ffmpeg.executable(current.ffmpeg), Fetcher(current.fetch_allow))
+        parts = Services(current)
+        sandbox.use_namespace(current.network_namespace)
+        tools = make_tools(parts)
     except SettingsError as error:
         sys.stderr.write(f"mediaq worker: {error}\n")
         return 2
     Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
-    parts = Services(current)
+    swept = sandbox.sweep(current.work_dir)
+    if swept:
+        logger.warning("deleted the folders of a killed worker", extra={"folders": swept})
     runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools)
     ContainerWorker(
         runner,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
@@ -20,33 +19,32 @@ from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
 from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS
 from chalicelib.validation import validate, without_empty
-from workers import fetch, sandbox
-from workers.operations import Work, transcoding
+from workers import sandbox
+from workers.inputs import Inputs
+from workers.operations import Work, analysis, caption_generation, download, thumbnail, transcoding, upload
 from workers.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chalicelib.directus import Directus, Record
     from chalicelib.jobs import MediaJob
     from chalicelib.ledger import Claim, Outcome
     from workers.lease import Lease
-    from workers.operations import Done, Output
+    from workers.operations import Done, Output, Tools
 
 logger = Logger(service="mediaq", child=True)
 T = TypeVar("T")
-RUN: dict[str, Callable[[Work], Done]] = {"transcoding": transcoding.run}
-FETCH_SHARE, PROCESS_SHARE = 10, 80  # of 100 points of progress; the rest is the upload
-INPUT_MAX_BYTES = 32 << 30
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the machine lends to every job."""
-
-    work_dir: Path
-    ffmpeg: str
-    fetcher: fetch.Fetcher
+RUN: dict[str, Callable[[Work], Done]] = {
+    "transcoding": transcoding.run,
+    "thumbnail": thumbnail.run,
+    "caption_generation": caption_generation.run,
+    "download": download.run,
+    "upload": upload.run,
+    "analysis": analysis.run,
+}
+UPLOAD_SHARE = 10  # of 100 points of progress
 
 
 class Attempt:
@@ -58,6 +56,7 @@ class Attempt:
         self._lease = lease
         self._directus = directus
         self._tools = tools
+        self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
         self._maybe_strays = claim.runs > 1
         """Whether there may be outputs that nobody will name: of an attempt that died, or of an upload that was repeated."""
         self._stages: dict[str, float] = {}
@@ -96,77 +95,75 @@ class Attempt:
             params = validate(without_empty(self._job.params), operation.params, "params")
         except BadRequest as error:  # enqueued by a release that accepted it
             raise MediaRejected(str(error)) from error
-        source = folder / "input"
+        inputs = Inputs(self._job, self._lease, self._directus, self._tools)
+        headers = inputs.credentials()
+        target = folder / "input"
         with self._stage("fetch"):
-            name = self._fetch(source, record)
+            source = inputs.fetch(target, record, headers, self._arrived)
         out = folder / "out"
         out.mkdir()
+        share = 100 - self._fetch_share - UPLOAD_SHARE
         work = Work(
             params=params,
-            input=source,
+            input=target,
             folder=out,
-            seconds=self._lease.seconds_left,
-            ffmpeg=self._tools.ffmpeg,
-            progress=lambda share: self._lease.progress(FETCH_SHARE + int(PROCESS_SHARE * share)),
+            deadline=time.monotonic() + self._lease.seconds_left,
+            tools=self._tools,
+            progress=lambda done: self._lease.progress(self._fetch_share + int(share * done)),
             check=self._lease.check,
+            source=source,
+            headers=headers,
         )
         with self._stage("process"):
-            return RUN[self._job.operation](work), name
+            done = RUN[self._job.operation](work)
+        return done, str(done.result.get("file_name") or source.name)
 
-    def _fetch(self, target: Path, record: Record) -> str:
-        """Bring the input to disk, never into memory; return the name it had."""
-
-        def arrived(got: int, expected: int | None) -> None:
-            self._lease.check()
-            if got > INPUT_MAX_BYTES:
-                raise MediaRejected(f"The input is larger than {INPUT_MAX_BYTES >> 30} GiB")
-            if expected:
-                self._lease.progress(int(FETCH_SHARE * got / expected))
-
-        if self._job.input_file_id is None:
-            assert self._job.input_url is not None
-            self._tools.fetcher.download(self._job.input_url, target, arrived)
-            return PurePosixPath(self._job.input_url.split("?")[0]).stem
-        with self._directus.open_file(self._job.input_file_id) as opened:
-            if opened is None:
-                if self._directus.read_file(self._job.input_file_id):  # the row is there: its content is gone, or refused to us
-                    raise AttemptFailed("Directus does not give the input file out")
-                raise MediaRejected("The input file does not exist any more")
-            fetch.write(target, *opened, arrived)
-        file = record.input_file_id
-        named = file is not None and file.id == self._job.input_file_id and file.filename_download
-        return Path(named).stem if named else "media"
+    def _arrived(self, got: int, expected: int | None) -> None:
+        self._lease.check()
+        if expected:
+            self._lease.progress(int(self._fetch_share * got / expected))
 
     def _store(self, done: Done, name: str) -> Outcome:
         """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
         try:
             with self._stage("upload"):
-                ids = [self._patiently(partial(self._upload, output, name)) for output in done.outputs]
+                files = self._upload_all(done.outputs, name)
         except BaseException:
             self._maybe_strays = True  # Directus may have it all, and only we do not know its id
             raise
         values = {
             "status": "completed",
-            "output_file_id": ids[0] if ids else None,
-            "result": {**done.result, "stages": self._stages, "attempt": self._claim.attempt},
+            "output_file_id": files[0]["file_id"] if files else None,
+            "result": {**done.result, "outputs": files, "stages": self._stages, "attempt": self._claim.attempt},
             "progress": 100,
             "error": None,
             "finished_at": _now(),
         }
-        return self._close(values, "completed", ids)
+        return self._close(values, "completed", [file["file_id"] for file in files])
+
+    def _upload_all(self, outputs: list[Output], name: str) -> list[dict[str, Any]]:
+        files: list[dict[str, Any]] = []
+        for output in outputs:
+            if output.refers_to:
+                there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
+                output.path.write_text(output.path.read_text().replace(output.refers_to, there))
+            file_id = self._patiently(partial(self._upload, output, name))
+            size = output.path.stat().st_size
+            files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
+        return files
 
     def _upload(self, output: Output, name: str) -> str:
         size = output.path.stat().st_size
 
         def sent(count: int) -> None:
             self._lease.check()
-            self._lease.progress(FETCH_SHARE + PROCESS_SHARE + min(9, 9 * count // max(1, size)))
+            self._lease.progress(100 - UPLOAD_SHARE + min(9, 9 * count // max(1, size)))
 
         with output.path.open("rb") as stream:
             return self._directus.upload_file(
                 stream,
                 title=f"{self._job.job_id}/{output.name}",
-                name=_safe(name) + output.path.suffix,
+                name=_file_name(name, output),
                 mime=output.mime,
                 sent=sent,
             )
@@ -189,7 +186,7 @@ class Attempt:
         """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
         outcome = _settled(record)
         if self._maybe_strays:
-            self._delete_strays([record.output_file_id] if record and record.output_file_id else [])
+            self._delete_strays(_named_by(record))
         return outcome
 
     def _delete_strays(self, keep: list[str]) -> None:
@@ -245,9 +242,21 @@ def _settled(record: Record | None) -> Outcome:
     return "cancelled"  # deleted, or set to a status that is none of ours: somebody does not want it any more
 
 
-def _safe(name: str) -> str:
-    kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in name).strip(". ")
-    return kept[:100] or "media"
+def _named_by(record: Record | None) -> list[str]:
+    """Return the ids of the files that a record names as its outputs."""
+    if record is None:
+        return []
+    listed = record.result.get("outputs") if isinstance(record.result, dict) else None
+    ids = [one.get("file_id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [one for one in (record.output_file_id, *ids) if one]
+
+
+def _file_name(name: str, output: Output) -> str:
+    """Name an output after the input; further outputs carry their own name too."""
+    stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
+    kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in stem).strip(". ")[:100] or "media"
+    own = "" if output.path.stem == "output" else f"-{output.path.stem}"
+    return f"{kept}{own}{output.path.suffix}"
 
 
 def _now() -> str:

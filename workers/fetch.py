@@ -1,156 +1,244 @@
-"""Brings inputs to disk. Every address that a caller gave goes through `Fetcher`, and only through it.
+"""The one way out: every address that a caller gave goes through `Fetcher`, downloads and deliveries alike.
 
-The name is resolved once, every address it has must be public, and the connection is made to the address that was looked at:
-there is no second resolution for an attacker to answer differently. Redirects are followed by hand, under the same rules.
+See `addresses.py` for what may be connected to, and `exchange.py` for how a server is kept from holding us up. Redirects
+are followed by hand, under the same rules, and credentials stay with the origin that they were meant for.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
-
-import urllib3
+import errno
+import hashlib
+import re
+import shutil
+import time
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urljoin, urlsplit
 
 from chalicelib.errors import AttemptFailed, MediaRejected
+from workers import addresses
+from workers.exchange import Broken, Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import http.client
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from urllib3 import BaseHTTPResponse
-
-PORTS = {"http": 80, "https": 443}
 REDIRECTS_MAX = 3
-TIMEOUT = urllib3.Timeout(connect=5, read=30)
+RESUMES_MAX = 5
+RESUME_SECONDS = 0.5
+"""Before the first; each further one waits twice as long."""
 PIECE = 1 << 20
 MOVED = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
 """Answers of 4xx that another attempt may not get."""
+OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
+BYTES_MAX = 32 << 30
+CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)$")
 
-NAT64 = 0x0064FF9B
-"""The first 32 bits of 64:ff9b::/96 and of the local-use 64:ff9b:1::/48 (RFC 6052, RFC 8215)."""
-ISATAP = 0x00005EFE
-"""The third 32 bits of an ISATAP address, its universal bit apart (RFC 5214)."""
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+@dataclass(frozen=True)
+class Fetched:
+    """What came: its size, its SHA-256 in hexadecimal, and the name that the server or the address gives it."""
+
+    bytes: int
+    sha256: str
+    name: str
+    host: str
+
+
+@dataclass
+class _Part:
+    """What has arrived so far, and what going on from there takes."""
+
+    target: Path
+    max_bytes: int
+    arrived: Callable[[int, int | None], None]
+    got: int = 0
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    validator: str = ""
+    """What `If-Range` says: a strong ETag, or the date of the last change."""
+
+    def begin(self, answer: http.client.HTTPResponse) -> int | None:
+        """Make ready for an answer's body: go on if it continues, else start anew. Return the whole length if it is known."""
+        continues = CONTENT_RANGE.match(answer.headers.get("Content-Range", "")) if answer.status == PARTIAL else None
+        if answer.status == PARTIAL and (continues is None or int(continues[1]) != self.got):
+            raise AttemptFailed("The server sent another part of the file than was asked for")
+        if continues is None:
+            self.restart()
+            tag = answer.headers.get("ETag", "")
+            self.validator = answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+        length = answer.length
+        return None if length is None else self.got + length
+
+    def restart(self) -> None:
+        self.target.unlink(missing_ok=True)
+        self.got, self.digest, self.validator = 0, hashlib.sha256(), ""
+
+    def write(self, pieces: Iterator[bytes], whole: int | None) -> None:
+        if whole is not None:
+            self._check_size(whole)
+            _check_space(self.target, whole - self.got)
+        with self.target.open("ab") as file:
+            for piece in pieces:
+                self._check_size(self.got + len(piece))
+                file.write(piece)
+                self.digest.update(piece)
+                self.got += len(piece)
+                self.arrived(self.got, whole)
+        if whole is not None and self.got < whole:
+            raise Broken("The server sent less than it had announced")
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise MediaRejected(f"The file is larger than {self.max_bytes} bytes")
 
 
 class Fetcher:
-    """Downloads from the public internet. `allow` names further `host:port` pairs that the operator trusts."""
+    """Talks to the public internet. `allow` names further `host:port` pairs that the operator trusts."""
 
     def __init__(self, allow: frozenset[str] = frozenset()) -> None:
         self._allow = allow
 
-    def download(self, url: str, target: Path, arrived: Callable[[int, int | None], None]) -> None:
-        """Stream `url` into `target`; `arrived` is told the bytes so far and in all, and may stop it by raising.
+    def download(
+        self,
+        url: str,
+        target: Path,
+        *,
+        arrived: Callable[[int, int | None], None] = lambda got, whole: None,
+        check: Callable[[], None] = lambda: None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = BYTES_MAX,
+        seconds: float = 6 * 3600,
+        label: str = "input_url",
+    ) -> Fetched:
+        """Stream `url` into `target`, going on with Range where a connection breaks.
+
+        `arrived` is told the bytes so far and in all; `check` is called several times a second, from another thread, and stops
+        the download by raising. `headers` go to the origin of `url` and to no other.
 
         Raises:
-            MediaRejected: the address is not allowed, or says that there is no such file.
-            AttemptFailed: the server is away or broke off.
+            MediaRejected: the address is not allowed, has no such file, or one that is too large.
+            AttemptFailed: the server is away, too slow, or broke off too often.
         """
-        for _ in range(REDIRECTS_MAX + 1):
-            answer = self._get(url)
+        part = _Part(target, max_bytes, arrived)
+        deadline = time.monotonic() + seconds
+        for number in range(1, RESUMES_MAX + 2):
             try:
-                if answer.status not in MOVED:
-                    _save(answer, target, arrived)
-                    return
-                there = urljoin(url, answer.headers.get("Location", ""))
-            finally:
-                answer.close()
-            if urlsplit(url).scheme == "https" and urlsplit(there).scheme != "https":
-                raise MediaRejected("input_url redirects from https to another scheme")
-            url = there
-        raise MediaRejected(f"input_url redirects more than {REDIRECTS_MAX} times")
+                return self._follow(url, part, dict(headers or {}), label, check, deadline)
+            except Broken:
+                if number > RESUMES_MAX or not part.got:
+                    raise
+                _pause(RESUME_SECONDS * 2 ** (number - 1), check)
+        raise AssertionError  # the last round returns or raises
 
-    def _get(self, url: str) -> BaseHTTPResponse:
-        scheme, host, port, path = _split(url)
-        trusted = f"{host}:{port}" in self._allow
-        if port != PORTS[scheme] and not trusted:
-            raise MediaRejected(f"input_url must use port {PORTS[scheme]}")
-        address = _resolve(host, port, trusted=trusted)
-        pool: Any
-        if scheme == "https":
-            pool = urllib3.HTTPSConnectionPool(address, port, server_hostname=host, assert_hostname=host, timeout=TIMEOUT)
-        else:
-            pool = urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT)
-        netloc = f"[{host}]" if ":" in host else host
-        headers = {
-            "Host": netloc if port == PORTS[scheme] else f"{netloc}:{port}",
-            "Accept-Encoding": "identity",
-            "User-Agent": "mediaq",
-        }
-        try:
-            answer: BaseHTTPResponse = pool.request(
-                "GET", path, headers=headers, redirect=False, retries=False, preload_content=False, decode_content=False
+    def put(
+        self,
+        url: str,
+        file: Path,
+        *,
+        check: Callable[[], None] = lambda: None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 3600,
+        label: str = "deliver_url",
+    ) -> int:
+        """Send a file to a presigned https address with PUT; return the status.
+
+        Raises:
+            MediaRejected: the address is not allowed, or refuses the file.
+            AttemptFailed: the server is away, too slow, or failed.
+        """
+        place = addresses.split(url, label)
+        if place.scheme != "https":
+            raise MediaRejected(f"{label} must be an https URL")
+        found = addresses.resolve(place, self._allow, label)
+        with file.open("rb") as body:
+            sent = {"Content-Length": str(file.stat().st_size), **(headers or {})}
+            with Exchange(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
+                status = exchange.request("PUT", sent, body).status
+        if 200 <= status < 300:  # noqa: PLR2004 - success
+            return status
+        raise _refused(status, label)
+
+    def _follow(
+        self,
+        url: str,
+        part: _Part,
+        headers: dict[str, str],
+        label: str,
+        check: Callable[[], None],
+        deadline: float,
+    ) -> Fetched:
+        origin = addresses.split(url, label).origin
+        if part.got and part.validator:
+            headers |= {"Range": f"bytes={part.got}-", "If-Range": part.validator}
+        for _ in range(REDIRECTS_MAX + 1):
+            place = addresses.split(url, label)
+            kept = (
+                headers if place.origin == origin else {name: headers[name] for name in headers.keys() & {"Range", "If-Range"}}
             )
-        except urllib3.exceptions.HTTPError as error:
-            raise AttemptFailed("input_url could not be reached") from error
-        return answer
+            found = addresses.resolve(place, self._allow, label)
+            with Exchange(place, found, label=label, check=check, deadline=deadline) as exchange:
+                answer = exchange.request("GET", kept)
+                if answer.status not in MOVED:
+                    _save(exchange, answer, part, label)
+                    name = _named(answer.headers.get("Content-Disposition", ""), url)
+                    return Fetched(part.got, part.digest.hexdigest(), name, place.host)
+                there = urljoin(url, answer.headers.get("Location", ""))
+            if place.scheme == "https" and urlsplit(there).scheme != "https":
+                raise MediaRejected(f"{label} redirects from https to another scheme")
+            url = there
+        raise MediaRejected(f"{label} redirects more than {REDIRECTS_MAX} times")
 
 
-def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: Callable[[int, int | None], None]) -> None:
-    """Write `pieces` to `target`, telling `arrived` the bytes so far and in all."""
-    got = 0
-    with target.open("xb") as file:
-        for piece in pieces:
-            file.write(piece)
-            got += len(piece)
-            arrived(got, expected)
+def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: Callable[[int, int | None], None]) -> str:
+    """Write `pieces` of a file of Directus to `target`, telling `arrived` the bytes so far and in all; return its SHA-256."""
+    part = _Part(target, BYTES_MAX, arrived)
+    part.write(pieces, expected)
+    return part.digest.hexdigest()
 
 
-def is_public(address: Address) -> bool:
-    """Say whether an address is on the public internet, whatever IPv4 address it may wrap included."""
-    if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or _wrapped(address) is not None):
-        return False  # mapped, compatible, 6to4, Teredo, NAT64, ISATAP: no honest server is reached that way
-    return address.is_global and not address.is_multicast
+def _save(exchange: Exchange, answer: http.client.HTTPResponse, part: _Part, label: str) -> None:
+    if answer.status == UNSATISFIABLE and part.got:
+        part.restart()
+        raise Broken(f"{label} has changed")
+    if answer.status not in (OK, PARTIAL):
+        raise _refused(answer.status, label)
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise MediaRejected(f"{label} answered with a Content-Encoding that was not asked for")
+    whole = part.begin(answer)
+    part.write(iter(lambda: exchange.read(answer, PIECE), b""), whole)
 
 
-def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if address.ipv4_mapped or address.sixtofour or address.teredo:
-        return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-    number = int(address)
-    low = ipaddress.IPv4Address(number & 0xFFFFFFFF)
-    compatible = number >> 32 == 0
-    nat64 = number >> 96 == NAT64
-    isatap = (number >> 32) & 0xFDFFFFFF == ISATAP
-    return low if compatible or nat64 or isatap else None
+def _refused(status: int, label: str) -> MediaRejected | AttemptFailed:
+    text = f"{label} answered with status {status}"
+    lasting = 300 <= status < 500 and status not in PASSING  # noqa: PLR2004 - 3xx where none is followed, and 4xx
+    return MediaRejected(text) if lasting else AttemptFailed(text)
 
 
-def _split(url: str) -> tuple[str, str, int, str]:
+def _check_space(target: Path, wanted: int) -> None:
+    disk = shutil.disk_usage(target.parent)
+    if wanted > disk.total:
+        raise MediaRejected(f"The file is larger than this worker's disk: {wanted} bytes")
+    if wanted > disk.free:
+        raise OSError(errno.ENOSPC, "No space left in the work folder")
+
+
+def _pause(seconds: float, check: Callable[[], None]) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        check()
+        time.sleep(0.1)
+
+
+def _named(disposition: str, url: str) -> str:
+    """Return the file's name by RFC 6266, else by the address."""
+    message = Message()
+    message["Content-Disposition"] = disposition[:1000] or "none"
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise MediaRejected("input_url is not a usable URL") from error
-    if parts.scheme not in PORTS or not host or "@" in parts.netloc or not url.isascii() or "\\" in url:
-        raise MediaRejected("input_url must be an http or https URL")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.scheme, host, port or PORTS[parts.scheme], path
-
-
-def _resolve(host: str, port: int, *, trusted: bool) -> str:
-    """Return an address of `host`, after a look at all of them."""
-    try:
-        found = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, UnicodeError) as error:
-        raise AttemptFailed("The host of input_url could not be found") from error
-    addresses = [ipaddress.ip_address(str(one).split("%")[0]) for one in found]
-    if not trusted and not all(is_public(one) for one in addresses):
-        raise MediaRejected("input_url must lead to a public address")
-    return str(addresses[0])
-
-
-def _save(answer: BaseHTTPResponse, target: Path, arrived: Callable[[int, int | None], None]) -> None:
-    if answer.status != 200:  # noqa: PLR2004 - OK
-        text = f"input_url answered with status {answer.status}"
-        lasting = 400 <= answer.status < 500 and answer.status not in PASSING  # noqa: PLR2004 - the 4xx
-        raise MediaRejected(text) if lasting else AttemptFailed(text)
-    if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise MediaRejected("input_url answered with a Content-Encoding that was not asked for")
-    length = answer.headers.get("Content-Length", "")
-    try:
-        write(target, int(length) if length.isdigit() else None, answer.stream(PIECE, decode_content=False), arrived)
-    except urllib3.exceptions.HTTPError as error:
-        raise AttemptFailed("input_url broke the download off") from error
+        name = message.get_filename() or ""
+    except (LookupError, UnicodeError, ValueError):
+        name = ""
+    return PurePosixPath(name.replace("\\", "/")).name or PurePosixPath(unquote(urlsplit(url).path, errors="replace")).name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from workers.probe import FORMATS, PROTOCOLS
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from workers.operations import Work
 
 # What ffmpeg says when the input is at fault rather than the machine: see fftools/ffmpeg.c and libavutil/error.c.
 MEDIA_AT_FAULT = re.compile(
@@ -48,16 +51,19 @@ def input_arguments(file: Path) -> list[str]:
 
 
 def run(
+    work: Work,
     arguments: list[str],
     *,
-    program: str,
-    folder: Path,
-    limits: sandbox.Limits,
-    seconds: float,
-    on_progress: Callable[[float], None],
-    check: Callable[[], None],
-) -> None:
-    """Run ffmpeg with `arguments`; `on_progress` gets the share done (0..1) of an output of `seconds`.
+    seconds: float = 0,
+    share: tuple[float, float] = (0.0, 1.0),
+    loglevel: str = "error",
+    limits: sandbox.Limits | None = None,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> str:
+    """Run ffmpeg with `arguments` and return the end of what it wrote to its standard error.
+
+    Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `on_line` gets every other
+    line of the standard output.
 
     Raises:
         MediaRejected: ffmpeg says that the input is at fault.
@@ -67,17 +73,25 @@ def run(
     def read(line: str) -> None:
         name, _, value = line.partition("=")
         if name == "out_time_us" and value.lstrip("-").isdigit() and seconds > 0:
-            on_progress(min(1.0, max(0.0, int(value) / 1e6 / seconds)))
+            done = min(1.0, max(0.0, int(value) / 1e6 / seconds))
+            work.progress(share[0] + (share[1] - share[0]) * done)
+        on_line(line)
 
-    command = [program, "-nostdin", "-hide_banner", "-loglevel", "error", "-progress", "pipe:1", "-nostats", "-y", *arguments]
-    finished = sandbox.run(command, folder=folder, limits=limits, on_line=read, check=check)
+    command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", "-loglevel", loglevel, "-progress", "pipe:1", "-nostats", "-y"]
+    limits = replace(limits or sandbox.Limits(), seconds=work.seconds_left)
+    finished = sandbox.run([*command, *arguments], folder=work.folder, limits=limits, on_line=read, check=work.check)
     if finished.code == 0:
-        return
+        return finished.stderr
     if "No space left on device" in finished.stderr:
         raise OSError(errno.ENOSPC, "No space left in the work folder")
     if MEDIA_AT_FAULT.search(finished.stderr):
-        raise MediaRejected(f"The input could not be processed: {_last_words(finished.stderr, folder)}")
-    raise AttemptFailed(f"ffmpeg ended with code {finished.code}: {_last_words(finished.stderr, folder)}")
+        raise MediaRejected(f"The input could not be processed: {_last_words(finished.stderr, work.folder)}")
+    raise AttemptFailed(f"ffmpeg ended with code {finished.code}: {_last_words(finished.stderr, work.folder)}")
+
+
+def number(value: float) -> str:
+    """Write a number as ffmpeg reads it: no exponent, no zeros that say nothing."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _last_words(stderr: str, folder: Path) -> str:

@@ -1,11 +1,14 @@
 """Runs one media process behind walls: its own process group, limits, an empty environment, a private folder, a clock.
 
-The process never sees a network: its inputs are files that were fetched before (see `ffmpeg.py` for the white-lists).
+The process never sees a network: its inputs are files that were fetched before, the white-lists of `ffmpeg.py` let it open
+nothing else, and where the machine allows it (not on Lambda or Fargate) it runs in a network namespace that has no network.
+It does not outlive the worker either.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import selectors
@@ -16,10 +19,11 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import AttemptFailed, MediaRejected
+from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
+LINE_MAX = 1 << 20
 NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
 
 
@@ -36,7 +41,12 @@ class Limits:
 
     seconds: float = 3600
     memory_bytes: int = 6 * GIB
+    """Of address space, of which a program with many threads reserves more than it touches."""
+    data_bytes: int = 4 * GIB
+    """Of memory that it writes to."""
     file_bytes: int = 32 * GIB
+    folder_bytes: int = 48 * GIB
+    """Of all files in its folder together."""
     open_files: int = 256
 
 
@@ -46,6 +56,38 @@ class Finished:
 
     code: int
     stderr: str = field(repr=False)
+    peak_bytes: int = 0
+    """The most memory that it had in use."""
+
+
+class _Namespace:
+    mode = "auto"
+
+
+def use_namespace(mode: str) -> None:
+    """Choose whether processes get a network namespace: `auto`, `off`, or `required`.
+
+    Raises:
+        SettingsError: it is required, and this machine gives none.
+    """
+    _Namespace.mode = mode
+    if mode == "required" and not _works(UNSHARE):
+        raise SettingsError("NETWORK_NAMESPACE is required, but `unshare --user --net` does not work on this machine")
+
+
+UNSHARE = ("unshare", "--user", "--net", "--")
+SETPRIV = ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--")
+"""The process is killed when the thread that started it ends, as it does when the worker is killed."""
+
+
+@cache
+def _works(words: tuple[str, ...]) -> bool:
+    """Say whether this machine has a wall."""
+    try:
+        done = subprocess.run([*words, "true"], capture_output=True, timeout=10, check=False)  # noqa: S603 - our own words
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 @contextmanager
@@ -53,10 +95,28 @@ def private_folder(parent: Path) -> Iterator[Path]:
     """Make a 0700 folder that is gone afterwards, whatever happens inside."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="job-", dir=parent))
+    lock = os.open(folder, os.O_RDONLY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held as long as we live: see `sweep`
         yield folder
     finally:
+        os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(parent: Path) -> int:
+    """Delete the folders that killed workers left in `parent`; return how many. Those in use are locked, and stay."""
+    swept = 0
+    for folder in parent.glob("job-*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+                swept += 1
+            finally:
+                os.close(lock)
+    return swept
 
 
 def run(
@@ -73,7 +133,7 @@ def run(
     process group is left.
 
     Raises:
-        MediaRejected: it took longer than `limits.seconds`: media that is too much for us.
+        MediaRejected: it took longer than `limits.seconds`, or wrote more than `limits.folder_bytes`.
         AttemptFailed: it could not be started.
     """
     try:
@@ -89,7 +149,7 @@ def run(
     except OSError as error:
         raise AttemptFailed(f"{Path(command[0]).name} could not be started: {error.strerror}") from error
     try:
-        finished = _follow(process, time.monotonic() + limits.seconds, on_line, check)
+        finished = _follow(process, folder, limits, on_line, check)
     finally:
         _kill_group(process)
     if finished.code in NOT_STARTED:
@@ -107,6 +167,7 @@ def _confined(limits: Limits) -> list[str]:
         ("-n", resource.RLIMIT_NOFILE, limits.open_files, 1),
         ("-f", resource.RLIMIT_FSIZE, limits.file_bytes, 512),
         ("-v", resource.RLIMIT_AS, limits.memory_bytes, 1024),
+        ("-d", resource.RLIMIT_DATA, limits.data_bytes, 1024),
         ("-t", resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1, 1),
     )
     steps = ["umask 077"]
@@ -114,14 +175,21 @@ def _confined(limits: Limits) -> list[str]:
         hard = resource.getrlimit(kind)[1]
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         steps.append(f"ulimit {flag} {allowed // unit}")
-    return ["/bin/sh", "-c", " && ".join(steps) + ' && exec "$@"', "sandbox"]
+    walls: tuple[str, ...] = UNSHARE if _Namespace.mode != "off" and _works(UNSHARE) else ()
+    walls += SETPRIV if _works(SETPRIV) else ()  # after the namespace, whose making forgets it
+    return [*walls, "/bin/sh", "-c", " && ".join(steps) + ' && exec "$@"', "sandbox"]
 
 
 def _follow(
-    process: subprocess.Popen[bytes], deadline: float, on_line: Callable[[str], None], check: Callable[[], None]
+    process: subprocess.Popen[bytes],
+    folder: Path,
+    limits: Limits,
+    on_line: Callable[[str], None],
+    check: Callable[[], None],
 ) -> Finished:
     assert process.stdout is not None
     assert process.stderr is not None
+    clock = _Clock(folder, limits, check)
     kept, partial = b"", b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -134,19 +202,61 @@ def _follow(
                 elif key.fileobj is process.stderr:
                     kept = (kept + data)[-STDERR_KEPT:]
                 else:
-                    *lines, partial = (partial + data).split(b"\n")
+                    *lines, partial = (partial[-LINE_MAX:] + data).split(b"\n")
                     for line in lines:
                         on_line(line.decode(errors="replace").strip())
-            check()
-            if time.monotonic() > deadline:
-                raise MediaRejected("The media took longer to process than an attempt may take")
-    return Finished(process.wait(), kept.decode(errors="replace"))
+            clock.tick()
+    if partial:
+        on_line(partial.decode(errors="replace").strip())
+    while (peak_bytes := _reap(process, os.WNOHANG)) is None:  # it closed its outputs and goes on
+        clock.tick()
+        time.sleep(0.01)
+    return Finished(process.returncode, kept.decode(errors="replace"), peak_bytes)
+
+
+class _Clock:
+    """What is looked at while a process runs."""
+
+    def __init__(self, folder: Path, limits: Limits, check: Callable[[], None]) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._check = check
+        self._deadline = time.monotonic() + limits.seconds
+        self._measured = 0.0
+
+    def tick(self) -> None:
+        self._check()
+        now = time.monotonic()
+        if now > self._deadline:
+            raise MediaRejected("The media took longer to process than an attempt may take")
+        if now - self._measured > POLL_SECONDS:
+            self._measured = now
+            if _folder_bytes(self._folder) > self._limits.folder_bytes:
+                raise MediaRejected(f"The output is larger than {self._limits.folder_bytes >> 20} MiB")
+
+
+def _folder_bytes(folder: Path) -> int:
+    total = 0
+    for file in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # renamed or deleted while we look
+            total += file.lstat().st_size
+    return total
+
+
+def _reap(process: subprocess.Popen[bytes], options: int = 0) -> int | None:
+    """Wait for a process and return the most memory it had in use, in bytes; None when it still runs."""
+    pid, status, usage = os.wait4(process.pid, options)
+    if not pid:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * 1024
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    if process.returncode is None:
+        _reap(process)
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

@@ -15,8 +15,8 @@ from chalicelib.services import Services
 from chalicelib.settings import load
 from chalicelib.tickets import Ticket, Tickets
 from infra.local import accounts
-from workers.attempt import Tools
 from workers.fetch import Fetcher
+from workers.operations import Tools
 from workers.runner import Runner
 
 if TYPE_CHECKING:

@@ -1,17 +1,25 @@
-"""Downloads from a caller's address: only public ones, looked at once, redirects included."""
+"""Downloads from a caller's address and deliveries to one: only public ones, looked at once, redirects included."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import ipaddress
+import shutil
 import socket
+import ssl
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from chalicelib.errors import AttemptFailed, MediaRejected
-from workers.fetch import Fetcher, is_public
+from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
+from workers import exchange, fetch
+from workers.addresses import is_public
+from workers.fetch import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,33 +44,82 @@ def test_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
+DATA = bytes(range(256)) * 4096
+
+
 class Site(BaseHTTPRequestHandler):
-    """A web site with everything that can go wrong."""
+    """A web site with everything that can go wrong. `seen` notes the requests."""
 
     protocol_version = "HTTP/1.1"
+    seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
 
     def do_GET(self) -> None:
+        self.seen.append((self.path, dict(self.headers)))
+        self.close_connection = True
+        special = {"/drip-head": self.drip_head, "/drip-body": self.drip_body, "/resume": self.resume, "/changed": self.changed}
+        if self.path in special:
+            with contextlib.suppress(OSError):
+                special[self.path]()
+            return
         paths: dict[str, Any] = {
             "/ok": (200, {"Content-Length": "3"}, b"abc"),
+            "/a%20file%20of%20mine.mov?x=1": (200, {}, b"abc"),
+            "/named": (200, {"Content-Disposition": "attachment; filename*=UTF-8''..%2Fna%C3%AFve.mp4"}, b"abc"),
             "/missing": (404, {}, b""),
             "/busy": (503, {}, b""),
             "/short": (200, {"Content-Length": "10"}, b"abc"),
+            "/endless": (200, {"Transfer-Encoding": "identity"}, b"x" * 5000),
+            "/huge": (200, {"Content-Length": str(1 << 50)}, b"abc"),
             "/zipped": (200, {"Content-Encoding": "gzip"}, b"abc"),
+            "/headers": (200, {f"X-{number}": "x" for number in range(200)}, b"abc"),
             "/there": (302, {"Location": "/ok"}, b""),
             "/round": (302, {"Location": "/round"}, b""),
+            "/elsewhere": (302, {"Location": f"http://localhost:{self.server.server_port}/ok"}, b""),  # type: ignore[attr-defined]
             "/inside": (302, {"Location": "http://169.254.169.254/latest/meta-data"}, b""),
             "/file": (302, {"Location": "file:///etc/passwd"}, b""),
         }
-        code, headers, body = paths[self.path]
+        code, headers, data = paths[self.path]
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Connection", "close")
-        if "Content-Length" not in headers:
-            self.send_header("Content-Length", str(len(body)))
+        if not {"Content-Length", "Transfer-Encoding"} & headers.keys():
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = True
+        self.wfile.write(data)
+
+    def drip_head(self) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.05)
+
+    def drip_body(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(1000):
+            self.wfile.write(b"x")
+            time.sleep(0.05)
+
+    def resume(self) -> None:
+        """Break off three times, a quarter later each time."""
+        begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        end = min(len(DATA), begin + len(DATA) // 4 + 1)
+        part = f"Content-Range: bytes {begin}-{len(DATA) - 1}/{len(DATA)}\r\n" if "Range" in self.headers else ""
+        status = "206 Partial Content" if part else "200 OK"
+        head = f'HTTP/1.1 {status}\r\nETag: "v1"\r\n{part}Content-Length: {len(DATA) - begin}\r\n\r\n'
+        self.wfile.write(head.encode() + DATA[begin:end])
+
+    def changed(self) -> None:
+        """Break off once; the file is another one then."""
+        first = "Range" not in self.headers
+        tag, data = ("old", b"o" * 500) if first else ("new", DATA)
+        self.wfile.write(f'HTTP/1.1 200 OK\r\nETag: "{tag}"\r\nContent-Length: {len(DATA)}\r\n\r\n'.encode() + data)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((f"PUT {len(body)}", dict(self.headers)))
+        self.send_response({"/refused": 403, "/moved": 302, "/failing": 500}.get(self.path, 200))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -77,14 +134,20 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def get(url: str, target: Path, allow: str = "") -> bytes:
-    Fetcher(frozenset([allow] if allow else [])).download(url, target / "file", lambda got, expected: None)
-    return (target / "file").read_bytes()
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "RESUME_SECONDS", 0.01)
+
+
+def get(url: str, target: Path, *allow: str, **options: Any) -> bytes:
+    fetched = Fetcher(frozenset(allow)).download(url, target / "file", **options)
+    data = (target / "file").read_bytes()
+    assert (fetched.bytes, fetched.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    return data
 
 
 def test_streamed_to_disk_and_redirects_followed(site: str, tmp_path: Path) -> None:
     assert get(f"http://{site}/ok", tmp_path, site) == b"abc"
-    (tmp_path / "file").unlink()
     assert get(f"http://{site}/there", tmp_path, site) == b"abc"
 
 
@@ -93,7 +156,9 @@ def test_streamed_to_disk_and_redirects_followed(site: str, tmp_path: Path) -> N
     [
         ("/missing", MediaRejected, "status 404"),
         ("/busy", AttemptFailed, "status 503"),
-        ("/short", AttemptFailed, "broke the download off"),
+        ("/short", AttemptFailed, "sent less than it had announced|broke the download off"),
+        ("/huge", MediaRejected, "larger than"),
+        ("/headers", AttemptFailed, "could not be reached"),
         ("/zipped", MediaRejected, "Content-Encoding"),
         ("/round", MediaRejected, "redirects more than 3 times"),
         ("/inside", MediaRejected, "public address"),
@@ -151,3 +216,171 @@ def test_a_name_is_resolved_once(site: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     assert get(f"http://rebound.example:{port}/ok", tmp_path, f"rebound.example:{port}") == b"abc"
     assert asked == ["rebound.example"]
+
+
+class TestBounds:
+    def test_more_than_asked_for_is_not_taken(self, site: str, tmp_path: Path) -> None:
+        with pytest.raises(MediaRejected, match="larger than 1000 bytes"):
+            get(f"http://{site}/endless", tmp_path, site, max_bytes=1000)
+        assert (tmp_path / "file").stat().st_size <= 1000
+
+    def test_a_length_that_is_too_much_is_refused_before_a_byte_is_written(self, site: str, tmp_path: Path) -> None:
+        with pytest.raises(MediaRejected, match="larger than 2 bytes"):
+            get(f"http://{site}/ok", tmp_path, site, max_bytes=2)
+        assert not (tmp_path / "file").exists()
+
+    @pytest.mark.parametrize(("path", "text"), [("/drip-head", "did not answer within"), ("/drip-body", "too slow")])
+    def test_a_byte_now_and_then(
+        self, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, text: str
+    ) -> None:
+        monkeypatch.setattr(exchange, "HEAD_SECONDS", 0.5)
+        monkeypatch.setattr(exchange, "PACE_SECONDS", 0.5)
+        started = time.monotonic()
+        with pytest.raises(AttemptFailed, match=text):
+            get(f"http://{site}{path}", tmp_path, site)
+        assert time.monotonic() - started < 10
+
+    def test_the_time_it_may_take_in_all(self, site: str, tmp_path: Path) -> None:
+        with pytest.raises(AttemptFailed, match="longer than it may"):
+            get(f"http://{site}/drip-body", tmp_path, site, seconds=0.5)
+
+    @pytest.mark.parametrize("path", ["/drip-head", "/drip-body"])
+    def test_a_cancel_is_heard_while_the_server_drips(self, site: str, tmp_path: Path, path: str) -> None:
+        started = time.monotonic()
+
+        def check() -> None:
+            if time.monotonic() - started > 0.3:
+                raise JobCancelled("Cancelled")
+
+        with pytest.raises(JobCancelled):
+            get(f"http://{site}{path}", tmp_path, site, check=check)
+        assert time.monotonic() - started < 3
+
+    def test_a_disk_that_is_full(self, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=1 << 40, free=2))
+        with pytest.raises(OSError, match="No space left"):
+            get(f"http://{site}/ok", tmp_path, site)
+
+
+class TestBrokenConnections:
+    def test_goes_on_where_it_broke_off(self, site: str, tmp_path: Path) -> None:
+        Site.seen.clear()
+        assert get(f"http://{site}/resume", tmp_path, site) == DATA
+        asked = [headers.get("Range") for _, headers in Site.seen]
+        assert len(asked) == 4
+        assert asked[0] is None
+        assert all(asked[1:])
+        assert {headers.get("If-Range") for _, headers in Site.seen[1:]} == {'"v1"'}
+
+    def test_starts_anew_when_the_file_has_changed(self, site: str, tmp_path: Path) -> None:
+        assert get(f"http://{site}/changed", tmp_path, site) == DATA
+
+
+class TestCredentials:
+    def test_stay_with_their_origin(self, site: str, tmp_path: Path) -> None:
+        other = site.replace("127.0.0.1", "localhost")
+        Site.seen.clear()
+        assert get(f"http://{site}/elsewhere", tmp_path, site, other, headers={"Authorization": "Bearer x"}) == b"abc"
+        assert get(f"http://{site}/there", tmp_path, site, headers={"Authorization": "Bearer x"}) == b"abc"
+        assert [(path, "Authorization" in headers) for path, headers in Site.seen] == [
+            ("/elsewhere", True), ("/ok", False), ("/there", True), ("/ok", True),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/a%20file%20of%20mine.mov?x=1", "a file of mine.mov"), ("/named", "naïve.mp4"), ("/ok", "ok")]
+)
+def test_names(site: str, tmp_path: Path, path: str, name: str) -> None:
+    assert Fetcher(frozenset([site])).download(f"http://{site}{path}", tmp_path / "file").name == name
+
+
+@pytest.fixture(scope="module")
+def tls_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The same site behind TLS, its certificate for localhost only."""
+    certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"localhost:{server.server_port}", certificate
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def trusted(tls_site: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """That site, its certificate trusted as an operator would."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_site[1]))
+    exchange._tls.cache_clear()
+    yield tls_site[0]
+    exchange._tls.cache_clear()
+
+
+class TestTls:
+    def test_the_certificate_must_be_of_the_name(self, trusted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert get(f"https://{trusted}/ok", tmp_path, trusted) == b"abc"
+        other = trusted.replace("localhost", "127.0.0.1")
+        with pytest.raises(AttemptFailed, match="could not be reached"):
+            get(f"https://{other}/ok", tmp_path, other)
+
+    def test_an_unknown_issuer(self, tls_site: tuple[str, Path], tmp_path: Path) -> None:
+        with pytest.raises(AttemptFailed, match="could not be reached"):
+            get(f"https://{tls_site[0]}/ok", tmp_path, tls_site[0])
+
+    def test_no_way_back_to_plain_http(self, trusted: str, tmp_path: Path) -> None:
+        with pytest.raises(MediaRejected, match="redirects from https to another scheme"):
+            get(f"https://{trusted}/elsewhere", tmp_path, trusted)
+
+    def test_put(self, trusted: str, tmp_path: Path) -> None:
+        (tmp_path / "clip").write_bytes(DATA)
+        Site.seen.clear()
+        fetcher = Fetcher(frozenset([trusted]))
+        assert (
+            fetcher.put(f"https://{trusted}/bucket/key?sig=1", tmp_path / "clip", headers={"Content-Type": "video/mp4"}) == 200
+        )
+        assert Site.seen[0][0] == f"PUT {len(DATA)}"
+        assert Site.seen[0][1]["Content-Type"] == "video/mp4"
+
+    @pytest.mark.parametrize(
+        ("path", "error"), [("/refused", MediaRejected), ("/moved", MediaRejected), ("/failing", AttemptFailed)]
+    )
+    def test_put_that_is_not_taken(self, trusted: str, tmp_path: Path, path: str, error: type[Exception]) -> None:
+        (tmp_path / "clip").write_bytes(b"x")
+        with pytest.raises(error, match="deliver_url answered with status"):
+            Fetcher(frozenset([trusted])).put(f"https://{trusted}{path}", tmp_path / "clip")
+
+    def test_put_to_inside(self, tmp_path: Path) -> None:
+        (tmp_path / "clip").write_bytes(b"x")
+        for url, text in (("https://169.254.169.254/x", "public address"), ("http://example.com/x", "https")):
+            with pytest.raises(MediaRejected, match=text):
+                Fetcher().put(url, tmp_path / "clip")
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for the name localhost, signed by itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return files

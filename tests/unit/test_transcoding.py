@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
 
 from chalicelib.errors import MediaRejected
-from chalicelib.params import TranscodingParams
-from chalicelib.validation import validate
+from tests.media import make_work, run, run_ffmpeg, synthesise
 from workers import ffmpeg, probe
-from workers.operations import Work, transcoding
+from workers.operations import transcoding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,18 +22,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthesise(tmp_path_factory.mktemp("source") / "source.mp4", "-metadata", "title=secret place")
 
 
-def synthesise(target: Path, *extra: str, size: str = "640x360", sound: bool = True) -> Path:
-    tone = ["-f", "lavfi", "-i", "sine=frequency=440:duration=3"] if sound else []
-    picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=3"]
-    command = [ffmpeg.executable(), "-v", "error", "-y", *picture, *tone, "-pix_fmt", "yuv420p", "-preset", "ultrafast", *extra]
-    subprocess.run([*command, str(target)], check=True, stdin=subprocess.DEVNULL)
-    return target
-
-
 def transcode(source: Path, folder: Path, params: dict[str, Any]) -> tuple[Path, dict[str, Any], list[float]]:
     shares: list[float] = []
-    work = Work(validate(params, TranscodingParams), source, folder, 60, ffmpeg.executable(), shares.append, lambda: None)
-    done = transcoding.run(work)
+    done = run("transcoding", source, folder / f"job-{len(list(folder.iterdir()))}", params, progress=shares.append)
     return done.outputs[0].path, done.result, shares
 
 
@@ -60,6 +49,10 @@ def transcode(source: Path, folder: Path, params: dict[str, Any]) -> tuple[Path,
         ({"format": "mp3"}, None, "mp3"),
         ({"format": "m4a", "loudness": -14, "audio_bitrate": "96k"}, None, "aac"),
         ({"format": "wav"}, None, "pcm_s16le"),
+        ({"format": "ogg"}, None, "opus"),
+        ({"resolution": "200x200", "fit": "cover"}, ("h264", 200, 200), "aac"),
+        ({"resolution": "200x200", "fit": "pad"}, ("h264", 200, 200), "aac"),
+        ({"resolution": "800x800", "fit": "pad"}, ("h264", 800, 800), "aac"),
     ],
     ids=str,
 )
@@ -96,6 +89,55 @@ def test_a_portrait_picture_is_measured_by_its_width(tmp_path: Path) -> None:
     output, _, _ = transcode(synthesise(tmp_path / "p.mp4", size="360x640"), tmp_path, {"resolution": "180p"})
     with av.open(str(output)) as media:
         assert (media.streams.video[0].width, media.streams.video[0].height) == (180, 320)
+
+
+def loudness_of(file: Path, folder: Path) -> float:
+    result = run("analysis", file, folder / "measured").result
+    return float(result["audio"]["loudness"]["integrated"])
+
+
+def test_loudness_in_two_passes_meets_its_target(tmp_path: Path) -> None:
+    """Speech-like: a tone that comes and goes, far too quiet."""
+    quiet = tmp_path / "quiet.wav"
+    tone = "aevalsrc='0.02*sin(2*PI*300*t)*(0.6+0.4*sin(2*PI*0.7*t))':d=12:s=48000"
+    run_ffmpeg("-f", "lavfi", "-i", tone, quiet)
+    output, result, _ = transcode(quiet, tmp_path, {"format": "wav", "loudness": -23})
+    assert result["loudness"]["target"] == -23
+    assert result["loudness"]["input"] < -30
+    assert abs(loudness_of(output, tmp_path) - -23) < 0.5
+
+
+def test_silence_has_no_loudness_to_change(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "anullsrc=d=2", tmp_path / "silent.wav")
+    output, result, _ = transcode(tmp_path / "silent.wav", tmp_path, {"format": "mp3", "loudness": -14})
+    assert "loudness" not in result
+    assert output.stat().st_size > 0
+
+
+def test_rotation_is_honoured(source: Path, tmp_path: Path) -> None:
+    run_ffmpeg("-display_rotation", "90", "-i", source, "-c", "copy", tmp_path / "turned.mp4")
+    output, _, _ = transcode(tmp_path / "turned.mp4", tmp_path, {"resolution": "180p", "preset": "ultrafast"})
+    with av.open(str(output)) as media:
+        assert (media.streams.video[0].width, media.streams.video[0].height) == (180, 320)
+        assert next(media.decode(video=0)).rotation == 0
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_a_high_dynamic_range_is_mapped_to_an_ordinary_picture(tmp_path: Path, transfer: str) -> None:
+    colours = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:log-level=error"
+    made = ["-f", "lavfi", "-i", "testsrc2=size=320x240:duration=0.4", "-pix_fmt", "yuv420p10le", "-c:v", "libx265"]
+    run_ffmpeg(*made, "-x265-params", colours, tmp_path / "hdr.mkv")
+    output, _, _ = transcode(tmp_path / "hdr.mkv", tmp_path, {"preset": "ultrafast"})
+    with av.open(str(output)) as media:
+        context = media.streams.video[0].codec_context
+        assert (context.pix_fmt, context.color_trc, context.color_primaries) == ("yuv420p", 1, 1)
+
+
+def test_time_stamps_without_end_are_cut(tmp_path: Path) -> None:
+    """Whatever the time stamps say, an output is not longer than an input may be."""
+    work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
+    command = transcoding.arguments(work.params, probe.probe(work.input), work.input, work.folder / "output.mp4")
+    assert command[command.index(f"file:{work.input}") + 1 :].count("-t") == 1
 
 
 def test_odd_sides_become_even(tmp_path: Path) -> None:
@@ -141,15 +183,10 @@ class TestHostile:
 
     def test_ffmpeg_itself_refuses_them_too(self, source: Path, tmp_path: Path) -> None:
         """Were the probe to be fooled, the white-lists of ffmpeg would still hold."""
-        from workers import sandbox
-
         (tmp_path / "clip.mp4").write_text(f"ffconcat version 1.0\nfile '{source}'\n")
         with pytest.raises(MediaRejected):
-            ffmpeg.run(
-                [*ffmpeg.input_arguments(tmp_path / "clip.mp4"), "-f", "null", "-"],
-                program=ffmpeg.executable(), folder=tmp_path, limits=sandbox.Limits(seconds=30), seconds=1,
-                on_progress=lambda share: None, check=lambda: None,
-            )  # fmt: skip
+            work = make_work("transcoding", tmp_path / "clip.mp4", tmp_path / "job")
+            ffmpeg.run(work, [*ffmpeg.input_arguments(work.input), "-f", "null", "-"])
 
     @pytest.mark.parametrize("name", ["-y.mp4", "a;rm -rf b.mp4", "100%d.mp4", "new\nline.mp4", "ü" * 60 + ".mp4"])
     def test_names(self, source: Path, tmp_path: Path, name: str) -> None:

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from workers.captions.engines import Speech
+    from workers.credentials import Keyring
+    from workers.fetch import Fetcher
+    from workers.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the machine lends to every job."""
+
+    work_dir: Path
+    ffmpeg: str
+    fetcher: Fetcher
+    keyring: Keyring
+    speech: Speech
+    vocabulary: Callable[[], Vocabulary]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an input was before it was fetched."""
+
+    name: str = ""
+    """Its file name, as its owner or its server knows it."""
+    mime: str = ""
+    """What it is said to be."""
+    sha256: str = ""
+    """Of its bytes, in hexadecimal."""
+    host: str = ""
+    """Where it was downloaded from, "" for a file of Directus."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +49,21 @@ class Work:
     params: Any
     input: Path
     folder: Path
-    seconds: float
-    """How long the attempt may still take."""
-    ffmpeg: str
-    progress: Callable[[float], None]
+    deadline: float
+    """When the attempt must be over, by `time.monotonic`."""
+    tools: Tools
+    progress: Callable[[float], None] = lambda share: None
     """Tell the share done, 0..1."""
-    check: Callable[[], None]
+    check: Callable[[], None] = lambda: None
     """Raises when the job must stop: call it often, or hand it to the sandbox."""
+    source: Source = Source()
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """Credentials of the caller's, for the address that the job names."""
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the attempt may still take."""
+        return max(0.1, self.deadline - time.monotonic())
 
 
 @dataclass(frozen=True)
@@ -33,6 +73,8 @@ class Output:
     path: Path
     name: str
     mime: str
+    refers_to: str = ""
+    """The name of an earlier output: wherever it stands in this text, the file's id is put instead."""
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import MediaRejected
-from chalicelib.params import TranscodingParams, bits_per_second, parse_resolution
-from workers import ffmpeg, probe, sandbox
-from workers.operations import Done, Output
+from chalicelib.params.common import bits_per_second, parse_resolution
+from workers import ffmpeg, probe
+from workers.operations import Done, Output, framing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chalicelib.params.transcoding import TranscodingParams
     from workers.operations import Work
     from workers.probe import Media
 
 MIME = {
     "mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm", "gif": "image/gif",
-    "mp3": "audio/mpeg", "m4a": "audio/mp4", "wav": "audio/wav",
+    "mp3": "audio/mpeg", "m4a": "audio/mp4", "ogg": "audio/ogg", "wav": "audio/wav",
 }  # fmt: skip
 MUXERS = {"mkv": "matroska", "m4a": "ipod"}
 ENCODERS = {"h264": "libx264", "h265": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -30,69 +33,91 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 VP9_SPEED = (8, 7, 6, 5, 5, 4, 3, 2, 1)
 AV1_PRESET = (12, 11, 10, 9, 8, 8, 6, 5, 4)
 GIF_FPS = 12
-WITHOUT_PICTURE = ("mp3", "m4a", "wav")
+WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
+FIRST_PASS = 0.3
+"""The share of progress of the first of two passes."""
+LOUDNESS_FIELDS = {
+    "input_i": "measured_I", "input_tp": "measured_TP", "input_lra": "measured_LRA", "input_thresh": "measured_thresh",
+    "target_offset": "offset",
+}  # fmt: skip
+"""What loudnorm says after the first pass -> the option that tells it in the second."""
 
 
 def run(work: Work) -> Done:
     """Transcode `work.input`."""
     params: TranscodingParams = work.params
     source = probe.probe(work.input, check=work.check)
+    check_fits(params, source)
     seconds = _expected_seconds(params, source)
     target = work.folder / f"output.{params.format}"
     started = time.monotonic()
-    ffmpeg.run(
-        arguments(params, source, work.input, target),
-        program=work.ffmpeg,
-        folder=work.folder,
-        limits=sandbox.Limits(seconds=work.seconds),
-        seconds=seconds,
-        on_progress=work.progress,
-        check=work.check,
-    )
+    loudness = _measure_loudness(work, source, seconds) if params.loudness is not None else None
+    first = FIRST_PASS if params.format == "gif" or loudness else 0.0
+    if params.format == "gif":
+        palette = work.folder / "palette.png"
+        making = [*_picture(params, source, "palettegen"), "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
+        ffmpeg.run(work, [*_input(params, work.input), *making], seconds=seconds, share=(0, first))
+    command = arguments(params, source, work.input, target, loudness)
+    ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
-    return Done([Output(target, target.name, MIME[params.format])], _measured(params, source, made, took))
+    result = _measured(params, source, made, took)
+    if loudness:
+        result["loudness"] = {"input": loudness["input_i"], "target": params.loudness}
+    return Done([Output(target, target.name, MIME[params.format])], result)
 
 
-def arguments(params: TranscodingParams, source: Media, input_file: Path, target: Path) -> list[str]:
-    """Return ffmpeg's arguments.
+def check_fits(params: TranscodingParams, source: Media) -> None:
+    """See whether the input has what the format needs.
 
     Raises:
-        MediaRejected: the input lacks what the format needs.
+        MediaRejected: it lacks it.
     """
-    picture, sound = source.first("video"), source.first("audio")
-    wants_picture = params.format not in WITHOUT_PICTURE and picture is not None
-    wants_sound = params.sound_codec is not None and sound is not None
-    if params.format in WITHOUT_PICTURE and sound is None:
+    if params.format in WITHOUT_PICTURE and source.first("audio") is None:
         raise MediaRejected(f"The input has no sound, and {params.format} holds nothing else")
-    if params.format not in WITHOUT_PICTURE and picture is None:
+    if params.format not in WITHOUT_PICTURE and source.first("video") is None:
         raise MediaRejected(f"The input has no picture; for sound alone ask for {', '.join(WITHOUT_PICTURE)}")
-    trim = ["-ss", _number(params.start)] if params.start else []
-    if params.duration is not None:
-        trim += ["-t", _number(params.duration)]
+
+
+def arguments(
+    params: TranscodingParams, source: Media, input_file: Path, target: Path, loudness: dict[str, float] | None = None
+) -> list[str]:
+    """Return ffmpeg's arguments. `loudness` is what a first pass measured."""
+    wants_picture = params.format not in WITHOUT_PICTURE
+    wants_sound = params.sound_codec is not None and source.first("audio") is not None
     return [
-        *trim,
-        *ffmpeg.input_arguments(input_file),
-        *(_picture(params) if wants_picture else ["-vn"]),
-        *(_sound(params) if wants_sound else ["-an"]),
+        *_input(params, input_file),
+        *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
+        *(_picture(params, source, "paletteuse") if wants_picture else ["-vn"]),
+        *(_sound(params, loudness) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
         "-max_muxing_queue_size", "4096",
+        "-t", ffmpeg.number(probe.DURATION_MAX_SECONDS),  # whatever the time stamps say
         "-f", MUXERS.get(params.format, params.format), f"file:{target}",
     ]  # fmt: skip
 
 
-def _picture(params: TranscodingParams) -> list[str]:
-    filters = _scale(params)
-    if params.format == "gif":
-        fps = _number(params.fps or GIF_FPS)
-        graph = ",".join([f"fps={fps}", *filters, "split[a][b]"]) + ";[a]palettegen[p];[b][p]paletteuse"
-        return ["-filter_complex", f"[0:v:0]{graph}"]
+def _input(params: TranscodingParams, file: Path) -> list[str]:
+    trim = ["-ss", ffmpeg.number(params.start)] if params.start else []
+    if params.duration is not None:
+        trim += ["-t", ffmpeg.number(params.duration)]
+    return [*trim, *ffmpeg.input_arguments(file)]
+
+
+def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str]:
+    picture = source.first("video")
+    assert picture is not None
+    filters = [*framing.standard_range(picture), *_scale(params)]
+    if params.format == "gif":  # two passes, because one keeps every frame in memory until the palette is known
+        chain = ",".join([f"fps={ffmpeg.number(params.fps or GIF_FPS)}", *filters])
+        graph = f"[0:V:0]{chain},palettegen" if palette == "palettegen" else f"[0:V:0]{chain}[a];[a][1:v:0]paletteuse"
+        return ["-filter_complex", graph]
     codec = params.video_codec
     assert codec is not None
     if params.fps is not None:
-        filters.insert(0, f"fps={_number(params.fps)}")
+        filters.insert(0, f"fps={ffmpeg.number(params.fps)}")
     tag = ["-tag:v", "hvc1"] if codec == "h265" and params.format in ("mp4", "mov") else []
     return [
         "-map", "0:V:0", "-vf", ",".join(filters), "-pix_fmt", "yuv420p",
@@ -103,18 +128,28 @@ def _picture(params: TranscodingParams) -> list[str]:
 def _scale(params: TranscodingParams) -> list[str]:
     """Return the filters that fit the picture into its box: square pixels, even sides, the proportions kept."""
     if params.resolution is None:
-        factor = "1"
-    else:
-        width, height = parse_resolution(params.resolution)
-        if params.resolution.endswith("p"):  # 720p of a portrait picture is 720 wide
-            box_width = f"if(gte(iw*sar,ih),{width},{height})"
-            box_height = f"if(gte(iw*sar,ih),{height},{width})"
-        else:
-            box_width, box_height = str(width), str(height)
-        factor = f"min({box_width}/(iw*sar),{box_height}/ih)"
-        if not params.upscale:
-            factor = f"min(1,{factor})"
-    return [f"scale=w='max(2,2*round(iw*sar*{factor}/2))':h='max(2,2*round(ih*{factor}/2))'", "setsar=1"]
+        return framing.fit(None)
+    width, height = parse_resolution(params.resolution)
+    box = (str(width), str(height))
+    if params.resolution.endswith("p"):  # 720p of a portrait picture is 720 wide
+        box = (f"if(gte(iw*sar,ih),{width},{height})", f"if(gte(iw*sar,ih),{height},{width})")
+    return framing.fit(box, params.fit, upscale=params.upscale)
+
+
+def _measure_loudness(work: Work, source: Media, seconds: float) -> dict[str, float] | None:
+    """Run the first of two passes of EBU R128 normalisation; None when there is nothing but silence."""
+    if source.first("audio") is None:
+        return None
+    measuring = ["-map", "0:a:0", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
+    command = [*_input(work.params, work.input), *measuring]
+    said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info")
+    found = {name: float(value) for name, value in re.findall(r'"(\w+)" : "(-?[0-9.]+|-?inf)"', said[said.rfind("{") :])}
+    return found if len(found) >= len(LOUDNESS_FIELDS) and all(math.isfinite(found[name]) for name in LOUDNESS_FIELDS) else None
+
+
+def _loudnorm(params: TranscodingParams) -> str:
+    assert params.loudness is not None
+    return f"loudnorm=I={ffmpeg.number(params.loudness)}:TP=-1.5:LRA=11"
 
 
 def _speed(params: TranscodingParams, codec: str) -> list[str]:
@@ -133,7 +168,7 @@ def _quality(params: TranscodingParams, codec: str) -> list[str]:
     return ["-crf", crf, "-b:v", "0"] if codec == "vp9" else ["-crf", crf]
 
 
-def _sound(params: TranscodingParams) -> list[str]:
+def _sound(params: TranscodingParams, measured: dict[str, float] | None) -> list[str]:
     codec = params.sound_codec
     assert codec is not None
     rate = []
@@ -141,8 +176,9 @@ def _sound(params: TranscodingParams) -> list[str]:
         bits = bits_per_second(params.audio_bitrate) if params.audio_bitrate else SOUND_BITRATE[codec]
         rate = ["-b:a", str(bits)]
     loudness = []
-    if params.loudness is not None:  # loudnorm works at 192 kHz: back to what every codec takes
-        loudness = ["-af", f"loudnorm=I={_number(params.loudness)}:TP=-1.5:LRA=11", "-ar", "48000"]
+    if measured is not None:  # loudnorm works at 192 kHz: back to what every codec takes
+        known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, option in LOUDNESS_FIELDS.items())
+        loudness = ["-af", f"{_loudnorm(params)}:{known}:linear=true", "-ar", "48000"]
     return ["-map", "0:a:0", *loudness, "-c:a", SOUND_ENCODERS[codec], *rate]
 
 
@@ -167,7 +203,3 @@ def _measured(params: TranscodingParams, source: Media, made: Media, took: float
         "seconds": round(took, 3),
         "speed": round(made.duration / took, 2) if took > 0 else 0,
     }
-
-
-def _number(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -1,11 +1,12 @@
-"""What each operation accepts: checked when the job is enqueued, so that a wrong parameter is a 400 and not a failed job."""
+"""Parameters of `transcoding`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from chalicelib.params.common import Fit, bits_per_second, meta, parse_resolution
 from chalicelib.validation import FieldError
 
 VIDEO_CODECS = {
@@ -16,6 +17,7 @@ VIDEO_CODECS = {
     "gif": (),
     "mp3": (),
     "m4a": (),
+    "ogg": (),
     "wav": (),
 }
 """Format -> the video codecs it carries, the default first."""
@@ -28,6 +30,7 @@ AUDIO_CODECS = {
     "gif": (),
     "mp3": ("mp3",),
     "m4a": ("aac",),
+    "ogg": ("opus",),
     "wav": ("pcm",),
 }
 """Format -> the audio codecs it carries, the default first."""
@@ -36,51 +39,50 @@ CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 
-def _meta(description: str, **limits: Any) -> msgspec.Meta:
-    return msgspec.Meta(description=description, **limits)
-
-
 class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of `transcoding`."""
 
     format: Annotated[
-        Literal["mp4", "webm", "mkv", "mov", "mp3", "m4a", "wav", "gif"],
-        _meta("one of mp4, webm, mkv, mov, mp3, m4a, wav, gif"),
+        Literal["mp4", "webm", "mkv", "mov", "mp3", "m4a", "ogg", "wav", "gif"],
+        meta("one of mp4, webm, mkv, mov, mp3, m4a, ogg, wav, gif"),
     ] = "mp4"
     codec: (
-        Annotated[Literal["h264", "h265", "vp9", "av1"], _meta("one of h264, h265, vp9, av1, as the format allows")] | None
+        Annotated[Literal["h264", "h265", "vp9", "av1"], meta("one of h264, h265, vp9, av1, as the format allows")] | None
     ) = None
     resolution: (
         Annotated[
             str,
-            _meta(
+            meta(
                 "a height such as 720p or 1080p (144p to 4320p), or WIDTHxHEIGHT such as 1280x720 (16 to 8192 each)",
                 pattern=r"^([1-9][0-9]{2,3}p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$(?!\n)",
             ),
         ]
         | None
     ) = None
-    upscale: Annotated[bool, _meta("true or false: whether a smaller input may be enlarged")] = False
-    fps: Annotated[float, _meta("a number of frames a second from 1 to 120", ge=1, le=120)] | None = None
-    crf: Annotated[int, _meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)] | None = None
+    fit: Fit = "contain"
+    upscale: Annotated[bool, meta("true or false: whether a smaller input may be enlarged")] = False
+    fps: Annotated[float, meta("a number of frames a second from 1 to 120", ge=1, le=120)] | None = None
+    crf: Annotated[int, meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)] | None = None
     bitrate: (
         Annotated[
             str,
-            _meta("a video bitrate such as 800k or 2.5M (50k to 200M)", pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)"),
+            meta("a video bitrate such as 800k or 2.5M (50k to 200M)", pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)"),
         ]
         | None
     ) = None
-    preset: Annotated[Preset, _meta("one of ultrafast ... veryfast, fast, medium, slow ... veryslow")] = "medium"
+    preset: Annotated[
+        Preset, meta("one of ultrafast ... veryfast, fast, medium, slow ... veryslow, or the name of a preset such as web-720p")
+    ] = "medium"
     audio_codec: (
-        Annotated[Literal["aac", "opus", "mp3", "none"], _meta("one of aac, opus, mp3, none, as the format allows")] | None
+        Annotated[Literal["aac", "opus", "mp3", "none"], meta("one of aac, opus, mp3, none, as the format allows")] | None
     ) = None
     audio_bitrate: (
-        Annotated[str, _meta("an audio bitrate such as 128k (16k to 512k)", pattern=r"^[0-9]{2,3}k$(?!\n)")] | None
+        Annotated[str, meta("an audio bitrate such as 128k (16k to 512k)", pattern=r"^[0-9]{2,3}k$(?!\n)")] | None
     ) = None
-    start: Annotated[float, _meta("a number of seconds from 0 to 86400", ge=0, le=86400)] = 0
-    duration: Annotated[float, _meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
-    loudness: Annotated[float, _meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None = None
-    strip_metadata: Annotated[bool, _meta("true or false: whether titles, places and other tags are dropped")] = False
+    start: Annotated[float, meta("a number of seconds from 0 to 86400", ge=0, le=86400)] = 0
+    duration: Annotated[float, meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
+    loudness: Annotated[float, meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None = None
+    strip_metadata: Annotated[bool, meta("true or false: whether titles, places and other tags are dropped")] = False
 
     def __post_init__(self) -> None:
         """Check what no field can say alone."""
@@ -88,6 +90,8 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         self._check_audio()
         if self.resolution is not None:
             parse_resolution(self.resolution)
+        if self.fit != "contain" and "x" not in (self.resolution or ""):
+            raise FieldError("fit", "contain unless resolution is WIDTHxHEIGHT: a height alone is no box to fill")
 
     def _check_video(self) -> None:
         codecs = VIDEO_CODECS[self.format]
@@ -136,21 +140,3 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         if self.audio_codec == "none" or not codecs:
             return None
         return self.audio_codec or codecs[0]
-
-
-def bits_per_second(text: str) -> int:
-    """Read a bitrate such as 128k or 2.5M."""
-    return round(float(text[:-1]) * {"k": 1_000, "M": 1_000_000}[text[-1]])
-
-
-def parse_resolution(text: str) -> tuple[int, int]:
-    """Return the box, (long side, short side) for a name such as 720p, else (width, height)."""
-    if text.endswith("p"):
-        short = int(text[:-1])
-        if not 144 <= short <= 4320:  # noqa: PLR2004 - said in the message
-            raise FieldError("resolution", "a height from 144p to 4320p")
-        return round(short * 16 / 9 / 2) * 2, short
-    width, height = (int(side) for side in text.split("x"))
-    if not (16 <= width <= 8192 and 16 <= height <= 8192):  # noqa: PLR2004 - said in the message
-        raise FieldError("resolution", "WIDTHxHEIGHT with 16 to 8192 each")
-    return width, height

@@ -1,0 +1,106 @@
+"""The engines that hear words, behind one call: `hear(engine, sound, language, work)`.
+
+`pocketsphinx` is built in: it works offline and makes drafts. `whisper` (faster-whisper) needs the operator's model folder,
+`transcribe` (Amazon Transcribe) the operator's bucket. The first two run in the sandbox and print a word a line.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chalicelib.errors import AttemptFailed, MediaRejected
+from workers import isolated, sandbox
+from workers.captions import transcribe
+from workers.captions.cues import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from workers.operations import Work
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What the operator has set up."""
+
+    whisper_model: Path | None = None
+    transcribe_bucket: str = ""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine: what it says of itself in `result`, and how it hears."""
+
+    draft: bool
+    hear: Callable[[Path, str, float, Work], list[Word]]
+
+
+class Line(msgspec.Struct):
+    """What an engine's process prints: a word, or how far it is, in seconds."""
+
+    text: str = ""
+    start: float = 0
+    end: float = 0
+    confidence: float = 0
+    at: float | None = None
+
+
+def _whisper(sound: Path, language: str, seconds: float, work: Work) -> list[Word]:
+    model = work.tools.speech.whisper_model
+    if model is None or not (model / "model.bin").is_file():
+        raise MediaRejected(
+            "The engine whisper is not set up here: WHISPER_MODEL must name a folder with a faster-whisper model"
+        )
+    if importlib.util.find_spec("faster_whisper") is None:
+        raise MediaRejected("The engine whisper is not set up here: the Python package faster-whisper is not installed")
+    return _isolated("whisper", [str(sound), language, str(model)], seconds, work)
+
+
+def _pocketsphinx(sound: Path, language: str, seconds: float, work: Work) -> list[Word]:
+    return _isolated("pocketsphinx", [str(sound), language], seconds, work)
+
+
+def _transcribe(sound: Path, language: str, seconds: float, work: Work) -> list[Word]:
+    del seconds
+    return transcribe.hear(sound, language, work)
+
+
+def _isolated(name: str, arguments: list[str], seconds: float, work: Work) -> list[Word]:
+    words: list[Word] = []
+    finished = isolated.run(
+        f"workers.captions.{name}",
+        arguments,
+        folder=work.folder,
+        limits=sandbox.Limits(
+            seconds=work.seconds_left, memory_bytes=32 * sandbox.GIB, data_bytes=16 * sandbox.GIB, file_bytes=0
+        ),
+        on_line=partial(_read, words, seconds, work),
+        check=work.check,
+    )
+    if finished.code != 0:
+        raise AttemptFailed(f"The engine {name} failed: {finished.stderr.strip()[-300:] or finished.code}")
+    return words
+
+
+def _read(words: list[Word], seconds: float, work: Work, text: str) -> None:
+    try:
+        line = msgspec.json.decode(text, type=Line)
+    except msgspec.MsgspecError:
+        return  # a library's own chatter
+    if line.at is not None:
+        work.progress(min(1.0, line.at / seconds) if seconds else 1.0)
+    elif line.text:
+        words.append(Word(line.text, round(line.start * 1000), round(line.end * 1000), round(line.confidence, 3)))
+
+
+ENGINES = {
+    "pocketsphinx": Engine(draft=True, hear=_pocketsphinx),
+    "whisper": Engine(draft=False, hear=_whisper),
+    "transcribe": Engine(draft=False, hear=_transcribe),
+}

@@ -1,0 +1,65 @@
+"""Hears English with pocketsphinx and the model inside its wheel. Runs in the sandbox: `main()` prints a word a line.
+
+Speech is cut out by its voice detector, and into pieces of at most PIECE_SECONDS, so that memory does not grow with the sound.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import wave
+from pathlib import Path
+
+PIECE_SECONDS = 20
+FRAMES_A_SECOND = 100
+NOT_WORDS = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
+VARIANT = re.compile(r"\(\d+\)$")  # the dictionary's second pronunciation of a word
+
+
+def main() -> None:
+    """Print the words of the 16 kHz mono WAV file that the second last argument names."""
+    from pocketsphinx import Decoder, Segmenter  # noqa: PLC0415 - only this process pays for it
+
+    with wave.open(str(Path(sys.argv[-2])), "rb") as sound:
+        rate = sound.getframerate()
+        decoder = Decoder(samprate=rate, loglevel="FATAL")
+        stream = _Stream(sound)
+        for speech in Segmenter(sample_rate=rate).segment(stream):
+            step = PIECE_SECONDS * rate * 2
+            for at in range(0, len(speech.pcm), step):
+                decoder.start_utt()
+                decoder.process_raw(speech.pcm[at : at + step], full_utt=True)
+                decoder.end_utt()
+                _print(decoder, speech.start_time + at / rate / 2)
+            _say(at=stream.frames / rate)
+
+
+class _Stream:
+    """A WAV file as the stream of bytes that the segmenter reads."""
+
+    def __init__(self, sound: wave.Wave_read) -> None:
+        self._sound = sound
+        self._width = sound.getsampwidth()
+        self.frames = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._sound.readframes(size // self._width)
+        self.frames += len(data) // self._width
+        return data
+
+
+def _print(decoder: object, offset: float) -> None:
+    for found in decoder.seg():  # type: ignore[attr-defined]
+        if not NOT_WORDS.match(found.word):
+            _say(
+                text=VARIANT.sub("", found.word),
+                start=offset + found.start_frame / FRAMES_A_SECOND,
+                end=offset + (found.end_frame + 1) / FRAMES_A_SECOND,
+                confidence=max(0.0, min(1.0, found.prob)),
+            )
+
+
+def _say(**line: float | str) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()

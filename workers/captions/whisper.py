@@ -1,0 +1,24 @@
+"""Hears with faster-whisper and the operator's model. Runs in the sandbox: `main()` prints a word a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def main() -> None:
+    """Print the words of a WAV file; the last arguments are its path, the language and the model's folder."""
+    from faster_whisper import WhisperModel  # noqa: PLC0415 - only this process pays for it
+
+    sound, language, folder = sys.argv[-3:]
+    model = WhisperModel(folder, device="auto", compute_type="default", local_files_only=True)
+    segments, _ = model.transcribe(sound, language=language.split("-")[0], word_timestamps=True, vad_filter=False)
+    for segment in segments:
+        for word in segment.words or []:
+            _say(text=word.word.strip(), start=float(word.start), end=float(word.end), confidence=float(word.probability))
+        _say(at=float(segment.end))
+
+
+def _say(**line: float | str) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()

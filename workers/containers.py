@@ -1,0 +1,62 @@
+"""What a file is by its content, whatever it is called: file name suffix and type for each container that is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from workers.probe import Media
+
+
+class Kind(NamedTuple):
+    """How a container is called: its usual suffix, its media type (IANA), and ffmpeg's muxer, "" where we do not write it."""
+
+    suffix: str
+    mime: str
+    muxer: str
+    aliases: tuple[str, ...] = ()
+    """Other suffixes that are as right."""
+
+
+MP4 = Kind("mp4", "video/mp4", "mp4", ("m4v", "mov", "3gp", "3g2", "mj2", "qt"))
+MOV = Kind("mov", "video/quicktime", "mov", ("mp4", "m4v", "qt"))
+M4A = Kind("m4a", "audio/mp4", "ipod", ("mp4", "m4b", "m4p", "aac", "mov", "3gp"))
+KINDS = {
+    "matroska,webm": Kind("mkv", "video/x-matroska", "matroska", ("webm", "mka", "mks")),
+    "avi": Kind("avi", "video/x-msvideo", "avi"),
+    "mpeg": Kind("mpg", "video/mpeg", "mpeg", ("mpeg", "vob", "mp2")),
+    "mpegts": Kind("ts", "video/mp2t", "mpegts", ("mts", "m2ts", "m2t")),
+    "flv": Kind("flv", "video/x-flv", "flv"),
+    "asf": Kind("wmv", "video/x-ms-asf", "asf", ("asf", "wma")),
+    "mxf": Kind("mxf", "application/mxf", "mxf"),
+    "ogg": Kind("ogg", "audio/ogg", "ogg", ("oga", "ogv", "opus", "spx")),
+    "wav": Kind("wav", "audio/wav", "wav", ("wave",)),
+    "mp3": Kind("mp3", "audio/mpeg", "mp3", ("mpga",)),
+    "aac": Kind("aac", "audio/aac", "adts", ("adts",)),
+    "flac": Kind("flac", "audio/flac", "flac"),
+    "aiff": Kind("aiff", "audio/aiff", "aiff", ("aif", "aifc")),
+    "amr": Kind("amr", "audio/amr", "amr"),
+    "gif": Kind("gif", "image/gif", "gif"),
+    "png_pipe": Kind("png", "image/png", ""),
+    "jpeg_pipe": Kind("jpg", "image/jpeg", "", ("jpeg", "jpe", "jfif")),
+    "webp_pipe": Kind("webp", "image/webp", ""),
+}
+WEBM = Kind("webm", "video/webm", "webm", ("mkv",))
+WEBM_CODECS = {"vp8", "vp9", "av1", "opus", "vorbis"}
+UNKNOWN = Kind("bin", "application/octet-stream", "")
+
+
+def kind_of(media: Media) -> Kind:
+    """Return what a file is by what the probe found in it."""
+    if media.container.startswith("mov,mp4"):
+        if media.first("video") is None:
+            return M4A
+        return MOV if media.tags.get("major_brand", "").strip() == "qt" else MP4
+    if media.container == "matroska,webm" and {stream.codec for stream in media.streams} <= WEBM_CODECS:
+        return WEBM
+    return KINDS.get(media.container, UNKNOWN)
+
+
+def agrees(kind: Kind, suffix: str) -> bool:
+    """Say whether a file of this kind may have that suffix; one without a suffix claims nothing."""
+    return suffix.lower() in ("", kind.suffix, *kind.aliases)

@@ -1,0 +1,175 @@
+"""`analysis`: what is in a file, measured. It makes no file; everything is in `result`.
+
+Sound and picture are decoded once, the picture small, by filters of ffmpeg that note what they find: EBU R128 loudness,
+silence, black, and scene changes. Colours come from a few frames, terms from the taxonomy.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import AttemptFailed, MediaRejected
+from workers import ffmpeg, probe, sandbox
+from workers import survey as surveys
+from workers.containers import kind_of
+from workers.operations import Done, stills, summary
+
+if TYPE_CHECKING:
+    from chalicelib.params.analysis import AnalysisParams
+    from workers.operations import Work
+    from workers.probe import Media, Stream
+    from workers.survey import Survey
+
+LOOK_WIDTH = 320
+SPANS_MAX = 1000
+"""Of each kind, in `result`."""
+SCENES, BLACK, SILENCE = "scenes.txt", "black.txt", "silence.txt"
+LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=64 << 20)
+COLOUR_FRAMES, COLOUR_SIDE, COLOURS = 8, 32, 5
+LEVEL = 32
+"""Colours closer than this, in each of red, green and blue, are one."""
+SUBTITLE_MAX_BYTES = 2 << 20
+MEASURED = 0.9
+"""The share of progress that the decoding is."""
+MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}|^\d+$|^.*-->.*$", re.MULTILINE)
+
+
+def run(work: Work) -> Done:
+    """Measure."""
+    source = probe.probe(work.input, check=work.check)
+    found = surveys.survey(work.input, check=work.check)
+    started = time.monotonic()
+    result: dict[str, Any] = summary.describe(source) | {"type": kind_of(source).mime, "tags": source.tags}
+    picture, sound = source.first("video"), source.first("audio")
+    said = _measure(work, source)
+    if picture is not None:
+        result["video"] = _video(work, source, picture, found)
+    if sound is not None:
+        result["audio"] = {"loudness": _loudness(said), "silent": _spans(work.folder / SILENCE, "silence", source.duration)}
+    result["terms"] = _terms(work, source, found)
+    work.progress(1)
+    return Done([], result | {"seconds": round(time.monotonic() - started, 3)})
+
+
+def _measure(work: Work, source: Media) -> str:
+    """Decode everything once; return what ffmpeg said."""
+    params: AnalysisParams = work.params
+    number = ffmpeg.number
+    command = [*ffmpeg.input_arguments(work.input), "-t", number(probe.DURATION_MAX_SECONDS), "-sn", "-dn"]
+    film = source.first("video") is not None and not source.still
+    if film:
+        command += ["-map", "0:V:0", "-vf", ",".join([
+            f"scale={LOOK_WIDTH}:-2:flags=fast_bilinear", "format=yuv420p",
+            f"blackdetect=d={number(params.black_seconds)}",
+            f"metadata=print:key=lavfi.black_start:file={BLACK}.start", f"metadata=print:key=lavfi.black_end:file={BLACK}.end",
+            f"scdet=threshold={number(params.scene_threshold)}", f"metadata=print:key=lavfi.scd.time:file={SCENES}",
+        ])]  # fmt: skip
+    if source.first("audio") is not None:
+        quiet = f"silencedetect=noise={number(params.silence_below)}dB:d={number(params.silence_seconds)}"
+        command += ["-map", "0:a:0", "-af", ",".join([
+            quiet, f"ametadata=print:key=lavfi.silence_start:file={SILENCE}.start",
+            f"ametadata=print:key=lavfi.silence_end:file={SILENCE}.end", "ebur128=peak=true:framelog=quiet",
+        ])]  # fmt: skip
+    elif not film:
+        return ""
+    command += ["-f", "null", "-"]
+    return ffmpeg.run(work, command, seconds=source.duration, share=(0, MEASURED), loglevel="info", limits=LIMITS)
+
+
+def _video(work: Work, source: Media, picture: Stream, found: Survey) -> dict[str, Any]:
+    turned = found.rotation % 180 == 90  # noqa: PLR2004 - degrees
+    return {
+        "width": picture.height if turned else picture.width,
+        "height": picture.width if turned else picture.height,
+        "rotation": found.rotation,
+        "fps": picture.fps,
+        "frame_rate_mode": found.frame_rate_mode,
+        "interlaced": found.interlaced,
+        "pixel_format": picture.pixel_format,
+        "bit_depth": found.bit_depth,
+        "hdr": picture.hdr or None,
+        "color": {"primaries": found.primaries, "transfer": found.transfer, "matrix": found.matrix, "range": found.range},
+        "black": _spans(work.folder / BLACK, "black", source.duration),
+        "scene_changes": _numbers(work.folder / SCENES, "scd.time"),
+        "dominant_colors": _colours(work, source, picture),
+    }
+
+
+def _loudness(said: str) -> dict[str, float | None]:
+    """Read the summary of the filter ebur128: LUFS, LU, dBFS. None stands for silence."""
+    summary_text = said[said.rfind("Summary:") :]
+
+    def read(name: str, unit: str) -> float | None:
+        match = re.search(rf"{name}:\s+(-?[0-9.]+) {unit}", summary_text)
+        return float(match[1]) if match else None
+
+    integrated = read("I", "LUFS")
+    silent = integrated is None or integrated <= -70  # noqa: PLR2004 - the absolute gate of EBU R128
+    return {
+        "integrated": None if silent else integrated,
+        "range": None if silent else read("LRA", "LU"),
+        "true_peak": read("Peak", "dBFS"),
+    }
+
+
+def _spans(file: Path, name: str, duration: float) -> list[dict[str, float]]:
+    """Pair starts and ends; what lasts to the end of the file has no end of its own."""
+    starts = _numbers(file.with_name(f"{file.name}.start"), f"{name}_start")
+    ends = _numbers(file.with_name(f"{file.name}.end"), f"{name}_end")
+    ends += [duration] * (len(starts) - len(ends))
+    return [{"start": start, "end": end} for start, end in zip(starts, ends, strict=False)]
+
+
+def _numbers(file: Path, key: str) -> list[float]:
+    if not file.exists():
+        return []
+    with file.open(errors="replace") as lines:
+        found = [float(match[1]) for line in lines if (match := re.match(rf"lavfi\.{re.escape(key)}=(-?[0-9.]+)$", line))]
+    return sorted(set(found))[:SPANS_MAX]
+
+
+def _colours(work: Work, source: Media, picture: Stream) -> list[dict[str, Any]]:
+    """Return the most frequent colours of frames from all over the film, as #rrggbb with their share."""
+    count = 1 if source.still or not source.duration else COLOUR_FRAMES
+    raw = work.folder / "colours.rgb"
+    bins: Counter[tuple[int, int, int]] = Counter()
+    for number in range(count):
+        moment = stills.last_moment(source, picture) * (number + 0.5) / count if count > 1 else 0
+        shrink = ["-vf", f"scale={COLOUR_SIDE}:{COLOUR_SIDE}", "-pix_fmt", "rgb24", "-f", "rawvideo", f"file:{raw}"]
+        stills.take(work, picture, moment, shrink)
+        data = raw.read_bytes() if raw.exists() else b""
+        raw.unlink(missing_ok=True)
+        bins.update((r // LEVEL, g // LEVEL, b // LEVEL) for r, g, b in zip(data[::3], data[1::3], data[2::3], strict=False))
+    total = sum(bins.values())
+    return [
+        {"color": "#" + "".join(f"{level * LEVEL + LEVEL // 2:02x}" for level in key), "share": round(pixels / total, 3)}
+        for key, pixels in bins.most_common(COLOURS)
+    ]
+
+
+def _terms(work: Work, source: Media, found: Survey) -> list[dict[str, Any]]:
+    spoken = work.params.transcript or _subtitles(work, found)
+    texts = {
+        "title": source.tags.get("title", ""),
+        "tags": "\n".join(text for name, text in source.tags.items() if name != "title"),
+        "file_name": Path(work.source.name).stem,
+        "transcript": " ".join(spoken.split()),
+    }
+    return work.tools.vocabulary().find({name: text for name, text in texts.items() if text})
+
+
+def _subtitles(work: Work, found: Survey) -> str:
+    """Return the text of the file's own subtitles, "" when it has none that is text."""
+    if found.subtitles is None:
+        return ""
+    target = work.folder / "subtitles.srt"
+    take = [*ffmpeg.input_arguments(work.input), "-map", f"0:s:{found.subtitles}", "-f", "srt", f"file:{target}"]
+    try:
+        ffmpeg.run(work, take, limits=sandbox.Limits(file_bytes=SUBTITLE_MAX_BYTES))
+    except (MediaRejected, AttemptFailed):
+        return ""  # subtitles that cannot be read are no reason to fail the analysis
+    return MARKUP.sub(" ", target.read_text(errors="replace"))

@@ -1,0 +1,77 @@
+"""`caption_generation`: what is said, as captions. The quality is the engine's; a draft engine says so in `result`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import MediaRejected
+from workers import ffmpeg, probe
+from workers.captions.cues import Style, build
+from workers.captions.engines import ENGINES
+from workers.captions.formats import MIME, WRITERS
+from workers.operations import Done, Output
+
+if TYPE_CHECKING:
+    from chalicelib.params.caption_generation import CaptionParams
+    from workers.operations import Work
+
+SAMPLE_RATE = 16_000  # what all engines want
+WORDS_IN_RESULT = 5000
+EXTRACTION = 0.1
+"""The share of progress that taking the sound out is."""
+DRAFT = "Draft by {engine}: to be corrected before it is published."
+
+
+def run(work: Work) -> Done:
+    """Write captions."""
+    params: CaptionParams = work.params
+    source = probe.probe(work.input, check=work.check)
+    if source.first("audio") is None:
+        raise MediaRejected("The input has no sound to caption")
+    started = time.monotonic()
+    sound = work.folder / "sound.wav"
+    take = ["-map", "0:a:0", "-vn", "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", "-f", "wav", f"file:{sound}"]
+    bounded = [*ffmpeg.input_arguments(work.input), "-t", str(probe.DURATION_MAX_SECONDS), *take]
+    ffmpeg.run(work, bounded, seconds=source.duration, share=(0, EXTRACTION))
+    engine = ENGINES[params.engine]
+    hearing = _later(work)
+    words = engine.hear(sound, params.language, source.duration, hearing)
+    sound.unlink()
+    cues = build(words, style_of(params))
+    note = DRAFT.format(engine=params.engine) if engine.draft else ""
+    target = work.folder / f"output.{params.format}"
+    target.write_text(WRITERS[params.format](cues, params.language, note))
+    told = [[word.text, word.start_ms / 1000, word.end_ms / 1000, word.confidence] for word in words[:WORDS_IN_RESULT]]
+    result = {
+        "format": params.format,
+        "language": params.language,
+        "engine": params.engine,
+        "draft": engine.draft,
+        "cues": len(cues),
+        "word_count": len(words),
+        "words": told,
+        "input_duration": source.duration,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    if note:
+        result["note"] = note
+    return Done([Output(target, target.name, MIME[params.format])], result)
+
+
+def style_of(params: CaptionParams) -> Style:
+    """Return the style that parameters ask for."""
+    return Style(
+        line_length=params.max_line_length,
+        lines=params.max_lines,
+        reading_speed=params.max_reading_speed,
+        gap_ms=round(params.min_gap * 1000),
+        min_ms=round(params.min_duration * 1000),
+        max_ms=round(params.max_duration * 1000),
+    )
+
+
+def _later(work: Work) -> Work:
+    """Return the work, its progress counted from the end of the extraction."""
+    return replace(work, progress=lambda share: work.progress(EXTRACTION + (1 - EXTRACTION) * share))

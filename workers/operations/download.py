@@ -1,0 +1,36 @@
+"""`download`: remote media as a Directus file. `fetch.py` has brought it already; here it is looked at, checked and named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import MediaRejected
+from workers import probe
+from workers.containers import kind_of
+from workers.operations import Done, Output, summary
+
+if TYPE_CHECKING:
+    from chalicelib.params.download import DownloadParams
+    from workers.operations import Work
+
+
+def run(work: Work) -> Done:
+    """Check what has arrived and hand it on."""
+    params: DownloadParams = work.params
+    if params.sha256 is not None and params.sha256.lower() != work.source.sha256:
+        raise MediaRejected(f"The file's SHA-256 is {work.source.sha256}, not the one that params.sha256 names")
+    media = probe.probe(work.input, check=work.check)
+    kind = kind_of(media)
+    target = work.folder / f"output.{kind.suffix}"
+    work.input.replace(target)
+    result = {"sha256": work.source.sha256, "type": kind.mime, "file_name": sensible_name(work.source.name, kind.suffix)}
+    return Done([Output(target, target.name, kind.mime)], result | {"host": work.source.host} | summary.describe(media))
+
+
+def sensible_name(name: str, suffix: str) -> str:
+    """Return a file name that is safe to show and to store, with the suffix that the content deserves."""
+    stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
+    kept = re.sub(r"[^\w\-. ]+", "_", stem).strip("._ -")[:100]
+    return f"{kept or 'media'}.{suffix}"

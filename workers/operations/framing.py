@@ -1,0 +1,46 @@
+"""Fits a picture into a box. Filters are made of our own words and of numbers that were checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.probe import Stream
+
+TRANSFERS = {"pq": "smpte2084", "hlg": "arib-std-b67"}
+
+
+def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:
+    """Return the filters that bring the picture into a box: square pixels, proportions kept, sides multiples of `even`.
+
+    `box` is a width and a height in ffmpeg's expressions, of `iw`, `ih` and `sar`; None keeps the size.
+    """
+    width, height = box or ("iw*sar", "ih")
+    pick = "max" if how == "cover" else "min"
+    factor = f"{pick}({width}/(iw*sar),{height}/ih)"
+    if not upscale:
+        factor = f"min(1,{factor})"
+    filters = [
+        f"scale=w='max({even},{even}*round(iw*sar*{factor}/{even}))':h='max({even},{even}*round(ih*{factor}/{even}))'",
+        "setsar=1",
+    ]
+    if box and how == "cover":
+        filters.append(f"crop=w='{even}*floor(min(iw,{width})/{even})':h='{even}*floor(min(ih,{height})/{even})'")
+    if box and how == "pad":
+        padded = f"w='max(iw,{even}*round({width}/{even}))':h='max(ih,{even}*round({height}/{even}))'"
+        filters.append(f"pad={padded}:x='(ow-iw)/2':y='(oh-ih)/2'")
+    return filters
+
+
+def standard_range(picture: Stream) -> list[str]:
+    """Return the filters that map a high dynamic range to what 8 bits of BT.709 can show; none for an ordinary picture."""
+    if not picture.hdr:
+        return []
+    return [
+        f"zscale=tin={TRANSFERS[picture.hdr]}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100",
+        "format=gbrpf32le",
+        "zscale=p=bt709",
+        "tonemap=tonemap=hable:desat=0",
+        "zscale=t=bt709:m=bt709:r=tv",
+        "format=yuv420p",
+    ]

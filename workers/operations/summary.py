@@ -1,0 +1,21 @@
+"""What `result` says of a media file, for every operation that describes one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from workers.probe import Media
+
+
+def describe(media: Media) -> dict[str, Any]:
+    """Return container, duration (s), bit rate (bit/s), size (bytes) and streams."""
+    return {
+        "container": media.container,
+        "duration": media.duration,
+        "bitrate": media.bitrate,
+        "bytes": media.bytes,
+        "streams": [msgspec.to_builtins(stream) for stream in media.streams],
+    }

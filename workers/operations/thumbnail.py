@@ -1,0 +1,140 @@
+"""`thumbnail`: stills of a film at chosen moments or at its best one, of a picture, or of the cover of a song.
+
+Every frame is reached by seeking, so that the time it takes does not grow with the length of the film.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import MediaRejected
+from workers import ffmpeg, probe
+from workers.captions.formats import clock
+from workers.operations import Done, Output, framing, sharpness, stills
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.params.thumbnail import ThumbnailParams
+    from workers.operations import Work
+    from workers.probe import Media, Stream
+
+DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
+MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
+
+
+def run(work: Work) -> Done:
+    """Take the pictures."""
+    params: ThumbnailParams = work.params
+    source = probe.probe(work.input, check=work.check)
+    picture = source.first("video") or next((one for one in source.streams if one.kind == "video"), None)
+    if picture is None:
+        raise MediaRejected("The input has no picture, and no cover either")
+    started = time.monotonic()
+    moments = _moments(work, source, picture)
+    files = [_take(work, picture, moment, number, len(moments)) for number, (moment, _) in enumerate(moments, 1)]
+    outputs = [Output(file, file.name, MIME[params.format]) for file in files]
+    if params.sprite:
+        outputs = _sheet(work, source, moments, files)
+    made = probe.probe(outputs[0].path, check=work.check, container=DEMUXERS[params.format]).first("video")
+    assert made is not None
+    pictures = [{"at": round(moment, 3)} | ({"score": score} if score is not None else {}) for moment, score in moments]
+    result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": pictures}
+    return Done(outputs, result | {"input_duration": source.duration, "seconds": round(time.monotonic() - started, 3)})
+
+
+def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, float | None]]:
+    """Return the moments to take, in s, with their scores where they were scored."""
+    params: ThumbnailParams = work.params
+    if source.still or picture.attached or source.duration <= 0:
+        if params.count > 1:
+            raise MediaRejected("params.count must be 1: the input has a single picture, or does not say how long it is")
+        return [(0.0, None)]
+    last = stills.last_moment(source, picture)
+    if params.count > 1:
+        return [(min(last, source.duration * (number + 0.5) / params.count), None) for number in range(params.count)]
+    if params.at == "best":
+        return [_best(work, picture, last)]
+    if isinstance(params.at, str):
+        return [(min(last, source.duration * float(params.at[:-1]) / 100), None)]
+    if params.at >= source.duration:
+        raise MediaRejected(f"params.at is {params.at:g} s, but the input is {source.duration:g} s long")
+    return [(min(last, params.at), None)]
+
+
+def _best(work: Work, picture: Stream, last: float) -> tuple[float, float]:
+    """Score frames from all over the film, its first and last moments apart, and return the best."""
+    count = work.params.candidates
+    scored: list[tuple[float, float]] = []
+    for number in range(count):
+        moment = last * (number + 0.5) / count
+        frame = work.folder / "candidate.grey"
+        shrink = ["-vf", f"scale={sharpness.WIDTH}:{sharpness.HEIGHT}", "-pix_fmt", "gray", "-f", "rawvideo", f"file:{frame}"]
+        stills.take(work, picture, moment, shrink)
+        grey = frame.read_bytes() if frame.exists() else b""
+        frame.unlink(missing_ok=True)
+        if len(grey) == sharpness.WIDTH * sharpness.HEIGHT:
+            scored.append((moment, sharpness.score(grey)))
+        work.progress(0.8 * (number + 1) / count)
+    if not scored:
+        raise MediaRejected("The input's picture could not be decoded at any moment")
+    return max(scored, key=lambda pair: pair[1])
+
+
+def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -> Path:
+    params: ThumbnailParams = work.params
+    target = work.folder / (f"output.{params.format}" if count == 1 else f"picture-{number:03}.{params.format}")
+    kind = "png" if params.sprite else params.format
+    target = target.with_suffix(f".{kind}")
+    filters = [*framing.standard_range(picture), *framing.fit(_box(params), params.fit, even=1)]
+    stills.take(work, picture, moment, ["-vf", ",".join(filters), *_encoder(kind, params.quality), f"file:{target}"])
+    if not target.exists():
+        raise MediaRejected(f"The input has no picture at {moment:g} s")
+    work.progress((0.8 if count == 1 else 0) + (0.2 if count == 1 else 1) * number / count)
+    return target
+
+
+def _box(params: ThumbnailParams) -> tuple[str, str] | None:
+    if params.sprite:
+        return str(params.cell[0]), str(params.cell[1])
+    if params.width is None and params.height is None:
+        return None
+    return str(params.width or "iw*sar"), str(params.height or "ih")
+
+
+def _encoder(kind: str, quality: int) -> list[str]:
+    """Return the encoder's arguments. A JPEG's scale runs from 31 (worst) to 2."""
+    words = ["-c:v", CODECS[kind], "-map_metadata", "-1", "-update", "1"]
+    if kind == "jpg":
+        return [*words, "-pix_fmt", "yuvj420p", "-q:v", str(round(31 - 29 * quality / 100)), "-f", "image2"]
+    if kind == "webp":
+        return [*words, "-quality", str(quality), "-f", "webp"]
+    return [*words, "-f", "image2"]
+
+
+def _sheet(work: Work, source: Media, moments: list[tuple[float, float | None]], files: list[Path]) -> list[Output]:
+    """Put the pictures on one sheet and write the track that maps times to places on it.
+
+    In the track a picture is `<file id>#xywh=x,y,w,h`, which a player resolves beside the track's own address.
+    """
+    params: ThumbnailParams = work.params
+    cell = probe.probe(files[0], check=work.check, container=DEMUXERS["png"]).first("video")
+    assert cell is not None
+    columns = params.sheet_columns
+    rows = -(-len(files) // columns)
+    sheet = work.folder / f"output.{params.format}"
+    tile = f"tile={columns}x{rows}"
+    pattern = ["-f", "image2", "-framerate", "1", "-start_number", "1", "-i", "file:picture-%03d.png"]  # in our own folder
+    ffmpeg.run(work, [*pattern, "-vf", tile, "-frames:v", "1", *_encoder(params.format, params.quality), f"file:{sheet}"])
+    for file in files:
+        file.unlink()
+    lines = ["WEBVTT", ""]
+    for number in range(len(moments)):
+        start, end = (source.duration * at / len(moments) for at in (number, number + 1))
+        x, y = number % columns * cell.width, number // columns * cell.height
+        lines += [f"{clock(start)} --> {clock(end)}", f"{sheet.name}#xywh={x},{y},{cell.width},{cell.height}", ""]
+    track = work.folder / "thumbnails.vtt"
+    track.write_text("\n".join(lines))
+    return [Output(sheet, sheet.name, MIME[params.format]), Output(track, track.name, "text/vtt", refers_to=sheet.name)]

@@ -1,0 +1,105 @@
+"""`upload`: checks that a file is what it claims to be, takes private metadata out without encoding anew, and delivers it.
+
+Streams are copied as they are. Of the tags, an allow-list of those that describe a work stays; places, devices, people, dates,
+data tracks (which cameras write places into) and attachments go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from chalicelib.errors import MediaRejected
+from workers import ffmpeg, pictures, probe
+from workers.containers import Kind, agrees, kind_of
+from workers.operations import Done, Output, summary
+
+if TYPE_CHECKING:
+    from chalicelib.params.upload import UploadParams
+    from workers.operations import Work
+    from workers.probe import Media
+
+PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
+PICTURE_MAX_BYTES = 256 << 20
+TECHNICAL = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+"""What a container says of itself."""
+CLEANED = 0.6
+"""The share of progress that cleaning is; delivering is the rest."""
+FASTSTART = ("mp4", "mov", "ipod")
+
+
+def run(work: Work) -> Done:
+    """Verify, clean, hash and deliver."""
+    params: UploadParams = work.params
+    if params.sha256 is not None and params.sha256.lower() != work.source.sha256:
+        raise MediaRejected(f"The file's SHA-256 is {work.source.sha256}, not the one that params.sha256 names")
+    media = probe.probe(work.input, check=work.check)
+    kind = kind_of(media)
+    _verify(work, media, kind)
+    target = work.folder / f"output.{kind.suffix}"
+    removed = _clean(work, media, kind, target) if params.strip_metadata else _keep(work, target)
+    made = probe.probe(target, check=work.check, container=media.container if media.still else "")
+    result: dict[str, Any] = {"type": kind.mime, "sha256": _sha256(work, target), "removed_tags": removed}
+    result |= {"input_sha256": work.source.sha256, "input_bytes": media.bytes} | summary.describe(made)
+    work.progress(CLEANED)
+    if params.deliver_url is not None:
+        headers = {"Content-Type": kind.mime, **work.headers}
+        status = work.tools.fetcher.put(
+            params.deliver_url, target, headers=headers, check=work.check, seconds=work.seconds_left
+        )
+        result["delivered"] = {"host": urlsplit(params.deliver_url).hostname, "status": status}
+    return Done([Output(target, target.name, kind.mime)], result)
+
+
+def _verify(work: Work, media: Media, kind: Kind) -> None:
+    suffix = Path(work.source.name).suffix.lstrip(".")
+    if not agrees(kind, suffix):
+        raise MediaRejected(f"The file is called .{suffix[:10]}, but its content is {kind.mime}")
+    family = work.source.mime.partition("/")[0]
+    holds = {"video": media.first("video"), "audio": media.first("audio"), "image": media.still or kind.suffix == "gif" or None}
+    if family in holds and holds[family] is None:
+        raise MediaRejected(f"The file is said to be {work.source.mime[:60]}, but its content is {kind.mime}")
+
+
+def _keep(work: Work, target: Path) -> list[str]:
+    work.input.replace(target)
+    return []
+
+
+def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
+    """Write the file without what is private; return the names of the tags that went."""
+    if media.still:
+        if media.bytes > PICTURE_MAX_BYTES:
+            raise MediaRejected(f"The picture is larger than {PICTURE_MAX_BYTES >> 20} MiB")
+        target.write_bytes(pictures.without_private_metadata(work.input.read_bytes(), media.container))
+        return sorted(media.tags)
+    if not kind.muxer:
+        raise MediaRejected(f"Files of type {kind.mime} cannot be cleaned; params.strip_metadata must be false")
+    kept = {name: text for name, text in media.tags.items() if name.lower() in PUBLIC_TAGS}
+    tags = [word for name, text in kept.items() for word in ("-metadata", f"{name.lower()}={_plain(text)}")]
+    for number, sound in enumerate(one for one in media.streams if one.kind == "audio"):
+        tags += [f"-metadata:s:a:{number}", f"language={sound.language}"] if sound.language else []
+    command = [
+        *ffmpeg.input_arguments(work.input),
+        "-map", "0:v?", "-map", "0:a?", "-map", "0:s?", "-dn", "-c", "copy",
+        "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", *tags,
+        *(["-movflags", "+faststart"] if kind.muxer in FASTSTART else []),
+        "-max_muxing_queue_size", "4096", "-f", kind.muxer, f"file:{target}",
+    ]  # fmt: skip
+    ffmpeg.run(work, command, seconds=media.duration, share=(0, CLEANED * 0.8))
+    return sorted(name for name in media.tags.keys() - kept.keys() if name.lower() not in TECHNICAL)
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _sha256(work: Work, file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            work.check()
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""Finds out what the probe does not look for: how the frames are spaced, how the picture is turned, its colours' standard.
+
+`python -m workers.survey FILE` prints it as JSON; `survey()` runs that in the sandbox. Packets are read, not decoded, but for
+one frame.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workers import isolated, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PACKETS_MAX = 50_000
+"""Half an hour at 25 frames a second: enough to tell whether the spacing is even."""
+JITTER_SECONDS = 0.0015
+"""Containers that count milliseconds space 30 frames a second by 33 and 34."""
+TEXT_SUBTITLES = {"subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
+# ITU-T H.273.
+PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 12: "display-p3"}
+TRANSFERS = {1: "bt709", 6: "smpte170m", 13: "srgb", 14: "bt2020-10", 15: "bt2020-12", 16: "pq", 18: "hlg"}
+MATRICES = {0: "rgb", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc"}
+RANGES = {1: "limited", 2: "full"}
+
+
+class Survey(msgspec.Struct, omit_defaults=True):
+    """What was found; "" and None where the file does not say."""
+
+    frame_rate_mode: str = ""
+    """`constant` or `variable`."""
+    rotation: int = 0
+    """Degrees that the picture is to be turned by, counter-clockwise."""
+    interlaced: bool = False
+    bit_depth: int = 0
+    primaries: str = ""
+    transfer: str = ""
+    matrix: str = ""
+    range: str = ""
+    subtitles: int | None = None
+    """The number, among the subtitle streams, of the first one that is text."""
+
+
+def survey(file: Path, *, check: Callable[[], None] = lambda: None) -> Survey:
+    """Look at a file that the probe has accepted. What cannot be read is left empty."""
+    lines: list[str] = []
+    isolated.run(
+        "workers.survey", [str(file)], folder=file.parent, limits=probe.PROBE_LIMITS, on_line=lines.append, check=check
+    )
+    return msgspec.json.decode(lines[-1], type=Survey) if lines else Survey()
+
+
+def main() -> None:
+    """Print what is found in the file that the last argument names."""
+    import av  # noqa: PLC0415 - only this process pays for it
+
+    file, found = Path(sys.argv[-1]), Survey()
+    options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
+    with av.open(f"file:{file}", options=options) as container:
+        texts = [number for number, one in enumerate(container.streams.subtitles) if _codec(one) in TEXT_SUBTITLES]
+        found.subtitles = texts[0] if texts else None
+        films = [one for one in container.streams.video if not int(one.disposition) & probe.ATTACHED_PICTURE]
+        if films:
+            _colours(films[0], found)
+            found.frame_rate_mode = _spacing(container, films[0])
+    with av.open(f"file:{file}", options=options) as container:
+        if films:
+            _first_frame(container, films[0].index, found)
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+
+
+def _codec(stream: Any) -> str:
+    return str(stream.codec_context.codec.canonical_name) if stream.codec_context else ""
+
+
+def _colours(stream: Any, found: Survey) -> None:
+    context = stream.codec_context
+    if context is None:
+        return
+    found.primaries = PRIMARIES.get(int(context.color_primaries), "")
+    found.transfer = TRANSFERS.get(int(context.color_trc), "")
+    found.matrix = MATRICES.get(int(context.colorspace), "")
+    found.range = RANGES.get(int(context.color_range), "")
+    if context.pix_fmt:
+        from av import VideoFormat  # noqa: PLC0415 - see main
+
+        found.bit_depth = VideoFormat(context.pix_fmt).components[0].bits
+
+
+def _spacing(container: Any, stream: Any) -> str:
+    times: list[float] = []
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            times.append(float(packet.pts * packet.time_base))
+        if len(times) >= PACKETS_MAX:
+            break
+    times.sort()
+    gaps = [after - before for before, after in pairwise(times)]
+    if len(gaps) < 2:  # noqa: PLR2004 - one gap is no rhythm
+        return ""
+    return "constant" if max(gaps) - min(gaps) <= max(JITTER_SECONDS, 2 * float(stream.time_base)) else "variable"
+
+
+def _first_frame(container: Any, index: int, found: Survey) -> None:
+    from av.error import FFmpegError  # noqa: PLC0415 - see main
+
+    try:
+        frame = next(container.decode(container.streams[index]), None)
+    except FFmpegError:
+        return  # the rest is still worth telling
+    if frame is not None:
+        found.rotation = frame.rotation
+        found.interlaced = bool(frame.interlaced_frame)

@@ -1,0 +1,32 @@
+"""Puts together what the machine lends to every job, by the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers import ffmpeg
+from workers.captions.engines import Speech
+from workers.credentials import Keyring
+from workers.fetch import Fetcher
+from workers.operations import Tools
+from workers.vocabulary import VocabularyCache
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+def make_tools(services: Services) -> Tools:
+    """Make the tools.
+
+    Raises:
+        SettingsError: ffmpeg is missing, or a key is none.
+    """
+    current = services.settings
+    return Tools(
+        work_dir=current.work_dir,
+        ffmpeg=ffmpeg.executable(current.ffmpeg),
+        fetcher=Fetcher(current.fetch_allow),
+        keyring=Keyring(current.credentials_keys),
+        speech=Speech(current.whisper_model, current.transcribe_bucket),
+        vocabulary=VocabularyCache(services.taxonomy),
+    )
