@@ -184,8 +184,8 @@ class TestHostile:
     def test_ffmpeg_itself_refuses_them_too(self, source: Path, tmp_path: Path) -> None:
         """Were the probe to be fooled, the white-lists of ffmpeg would still hold."""
         (tmp_path / "clip.mp4").write_text(f"ffconcat version 1.0\nfile '{source}'\n")
+        work = make_work("transcoding", tmp_path / "clip.mp4", tmp_path / "job")
         with pytest.raises(MediaRejected):
-            work = make_work("transcoding", tmp_path / "clip.mp4", tmp_path / "job")
             ffmpeg.run(work, [*ffmpeg.input_arguments(work.input), "-f", "null", "-"])
 
     @pytest.mark.parametrize("name", ["-y.mp4", "a;rm -rf b.mp4", "100%d.mp4", "new\nline.mp4", "ü" * 60 + ".mp4"])

@@ -24,6 +24,8 @@ def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = Fa
         f"scale=w='max({even},{even}*round(iw*sar*{factor}/{even}))':h='max({even},{even}*round(ih*{factor}/{even}))'",
         "setsar=1",
     ]
+    if box and how != "contain" and even == 1:
+        filters.append("format=rgb24")  # with half the colours, crop and pad would round to even sides
     if box and how == "cover":
         filters.append(f"crop=w='{even}*floor(min(iw,{width})/{even})':h='{even}*floor(min(ih,{height})/{even})'")
     if box and how == "pad":
