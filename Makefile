@@ -10,6 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet --require-hashes
 
 # Optional arguments of the targets: `make demo FILE=my.mov`, `make up DIRECTUS=real`.
 FILE ?=
+JOB ?=
 DIRECTUS ?= standin
 
 .PHONY: help
@@ -27,6 +28,10 @@ up: $(LOCAL) $(if $(filter real,$(DIRECTUS)),$(DEV))  ## start the whole system 
 .PHONY: down
 down: $(LOCAL)  ## stop it
 	@$(PY) -m infra.local down
+
+.PHONY: cancel
+cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<id of its record>)
+	@$(PY) -m infra.local cancel "$(JOB)"
 
 .PHONY: test
 test: $(DEV)  ## lint, types and every tier of tests

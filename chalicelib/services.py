@@ -9,6 +9,7 @@ from chalicelib import settings as settings_module
 
 if TYPE_CHECKING:
     from chalicelib.auth import Authenticator
+    from chalicelib.cancel import Canceller
     from chalicelib.directus import Directus
     from chalicelib.enqueue import Enqueuer
     from chalicelib.keeper import Keeper
@@ -84,6 +85,13 @@ class Services:
 
         plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
         return Enqueuer(self.directus, self.ledger, self.tickets, plans, presets)
+
+    @cached_property
+    def canceller(self) -> Canceller:
+        """What ends a job that nobody wants any more."""
+        from chalicelib.cancel import Canceller  # noqa: PLC0415
+
+        return Canceller(self.directus, self.ledger)
 
     @cached_property
     def keeper(self) -> Keeper:

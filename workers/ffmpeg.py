@@ -69,12 +69,15 @@ def run(
         MediaRejected: ffmpeg says that the input is at fault.
         AttemptFailed: anything else went wrong.
     """
+    reached = share[0]
 
     def read(line: str) -> None:
+        nonlocal reached
         name, _, value = line.partition("=")
         if name == "out_time_us" and value.lstrip("-").isdigit() and seconds > 0:
             done = min(1.0, max(0.0, int(value) / 1e6 / seconds))
-            work.progress(share[0] + (share[1] - share[0]) * done)
+            reached = max(reached, share[0] + (share[1] - share[0]) * done)  # of two streams, the one behind counts
+            work.progress(reached)
         on_line(line)
 
     command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", "-loglevel", loglevel, "-progress", "pipe:1", "-nostats", "-y"]

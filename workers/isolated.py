@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+
+HOME = str(Path(__file__).parents[1])
 
 
 def run(
@@ -23,6 +26,7 @@ def run(
 ) -> sandbox.Finished:
     """Run `main()` of `module` with `arguments`, as `sandbox.run` runs a command."""
     # -I: the job's folder is hostile, and must not be a place that modules are found in.
-    code = f"import sys; sys.path[:0] = {[one for one in sys.path if one]!r}; from {module} import main; main()"
+    places = [HOME, *(one for one in sys.path if one)]
+    code = f"import sys; sys.path[:0] = {places!r}; from {module} import main; main()"
     command = [sys.executable, "-IB", "-c", code, *arguments]
     return sandbox.run(command, folder=folder, limits=limits, on_line=on_line, check=check)

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aws_lambda_powertools import Logger
 
 from workers import isolated, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+logger = Logger(service="mediaq", child=True)
 PACKETS_MAX = 50_000
 """Half an hour at 25 frames a second: enough to tell whether the spacing is even."""
 JITTER_SECONDS = 0.0015
@@ -50,9 +52,11 @@ class Survey(msgspec.Struct, omit_defaults=True):
 def survey(file: Path, *, check: Callable[[], None] = lambda: None) -> Survey:
     """Look at a file that the probe has accepted. What cannot be read is left empty."""
     lines: list[str] = []
-    isolated.run(
+    finished = isolated.run(
         "workers.survey", [str(file)], folder=file.parent, limits=probe.PROBE_LIMITS, on_line=lines.append, check=check
     )
+    if finished.code != 0:
+        logger.warning("nothing surveyed", extra={"code": finished.code, "said": finished.stderr[-500:]})
     return msgspec.json.decode(lines[-1], type=Survey) if lines else Survey()
 
 
@@ -60,18 +64,19 @@ def main() -> None:
     """Print what is found in the file that the last argument names."""
     import av  # noqa: PLC0415 - only this process pays for it
 
-    file, found = Path(sys.argv[-1]), Survey()
+    file, found, film = Path(sys.argv[-1]), Survey(), None
     options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
     with av.open(f"file:{file}", options=options) as container:
         texts = [number for number, one in enumerate(container.streams.subtitles) if _codec(one) in TEXT_SUBTITLES]
         found.subtitles = texts[0] if texts else None
         films = [one for one in container.streams.video if not int(one.disposition) & probe.ATTACHED_PICTURE]
         if films:
+            film = films[0].index
             _colours(films[0], found)
             found.frame_rate_mode = _spacing(container, films[0])
-    with av.open(f"file:{file}", options=options) as container:
-        if films:
-            _first_frame(container, films[0].index, found)
+    if film is not None:
+        with av.open(f"file:{file}", options=options) as container:
+            _first_frame(container, film, found)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 

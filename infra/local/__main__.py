@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -55,6 +56,17 @@ def down(options: argparse.Namespace) -> int:
     if options.forget:
         stack.forget(HOME)
     return 0
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """Cancel a job of the system that is up."""
+    description = stack.read_description(HOME)
+    if description is None:
+        raise StartFailed("mediaq is not up: `make up` starts it")
+    environment = {**os.environ, **description["environment"]}
+    return subprocess.run(
+        [sys.executable, "-m", "chalicelib.cancel", options.job], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -122,9 +134,12 @@ class _Clock:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in (("up", up), ("down", down), ("demo", run_demo)):
+    for name, command in (("up", up), ("down", down), ("cancel", cancel), ("demo", run_demo)):
         sub = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0], description=command.__doc__)
         sub.set_defaults(command=command)
+        if name == "cancel":
+            sub.add_argument("job", help="the id of a media_jobs record")
+            continue
         if name == "down":
             sub.add_argument("--forget", action="store_true", help="delete the state too")
             continue

@@ -127,7 +127,6 @@ def born(pid: int) -> str:
 
 PORTS = range(20000, 32768)
 """Below what systems give to outgoing connections: a port from there may be taken before its server comes up."""
-_reserved: list[socket.socket] = []
 
 
 def pick_port(preferred: int = 0) -> int:
@@ -146,7 +145,7 @@ def pick_port(preferred: int = 0) -> int:
             except OSError:
                 reservation.close()
                 continue
-            _reserved.append(reservation)
+            reservation.detach()  # open until this process ends
             return port
     raise StartFailed("no free port")
 

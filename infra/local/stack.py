@@ -126,6 +126,7 @@ class Stack:
             "tokens": tokens,
             "admin_token": accounts.ADMIN_TOKEN,
             "internal_token": accounts.INTERNAL_TOKEN,
+            "environment": self.environment,
             "processes": {
                 name: [part.process.pid, born(part.process.pid)]
                 for name, part in self.parts.items()
@@ -134,7 +135,10 @@ class Stack:
         }
 
 
-PASSED_ON = ("DIRECTUS_URL", "DIRECTUS_TOKEN", "DIRECTUS_SECRET", "PLANS_FILE", "LOG_LEVEL", "FFMPEG", "FETCH_ALLOW")
+PASSED_ON = (
+    "DIRECTUS_URL", "DIRECTUS_TOKEN", "DIRECTUS_SECRET", "PLANS_FILE", "PRESETS_FILE", "LOG_LEVEL", "FFMPEG", "FETCH_ALLOW",
+    "NETWORK_NAMESPACE", "CREDENTIALS_KEYS", "WHISPER_MODEL", "TRANSCRIBE_BUCKET",
+)  # fmt: skip
 """Settings of the caller's that win over those of the local system."""
 
 

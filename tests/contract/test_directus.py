@@ -59,6 +59,24 @@ def code(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["errors"][0]["extensions"]["code"]
 
 
+class TestConnections:
+    def test_read_by_the_service_with_whose_it_is(self, server: Server) -> None:
+        row = {"platform": "x", "credentials": "token"}
+        made = server.call("POST", "/items/platform_connections", accounts.ADMIN_TOKEN, json=row).json()["data"]
+        owner = server.call("GET", "/users/me?fields=id", server.token).json()["data"]["id"]
+        path = f"/items/platform_connections/{made['id']}"
+        assert server.call("PATCH", path, accounts.ADMIN_TOKEN, json={"user_created": owner}).status_code == 200
+        found = server.service.read_connection(made["id"])
+        assert found is not None
+        assert (found.id, found.user_created, found.credentials) == (made["id"], owner, "token")
+        assert "token" not in repr(found)
+        assert server.service.read_connection(str(uuid.uuid4())) is None
+
+    def test_no_user_reads_the_credentials_of_another(self, server: Server) -> None:
+        answer = server.call("GET", "/items/platform_connections", server.token)
+        assert code(answer) == (403, "FORBIDDEN")
+
+
 class TestUsers:
     def test_login_gives_a_token_of_the_published_form(self, server: Server) -> None:
         answer = server.call("POST", "/auth/login", json={"email": BEST.email, "password": BEST.password})

@@ -72,7 +72,7 @@ class TestBadRequests:
         [
             ("mp4", "params must be an object of parameters of the operation"),
             ([], "params must be an object of parameters of the operation"),
-            ({"format": "avi"}, "params.format must be one of mp4, webm, mkv, mov, mp3, m4a, wav, gif"),
+            ({"format": "avi"}, "params.format must be one of mp4, webm, mkv, mov, mp3, m4a, ogg, wav, gif"),
             ({"codec": "vp9"}, "params.codec must be one of h264, h265, av1 when format is mp4"),
             ({"codec": "h264 -f tee"}, "params.codec must be one of h264, h265, vp9, av1, as the format allows"),
             ({"resolution": "huge"}, "params.resolution must be a height such as 720p or 1080p"),

@@ -89,7 +89,7 @@ def test_tier_limit(backends: Backends, scripts: Scripts, plans: Path) -> None:
 
 @pytest.mark.parametrize("operation", ["caption_generation", "an operation that no plan knows", "__proto__"])
 def test_tier_feature_unavailable(api: Api, operation: str) -> None:
-    answer = api.enqueue({"jobId": api.record(), "operation": operation})
+    answer = api.enqueue({"jobId": api.record("free"), "operation": operation}, "free")
     assert answer.status_code == 403
     assert answer.json == {
         "error": "tier_limit_reached",

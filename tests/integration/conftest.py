@@ -66,11 +66,13 @@ class System:
         self.scripts = Scripts(f"redis://{LOOPBACK}:{self.stack.ports['redis']}/0", "{mediaq}")
         self.ledger = Ledger(self.scripts)
 
-    def submit(self, file: Path | str, params: dict[str, Any] = QUICK, **values: Any) -> str:
+    def submit(
+        self, file: Path | str | None, params: dict[str, Any] = QUICK, operation: str = "transcoding", **values: Any
+    ) -> str:
         """Upload (or reuse a file's id), create the record, enqueue; return the record's id."""
-        file_id = file if isinstance(file, str) else self.app.upload(file)
-        job_id = self.app.create_record("transcoding", file_id, params=params)
-        answer = self.app.enqueue(job_id, "transcoding", params=params, **values)
+        file_id = self.app.upload(file) if isinstance(file, Path) else file
+        job_id = self.app.create_record(operation, file_id, params=params)
+        answer = self.app.enqueue(job_id, operation, params=params, **values)
         assert answer.status_code == 200, answer.text
         return job_id
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_what_holds_of_every_result(words: list[Word], style: Style) -> None:
         assert all(0 < len(line) <= style.line_length for line in cue.lines)
         assert style.min_ms <= cue.end_ms - cue.start_ms <= style.max_ms
         assert cue.start_ms >= cue.words[0].start_ms
-    for one, other in zip(cues, cues[1:], strict=False):
+    for one, other in itertools.pairwise(cues):
         assert other.start_ms - one.end_ms >= style.gap_ms
     shown = "".join(line.replace(" ", "") for cue in cues for line in cue.lines)
     assert shown == "".join("".join(c if c.isprintable() else " " for c in word.text).replace(" ", "") for word in words)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
+from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected, SettingsError
 from workers import sandbox
 from workers.sandbox import Limits
 
@@ -93,3 +95,67 @@ def test_the_folder_is_private_and_gone_whatever_happens(tmp_path: Path) -> None
     with pytest.raises(ZeroDivisionError):
         use()
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_there_is_no_network(tmp_path: Path) -> None:
+    """Where the machine gives a namespace, not even loopback is there; the rest of the tests do without."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
+        finished = sandbox.run(python(code), folder=tmp_path, limits=Limits(seconds=10))
+        assert (finished.code != 0) == sandbox._works(sandbox.UNSHARE)
+
+
+def test_a_required_namespace_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_works", lambda words: False)
+    monkeypatch.setattr(sandbox._Namespace, "mode", "auto")
+    with pytest.raises(SettingsError, match="NETWORK_NAMESPACE is required"):
+        sandbox.use_namespace("required")
+
+
+def test_a_folder_that_grows_too_large(tmp_path: Path) -> None:
+    code = "import time\nfor n in range(100): open(f'{n}', 'wb').write(b'x' * (1 << 20)); time.sleep(0.05)"
+    with pytest.raises(MediaRejected, match="larger than 4 MiB"):
+        sandbox.run(python(code), folder=tmp_path, limits=Limits(folder_bytes=4 << 20))
+
+
+def test_a_process_that_closes_its_outputs_and_goes_on(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(MediaRejected, match="longer"):
+        sandbox.run(
+            python("import os, time; os.close(1); os.close(2); time.sleep(60)"), folder=tmp_path, limits=Limits(seconds=1)
+        )
+    assert time.monotonic() - started < 3
+
+
+def test_a_line_without_end_is_not_kept(tmp_path: Path) -> None:
+    lines: list[str] = []
+    code = "import sys\nfor _ in range(100): sys.stdout.write('x' * 65536)"
+    sandbox.run(python(code), folder=tmp_path, limits=Limits(), on_line=lines.append)
+    assert len(lines[0]) <= sandbox.LINE_MAX + 65536
+
+
+def test_memory_is_told(tmp_path: Path) -> None:
+    assert sandbox.run(python("x = bytearray(80 << 20)"), folder=tmp_path, limits=Limits()).peak_bytes > 80 << 20
+
+
+def test_what_a_killed_worker_leaves_is_gone_at_the_next_start_and_its_process_at_once(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from workers import sandbox
+with sandbox.private_folder(Path({str(tmp_path)!r})) as folder:
+    sandbox.run(["sh", "-c", "echo $$; sleep 60"], folder=folder, limits=sandbox.Limits(), on_line=lambda pid: print(pid, flush=True))
+"""
+    worker = subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    media = int(worker.stdout.readline())
+    assert sandbox.sweep(tmp_path) == 0  # in use
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    deadline = time.monotonic() + 5
+    while not _ended(media) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _ended(media)
+    assert sandbox.sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []

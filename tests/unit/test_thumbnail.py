@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -102,7 +103,7 @@ def test_a_sprite_sheet_and_the_track_that_maps_it(source: Path, tmp_path: Path)
     assert len(cues) == 7
     assert (cues[0].start_in_seconds, cues[-1].end_in_seconds) == (0, 6)
     assert [cue.text for cue in cues][:4] == [f"output.jpg#xywh={x},{y},64,36" for x, y in ((0, 0), (64, 0), (128, 0), (0, 36))]
-    assert all(one.end == other.start for one, other in zip(cues, cues[1:], strict=False))
+    assert all(one.end == other.start for one, other in itertools.pairwise(cues))
 
 
 def test_several_pictures(source: Path, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def hear(sound: Path, language: str, work: Work) -> list[Word]:
     if code is None:
         raise MediaRejected(f"params.language must name a region for transcribe, such as {language}-XX")
     import boto3  # noqa: PLC0415 - slow, and needed here only
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
@@ -54,8 +55,8 @@ def hear(sound: Path, language: str, work: Work) -> list[Word]:
         if reason == "BadRequestException":
             raise MediaRejected(f"Amazon Transcribe refuses the job; language {code} may not be known to it") from error
         raise AttemptFailed(f"Amazon Transcribe refused a call: {reason}") from error
-    except BotoCoreError as error:
-        raise AttemptFailed("Amazon Transcribe could not be reached") from error
+    except (Boto3Error, BotoCoreError) as error:
+        raise AttemptFailed("Amazon Transcribe or S3 could not be reached") from error
 
 
 class _Transcription:

@@ -1,0 +1,52 @@
+"""Cancelling a job, by the use case and by its command."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import cancel
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Api
+
+
+def test_a_waiting_job(api: Api) -> None:
+    record = api.record()
+    api.enqueue({"jobId": record, "operation": "transcoding"})
+    assert api.parts.canceller.cancel(record) == "cancelled"
+    row = api.directus("GET", f"/items/media_jobs/{record}")
+    assert (row["status"], row["error"]) == ("failed", "Cancelled")
+    stats = api.call("GET", "/stats").json["stats"]
+    assert (stats["waiting"], stats["failed"]) == (0, 0)
+    assert api.parts.canceller.cancel(record) == "cancelled"  # again, harmless
+
+
+def test_what_is_over_stays_as_it_is(api: Api) -> None:
+    record = api.record()
+    api.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "completed"})
+    assert api.parts.canceller.cancel(record) == "closed"
+    assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "completed"
+    assert api.parts.canceller.cancel(str(uuid.uuid4())) == "missing"
+
+
+def test_the_command(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from chalicelib import settings
+
+    for name, value in api.backends.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.current.cache_clear()
+    record, unknown = api.record(), str(uuid.uuid4())
+    api.enqueue({"jobId": record, "operation": "transcoding"})
+    assert cancel.main([record]) == 0
+    assert cancel.main([unknown]) == 1
+    assert capsys.readouterr().out == f"{record}: cancelled\n{unknown}: there is no such record\n"
+    with pytest.raises(SystemExit) as wrong:
+        cancel.main(["not an id"])
+    assert wrong.value.code == 2
+    monkeypatch.setenv("DIRECTUS_URL", "http://127.0.0.1:1")
+    settings.current.cache_clear()
+    assert cancel.main([record]) == 3
+    settings.current.cache_clear()

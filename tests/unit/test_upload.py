@@ -1,0 +1,205 @@
+"""`upload` and `download`: the file is what it claims, nothing private stays in it, and not a sample is encoded anew."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import av
+import pytest
+
+from chalicelib.errors import MediaRejected
+from tests.media import make_tools, run, run_ffmpeg, synthesise
+from workers import pictures
+from workers.operations import Source, download
+from workers.operations.download import sensible_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = "+48.1374+011.5755/"
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film as a phone makes it: with a place, a date, a device, and a title; its index at the end."""
+    tags = {"location": PLACE, "com.apple.quicktime.location.ISO6709": PLACE, "creation_time": "2026-01-02T03:04:05Z"}
+    tags |= {"make": "Phone", "model": "Mark 7", "comment": "at home", "title": "A day out"}
+    words = [word for name, text in tags.items() for word in ("-metadata", f"{name}={text}")]
+    folder = tmp_path_factory.mktemp("private")
+    extra = ["-metadata:s:a", "language=deu", "-metadata:s:v", "handler_name=Jane", "-movflags", "use_metadata_tags"]
+    return synthesise(folder / "private.mp4", *words, *extra, "-shortest")
+
+
+def packets(file: Path) -> list[tuple[int, str]]:
+    """Return every packet's stream and hash."""
+    with av.open(str(file)) as media:
+        return [(one.stream_index, hashlib.sha256(bytes(one)).hexdigest()) for one in media.demux() if one.size]
+
+
+def test_private_tags_go_and_not_a_packet_changes(private: Path, tmp_path: Path) -> None:
+    assert PLACE.encode() in private.read_bytes()
+    done = run("upload", private, tmp_path / "job", source=Source("private.mp4", "video/mp4"))
+    output = done.outputs[0].path
+    data = output.read_bytes()
+    for text in (PLACE, "Phone", "Mark 7", "at home", "Jane", "2026"):
+        assert text.encode() not in data, text
+    with av.open(str(output)) as media:
+        assert media.metadata["title"] == "A day out"
+        assert "creation_time" not in media.metadata
+        assert media.streams.audio[0].language == "deu"
+    assert sorted(packets(output)) == sorted(packets(private))
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert done.result["sha256"] == hashlib.sha256(data).hexdigest()
+    assert {"location", "make", "model", "comment", "creation_time"} <= set(done.result["removed_tags"])
+    assert done.result["type"] == "video/mp4"
+
+
+def test_what_is_asked_to_stay_stays(private: Path, tmp_path: Path) -> None:
+    done = run("upload", private, tmp_path / "job", {"strip_metadata": False})
+    assert done.outputs[0].path.read_bytes() == private.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "mime", "text"),
+    [
+        ("clip.mp3", "", "called .mp3, but its content is video/mp4"),
+        ("clip.jpg", "image/jpeg", "called .jpg"),
+        ("clip", "image/png", "said to be image/png"),
+    ],
+)
+def test_a_file_that_is_something_else(private: Path, tmp_path: Path, name: str, mime: str, text: str) -> None:
+    with pytest.raises(MediaRejected, match=text):
+        run("upload", private, tmp_path / "job", source=Source(name, mime))
+
+
+@pytest.mark.parametrize(
+    "name", ["clip.mkv", "clip.mov", "clip.webm", "clip.avi", "clip.ts", "song.mp3", "song.m4a", "song.flac"]
+)
+def test_containers_keep_their_streams(private: Path, tmp_path: Path, name: str) -> None:
+    codecs = {"webm": ["-c:v", "libvpx-vp9", "-cpu-used", "8", "-deadline", "realtime", "-c:a", "libopus"], "avi": []}
+    given = codecs.get(name[-4:], ["-c:v", "libx264", "-preset", "ultrafast"]) if name.startswith("clip") else ["-vn"]
+    run_ffmpeg("-i", private, "-t", "1", *given, tmp_path / name)
+    done = run("upload", tmp_path / name, tmp_path / "job", source=Source(name))
+    output = done.outputs[0].path
+    assert output.suffix == f".{name.rpartition('.')[2]}"
+    assert b"at home" not in output.read_bytes()
+    with av.open(str(output)) as made, av.open(str(tmp_path / name)) as given_media:
+        assert [one.type for one in made.streams] == [one.type for one in given_media.streams]
+
+
+def exif(orientation: int) -> bytes:
+    """A TIFF block with an orientation and a place."""
+    entries = struct.pack("<HHII", 0x0112, 3, 1, orientation) + struct.pack("<HHII", 0x8825, 4, 1, 38)
+    return b"II\x2a\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0) + b"SECRET PLACE"
+
+
+def still(folder: Path, kind: str) -> Path:
+    target = folder / f"picture.{kind}"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48", "-frames:v", "1", target)
+    return target
+
+
+def test_a_jpeg_keeps_its_orientation_and_nothing_else(tmp_path: Path) -> None:
+    data = still(tmp_path, "jpg").read_bytes()
+    block = b"Exif\0\0" + exif(6)
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + 6) + b"SECRET"
+    given = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + comment + data[2:] + b"SECRET FILM"
+    (tmp_path / "given.jpg").write_bytes(given)
+    made = run("upload", tmp_path / "given.jpg", tmp_path / "job").outputs[0].path.read_bytes()
+    assert b"SECRET" not in made
+    assert pictures._orientation(made[made.index(b"Exif\0\0") + 6 :]) == 6
+    assert pixels(tmp_path, made, "jpg") == pixels(tmp_path, data, "jpg")
+
+
+def test_a_png_keeps_its_pixels_and_its_colours(tmp_path: Path) -> None:
+    data = still(tmp_path, "png").read_bytes()
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    secrets = chunk(b"tEXt", b"Author\0SECRET") + chunk(b"eXIf", exif(1)) + chunk(b"tIME", b"SECRET!")
+    colours = chunk(b"gAMA", struct.pack(">I", 45455))
+    (tmp_path / "given.png").write_bytes(data[:33] + colours + secrets + data[33:] + b"SECRET")
+    made = run("upload", tmp_path / "given.png", tmp_path / "job").outputs[0].path.read_bytes()
+    assert b"SECRET" not in made
+    assert b"gAMA" in made
+    assert pixels(tmp_path, made, "png") == pixels(tmp_path, data, "png")
+
+
+def test_a_webp(tmp_path: Path) -> None:
+    data = still(tmp_path, "webp").read_bytes()
+    extended = (
+        b"VP8X" + struct.pack("<I", 10) + bytes([0x0C, 0, 0, 0]) + (63).to_bytes(3, "little") + (47).to_bytes(3, "little")
+    )
+    secret = b"EXIF" + struct.pack("<I", 12) + b"SECRET PLACE"
+    frame = data[data.index(b"VP8 ") :]
+    body = b"WEBP" + extended + frame + secret
+    (tmp_path / "given.webp").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    made = run("upload", tmp_path / "given.webp", tmp_path / "job").outputs[0].path.read_bytes()
+    assert b"SECRET" not in made
+    assert b"EXIF" not in made
+    assert pixels(tmp_path, made, "webp") == pixels(tmp_path, data, "webp")
+
+
+def pixels(folder: Path, data: bytes, kind: str) -> bytes:
+    (folder / f"look.{kind}").write_bytes(data)
+    with (folder / f"look.{kind}").open("rb") as opened, av.open(opened) as media:
+        return bytes(next(media.decode(video=0)).to_rgb().planes[0])
+
+
+@pytest.mark.parametrize("operation", ["upload", "download"])
+def test_a_checksum_that_does_not_fit(private: Path, tmp_path: Path, operation: str) -> None:
+    right = hashlib.sha256(private.read_bytes()).hexdigest()
+    source = Source("private.mp4", "", right)
+    run(operation, private, tmp_path / "right", {"sha256": right.upper()}, source=source)
+    with pytest.raises(MediaRejected, match="SHA-256"):
+        run(operation, private, tmp_path / "wrong", {"sha256": "0" * 64}, source=source)
+
+
+def test_delivered_to_a_presigned_address(private: Path, tmp_path: Path) -> None:
+    puts: list[tuple[str, bytes, dict[str, str]]] = []
+
+    class Taker:
+        def put(self, url: str, file: Path, *, headers: dict[str, str], **_: object) -> int:
+            puts.append((url, file.read_bytes(), headers))
+            return 201
+
+    url = "https://bucket.example.com/key?signature=x"
+    done = run("upload", private, tmp_path / "job", {"deliver_url": url}, tools=make_tools(tmp_path, fetcher=Taker()))
+    assert puts == [(url, done.outputs[0].path.read_bytes(), {"Content-Type": "video/mp4"})]
+    assert done.result["delivered"] == {"host": "bucket.example.com", "status": 201}
+    assert "signature" not in str(done.result)
+
+
+def test_a_download_is_named_and_typed_by_its_content(private: Path, tmp_path: Path) -> None:
+    source = Source("../../etc/holiday.exe", "text/html", "", "cdn.example.com")
+    done = run("download", private, tmp_path / "job", source=source)
+    assert done.outputs[0].mime == "video/mp4"
+    assert (done.result["file_name"], done.result["host"]) == ("holiday.mp4", "cdn.example.com")
+    assert done.outputs[0].path.read_bytes() == private.read_bytes()
+
+
+def test_a_download_that_is_no_media(tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("<html>Not found</html>")
+    with pytest.raises(MediaRejected, match="not a media file"):
+        run("download", tmp_path / "page", tmp_path / "job")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("clip.mov", "clip.mp4"),
+        ("", "media.mp4"),
+        ("../../x", "x.mp4"),
+        (".htaccess", "htaccess.mp4"),
+        ("a\nb\0c;rm -rf.mp4", "a_b_c_rm -rf.mp4"),
+        ("ü" * 300, "ü" * 100 + ".mp4"),
+        ("クリップ.webm", "クリップ.mp4"),
+    ],
+)
+def test_sensible_names(name: str, kept: str) -> None:
+    assert download.sensible_name is sensible_name
+    assert sensible_name(name, "mp4") == kept
