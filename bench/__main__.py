@@ -1,140 +1,54 @@
-"""`python -m bench`: measure on a real Redis, print a table, write `.local/bench.json`. Medians of several rounds."""
+"""`python -m bench [NAME ...]`: measure, print a table, write `.local/bench.json`.
+
+A comparison runs both sides in turns in one run and gives the ratio, because machines are noisy.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chalicelib.jobs import MediaJob
-from chalicelib.ledger import Ledger, new_token
-from chalicelib.scripts import Scripts
-from infra.local import parts
+from bench import captions, cold, ledger, overhead, thumbnails
 from infra.local.parts import ROOT
-from infra.local.process import LOOPBACK, pick_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 5
-DEPTHS = (0, 100_000)
-IMPORTS = ("chalice", "boto3", "redis", "jwt", "requests", "aws_lambda_powertools", "msgspec")
+    from bench import Figures
+
+BENCHES: dict[str, Callable[[], Figures]] = {
+    "ledger": ledger.run,
+    "cold": cold.run,
+    "thumbnails": thumbnails.run,
+    "captions": captions.run,
+    "overhead": overhead.run,
+}
 
 
 def main() -> None:
-    """Run every bench and report."""
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        port = pick_port()
-        url = f"redis://{LOOPBACK}:{port}/0"
-        server = parts.redis_part(Path(folder) / "redis", port).start()
-        try:
-            scripts = Scripts(url, "{bench}")
-            figures["stats_us"] = stats_latency(scripts, url)
-            figures["ledger_jobs_per_second"] = throughput(scripts)
-            figures["bytes_per_waiting_job"] = memory(scripts)
-        finally:
-            server.stop()
-    figures["import_ms"] = imports()
-    _report(figures)
-
-
-def stats_latency(scripts: Scripts, url: str) -> dict[str, float]:
-    """Median time of `stats`, in microseconds, of an empty ledger and of one with many waiting jobs, measured in turns."""
-    scripts.redis.flushall()
-    ledgers = {depth: Ledger(Scripts(url, f"{{bench-{depth}}}")) for depth in DEPTHS}
-    for depth, ledger in ledgers.items():
-        _fill(ledger, depth)
-    samples: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
-    for _ in range(4 * ROUNDS):
-        for depth, ledger in ledgers.items():
-            samples[depth].append(_timed(ledger.stats, 500))
-    medians = {str(depth): round(statistics.median(samples[depth]) * 1e6, 1) for depth in DEPTHS}
-    return medians | {"ratio": round(medians[str(DEPTHS[-1])] / medians["0"], 3)}
-
-
-def throughput(scripts: Scripts) -> dict[str, float]:
-    """Transitions of one Python process at concurrency 1, in jobs a second."""
-    ledger, count, rounds = Ledger(scripts), 5000, []
-    for _ in range(ROUNDS):
-        scripts.redis.flushall()
-        jobs = [_job(0) for _ in range(count)]  # of one user and priority: every ticket finds its own job
-        started = time.perf_counter()
-        admitted = [ledger.admit(job, "pending", -1).send for job in jobs]
-        between = time.perf_counter()
-        for job in admitted:
-            assert job is not None
-            claim = ledger.claim(job.pool, job.id, job.job_id, new_token())
-            assert claim.job is not None
-            ledger.finish(claim.job, claim.token, "completed", {})
-        rounds.append((count / (between - started), count / (time.perf_counter() - between)))
-    admit, finish = (round(statistics.median(column)) for column in zip(*rounds, strict=True))
-    return {"admit": admit, "claim_and_finish": finish}
-
-
-def memory(scripts: Scripts) -> int:
-    """Redis memory of a waiting job at 20 000 of them, in bytes."""
-    ledger, count = Ledger(scripts), 20_000
-    scripts.redis.flushall()
-    before = scripts.redis.info("memory")["used_memory"]
-    _fill(ledger, count)
-    return round((int(scripts.redis.info("memory")["used_memory"]) - int(before)) / count)
-
-
-def imports() -> dict[str, float]:
-    """What a fresh process pays for importing each library of the API, above Python's own start, in ms."""
-    bare = _process("pass")
-    return {name: round((_process(f"import {name}") - bare) * 1000, 1) for name in IMPORTS}
-
-
-def _process(code: str) -> float:
-    def run() -> None:
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-    return statistics.median(_timed(run, 1) for _ in range(ROUNDS))
-
-
-def _fill(ledger: Ledger, count: int) -> None:
-    for number in range(count):
-        ledger.admit(_job(number), "pending", -1)
-
-
-def _job(number: int) -> MediaJob:
-    return MediaJob(
-        job_id=str(uuid.uuid4()),
-        user_id=str(uuid.UUID(int=number % 100)),
-        operation="transcoding",
-        pool="container",
-        priority=1 + number % 100,
-        cycle="2026-11",
-        input_file_id=str(uuid.uuid4()),
-        params={"format": "mp4", "resolution": "1080p", "codec": "h264"},
+    """Run the benches that are named, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-
-def _timed(call: Callable[[], object], times: int) -> float:
-    started = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - started) / times
-
-
-def _report(figures: dict[str, Any]) -> None:
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            for inner, figure in value.items():
-                print(f"{name + ' ' + inner:40} {figure:>12,}")
-        else:
-            print(f"{name:40} {value:>12,}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(BENCHES)} (all)")
+    names = parser.parse_args().names or list(BENCHES)
+    if unknown := set(names) - BENCHES.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(BENCHES)}")
     target = ROOT / ".local" / "bench.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(figures, indent=2) + "\n")
+    figures: Figures = json.loads(target.read_text()) if target.exists() else {}
+    for name in names:
+        measured = BENCHES[name]()
+        _print(measured)
+        figures |= measured
+        target.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _print(figures: Figures) -> None:
+    for name, value in figures.items():
+        for inner, figure in value.items() if isinstance(value, dict) else [("", value)]:
+            print(f"{f'{name} {inner}':48} {figure:>12,}", flush=True)
 
 
 if __name__ == "__main__":

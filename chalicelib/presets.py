@@ -28,7 +28,7 @@ def load_presets(own: Path | None = None) -> Presets:
 
 
 def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
-    """Put what a named preset says under what the caller says: the caller's own word wins.
+    """Put what a named preset says under what the caller says: the caller's own word wins, and what contradicts it is left out.
 
     Raises:
         BadRequest: there is no such preset.
@@ -39,12 +39,21 @@ def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
     if name not in presets:
         names = ", ".join([*SPEEDS, *presets])
         raise BadRequest(f"params.preset must be one of {names}")
-    own = {key: value for key, value in params.items() if key != "preset"}
-    base = dict(presets[name])
-    if "bitrate" in own:  # two answers to one question: the caller's
-        base.pop("crf", None)
-    if "crf" in own:
-        base.pop("bitrate", None)
+    own: dict[str, Any] = {key: value for key, value in params.items() if key != "preset"}
+    rivals = {"bitrate": "crf", "crf": "bitrate"}  # two answers to one question
+    base = {key: value for key, value in presets[name].items() if rivals.get(key) not in own}
+    while base:
+        try:
+            validate(base | own, TranscodingParams)
+        except BadRequest as error:
+            field = str(error).partition(" ")[0]
+            if (
+                field in own or field not in base
+            ):  # the preset contradicts nothing that the caller says: it is the caller's mistake
+                break
+            del base[field]
+        else:
+            break
     return base | own
 
 

@@ -33,6 +33,13 @@ def run_ffmpeg(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
+def ffmpeg_made(target: Path, kind: str, *arguments: str) -> None:
+    """Make a file of a kind under a name that does not say so."""
+    made = target.with_name(f"made.{kind}")
+    run_ffmpeg(*arguments, made)
+    made.rename(target)
+
+
 def synthesise(
     target: Path, *extra: str, size: str = "640x360", seconds: float = 3, rate: int = 25, sound: bool = True
 ) -> Path:

@@ -15,8 +15,17 @@ from chalicelib.errors import AttemptFailed, MediaRejected
 from chalicelib.validation import is_web_address
 
 PORTS = {"http": 80, "https": 443}
-NAT64 = 0x0064FF9B
-"""The first 32 bits of 64:ff9b::/96 and of the local-use 64:ff9b:1::/48 (RFC 6052, RFC 8215)."""
+UNICAST = ipaddress.IPv6Network("2000::/3")
+"""What the IANA has given out of IPv6; everything else is special."""
+REFUSED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24", "192.88.99.0/24",  # protocol assignments, a cloud's metadata among them; 6to4 relays
+        "168.63.129.16/32",  # a cloud's host
+        "2001::/23", "2002::/16", "3fff::/20",  # protocol assignments with Teredo, 6to4, documentation
+    )
+]  # fmt: skip
+"""Not public, or a way to what is not, whatever the version of Python says."""
 ISATAP = 0x00005EFE
 """The third 32 bits of an ISATAP address, its universal bit apart (RFC 5214)."""
 
@@ -78,15 +87,8 @@ def resolve(place: Place, allow: frozenset[str], label: str) -> list[str]:
 
 def is_public(address: Address) -> bool:
     """Say whether an address is on the public internet, whatever IPv4 address it may wrap included."""
-    if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or _wraps(address)):
-        return False  # mapped, compatible, 6to4, Teredo, NAT64, ISATAP: no honest server is reached that way
+    if isinstance(address, ipaddress.IPv6Address) and (address not in UNICAST or (int(address) >> 32) & 0xFDFFFFFF == ISATAP):
+        return False  # mapped, compatible, translated, NAT64, site-local, ISATAP: no honest server is reached that way
+    if any(address in network for network in REFUSED if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast
-
-
-def _wraps(address: ipaddress.IPv6Address) -> bool:
-    number = int(address)
-    compatible = number >> 32 == 0
-    nat64 = number >> 96 == NAT64
-    isatap = (number >> 32) & 0xFDFFFFFF == ISATAP
-    known = address.ipv4_mapped or address.sixtofour or address.teredo
-    return bool(known) or compatible or nat64 or isatap

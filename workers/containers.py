@@ -20,6 +20,7 @@ class Kind(NamedTuple):
 
 MP4 = Kind("mp4", "video/mp4", "mp4", ("m4v", "mov", "3gp", "3g2", "mj2", "qt"))
 MOV = Kind("mov", "video/quicktime", "mov", ("mp4", "m4v", "qt"))
+MOBILE = Kind("3gp", "video/3gpp", "3gp", ("3g2", "mp4"))
 M4A = Kind("m4a", "audio/mp4", "ipod", ("mp4", "m4b", "m4p", "aac", "mov", "3gp"))
 KINDS = {
     "matroska,webm": Kind("mkv", "video/x-matroska", "matroska", ("webm", "mka", "mks")),
@@ -41,6 +42,7 @@ KINDS = {
     "jpeg_pipe": Kind("jpg", "image/jpeg", "", ("jpeg", "jpe", "jfif")),
     "webp_pipe": Kind("webp", "image/webp", ""),
 }
+OGV = Kind("ogv", "video/ogg", "ogg", ("ogg",))
 WEBM = Kind("webm", "video/webm", "webm", ("mkv",))
 WEBM_CODECS = {"vp8", "vp9", "av1", "opus", "vorbis"}
 UNKNOWN = Kind("bin", "application/octet-stream", "")
@@ -51,7 +53,10 @@ def kind_of(media: Media) -> Kind:
     if media.container.startswith("mov,mp4"):
         if media.first("video") is None:
             return M4A
-        return MOV if media.tags.get("major_brand", "").strip() == "qt" else MP4
+        brand = media.tags.get("major_brand", "").strip()
+        return MOV if brand == "qt" else MOBILE if brand.startswith("3g") else MP4
+    if media.container == "ogg" and media.first("video") is not None:
+        return OGV
     if media.container == "matroska,webm" and {stream.codec for stream in media.streams} <= WEBM_CODECS:
         return WEBM
     return KINDS.get(media.container, UNKNOWN)

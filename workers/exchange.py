@@ -6,6 +6,7 @@ the socket when one of them says so; the read that is under way ends at once.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from workers.addresses import Place
 
 CONNECT_SECONDS = 5.0
+ADDRESSES_TRIED = 3
 SILENCE_SECONDS = 30.0
 HEAD_SECONDS = 30.0
 """From the connection to the end of the answer's head."""
@@ -88,7 +90,8 @@ class Exchange:
             sent = {"Host": self._place.host_header, "User-Agent": "mediaq", "Accept-Encoding": "identity", **headers}
             if body is not None:
                 self._head_due = None  # begins when the body has left
-                connection.request(method, self._place.path, body=_Counted(body, self._count), headers=sent)
+                with contextlib.suppress(ConnectionError):  # it may refuse the body before all of it is sent, and say why
+                    connection.request(method, self._place.path, body=_Counted(body, self._count), headers=sent)
                 self._head_due = time.monotonic() + HEAD_SECONDS
             else:
                 connection.request(method, self._place.path, headers=sent)
@@ -115,12 +118,13 @@ class Exchange:
         return piece
 
     def _open(self, found: list[str]) -> socket.socket:
-        for number, address in enumerate(found, 1):
+        tried = found[:ADDRESSES_TRIED]
+        for number, address in enumerate(tried, 1):
             try:
                 opened = socket.create_connection((address, self._place.port), timeout=CONNECT_SECONDS)
             except OSError as error:
                 self._check()
-                if number == len(found):
+                if number == len(tried):
                     raise Broken(f"{self._label} could not be reached") from error
                 continue
             opened.settimeout(SILENCE_SECONDS)
@@ -137,8 +141,10 @@ class Exchange:
         paced, moved = time.monotonic(), 0
         while not self._over.wait(WATCH_SECONDS):
             now = time.monotonic()
+            if self._head_due is not None:
+                paced, moved = now, self._moved
             if now - paced > PACE_SECONDS:
-                if self._head_due is None and self._moved - moved < PACE_BYTES:
+                if self._moved - moved < PACE_BYTES:
                     self._stop(AttemptFailed(f"{self._label} is too slow: under {PACE_BYTES >> 10} KiB in {PACE_SECONDS:g} s"))
                 paced, moved = now, self._moved
             if self._head_due is not None and now > self._head_due:

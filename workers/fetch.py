@@ -60,18 +60,22 @@ class _Part:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     validator: str = ""
     """What `If-Range` says: a strong ETag, or the date of the last change."""
+    begun: bool = False
+    """Whether anything has ever arrived."""
 
     def begin(self, answer: http.client.HTTPResponse) -> int | None:
         """Make ready for an answer's body: go on if it continues, else start anew. Return the whole length if it is known."""
-        continues = CONTENT_RANGE.match(answer.headers.get("Content-Range", "")) if answer.status == PARTIAL else None
-        if answer.status == PARTIAL and (continues is None or int(continues[1]) != self.got):
-            raise AttemptFailed("The server sent another part of the file than was asked for")
-        if continues is None:
+        if answer.status == PARTIAL:
+            continues = CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+            if continues is None or int(continues[1]) != self.got or not self.got:
+                raise AttemptFailed("The server sent another part of the file than was asked for")
+            if continues[2] != "*":
+                return int(continues[2])
+        else:
             self.restart()
             tag = answer.headers.get("ETag", "")
             self.validator = answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-        length = answer.length
-        return None if length is None else self.got + length
+        return None if answer.length is None else self.got + answer.length
 
     def restart(self) -> None:
         self.target.unlink(missing_ok=True)
@@ -87,6 +91,7 @@ class _Part:
                 file.write(piece)
                 self.digest.update(piece)
                 self.got += len(piece)
+                self.begun = True
                 self.arrived(self.got, whole)
         if whole is not None and self.got < whole:
             raise Broken("The server sent less than it had announced")
@@ -129,7 +134,7 @@ class Fetcher:
             try:
                 return self._follow(url, part, dict(headers or {}), label, check, deadline)
             except Broken:
-                if number > RESUMES_MAX or not part.got:
+                if number > RESUMES_MAX or not part.begun:
                     raise
                 _pause(RESUME_SECONDS * 2 ** (number - 1), check)
         raise AssertionError  # the last round returns or raises

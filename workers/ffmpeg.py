@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+import signal
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
     from workers.operations import Work
 
-# What ffmpeg says when the input is at fault rather than the machine: see fftools/ffmpeg.c and libavutil/error.c.
-MEDIA_AT_FAULT = re.compile(
-    r"Invalid data found|moov atom not found|could not find codec|Decoder .* not found|does not contain any stream"
-    r"|Error while decoding|Error opening input|not whitelisted|Cannot determine format|Output file is empty"
+# What ffmpeg says when the machine or the build is at fault rather than the input (fftools, libavutil/error.c). Everything
+# else is the input's doing: the arguments are ours, and another attempt would end in the same way.
+MACHINE_AT_FAULT = re.compile(
+    r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
+    r"|Read-only file system|Input/output error|Resource temporarily unavailable|Too many open files"
 )
+
+
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
 
 
 @cache
@@ -85,11 +91,21 @@ def run(
     finished = sandbox.run([*command, *arguments], folder=work.folder, limits=limits, on_line=read, check=work.check)
     if finished.code == 0:
         return finished.stderr
+    raise _failure(finished, work)
+
+
+def _failure(finished: sandbox.Finished, work: Work) -> Exception:
+    """Say who is at fault: the input, for which another attempt is in vain, or the machine."""
+    said = _last_words(finished.stderr, work.folder)
     if "No space left on device" in finished.stderr:
-        raise OSError(errno.ENOSPC, "No space left in the work folder")
-    if MEDIA_AT_FAULT.search(finished.stderr):
-        raise MediaRejected(f"The input could not be processed: {_last_words(finished.stderr, work.folder)}")
-    raise AttemptFailed(f"ffmpeg ended with code {finished.code}: {_last_words(finished.stderr, work.folder)}")
+        return OSError(errno.ENOSPC, "No space left in the work folder")
+    if finished.code in KILLED:
+        return AttemptFailed("ffmpeg was killed")
+    if finished.code in TOO_MUCH or "Cannot allocate memory" in finished.stderr:
+        return MediaRejected("The input needs more memory, time or disk to process than a job may have")
+    if MACHINE_AT_FAULT.search(finished.stderr):
+        return AttemptFailed(f"ffmpeg ended with code {finished.code}: {said}")
+    return MediaRejected(f"The input could not be processed: {said}")
 
 
 def number(value: float) -> str:

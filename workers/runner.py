@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 UNDECIDED_MS = (30_000, 60_000)
+RUNS_WITHOUT_SPACE = 20
+"""A job that no worker has had the disk for that often will not fit the next one either."""
 RELEASE_MS = (30_000, 40_000)
 
 
@@ -135,7 +137,9 @@ class Runner:
             raise
         except Exception as failed:
             if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Unavailable("No space left in the work folder") from failed
+                if claim.runs < RUNS_WITHOUT_SPACE:
+                    raise Unavailable("No space left in the work folder") from failed
+                failed = AttemptFailed("No worker had the disk space that the job needs")
             error = str(failed) if isinstance(failed, AttemptFailed) else "An internal error occurred; it has been logged"
             logger.exception("attempt failed", extra={"error": error})
             outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)

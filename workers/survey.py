@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
+from chalicelib.errors import MediaRejected
 from workers import isolated, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = Logger(service="mediaq", child=True)
-PACKETS_MAX = 50_000
-"""Half an hour at 25 frames a second: enough to tell whether the spacing is even."""
+PACKETS_MAX = 5000
+"""Three minutes at 25 frames a second: enough to tell whether the spacing is even."""
 JITTER_SECONDS = 0.0015
 """Containers that count milliseconds space 30 frames a second by 33 and 34."""
 TEXT_SUBTITLES = {"subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
@@ -52,12 +53,16 @@ class Survey(msgspec.Struct, omit_defaults=True):
 def survey(file: Path, *, check: Callable[[], None] = lambda: None) -> Survey:
     """Look at a file that the probe has accepted. What cannot be read is left empty."""
     lines: list[str] = []
-    finished = isolated.run(
-        "workers.survey", [str(file)], folder=file.parent, limits=probe.PROBE_LIMITS, on_line=lines.append, check=check
-    )
-    if finished.code != 0:
+    try:
+        finished = isolated.run(
+            "workers.survey", [str(file)], folder=file.parent, limits=probe.PROBE_LIMITS, on_line=lines.append, check=check
+        )
+    except MediaRejected:  # it took too long
+        return Survey()
+    if finished.code != 0 or not lines:
         logger.warning("nothing surveyed", extra={"code": finished.code, "said": finished.stderr[-500:]})
-    return msgspec.json.decode(lines[-1], type=Survey) if lines else Survey()
+        return Survey()
+    return msgspec.json.decode(lines[-1], type=Survey)
 
 
 def main() -> None:
@@ -66,7 +71,7 @@ def main() -> None:
 
     file, found, film = Path(sys.argv[-1]), Survey(), None
     options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
-    with av.open(f"file:{file}", options=options) as container:
+    with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         texts = [number for number, one in enumerate(container.streams.subtitles) if _codec(one) in TEXT_SUBTITLES]
         found.subtitles = texts[0] if texts else None
         films = [one for one in container.streams.video if not int(one.disposition) & probe.ATTACHED_PICTURE]
@@ -75,7 +80,7 @@ def main() -> None:
             _colours(films[0], found)
             found.frame_rate_mode = _spacing(container, films[0])
     if film is not None:
-        with av.open(f"file:{file}", options=options) as container:
+        with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
             _first_frame(container, film, found)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 

@@ -11,7 +11,7 @@ from chalicelib.validation import FieldError
 
 COUNT_MAX = 100
 CELL_SIDE = 160
-SHEET_SIDE_MAX = 16_384  # what WebP and most browsers take
+SHEET_SIDE_MAX = 16_383  # what WebP and most browsers take
 Side = Annotated[int, meta(f"an integer from 16 to {SIDE_MAX} pixels", ge=16, le=SIDE_MAX)]
 Moment = Annotated[
     str,

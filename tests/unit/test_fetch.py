@@ -30,6 +30,7 @@ PRIVATE = [
     "169.254.170.2", "192.0.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
     "::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1",
     "2002:7f00:1::", "2002:808:808::", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "::ffff:0:127.0.0.1", "192.0.0.192", "192.0.0.8", "168.63.129.16", "192.88.99.1", "3fff::1", "5f00::1", "100::1",
     "2a01:4f8::5efe:7f00:1", "2a01:4f8::200:5efe:808:808", "2001:db8::1",
 ]  # fmt: skip
 
@@ -52,11 +53,13 @@ class Site(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
+    asked: ClassVar[int] = 0
 
     def do_GET(self) -> None:
         self.seen.append((self.path, dict(self.headers)))
         self.close_connection = True
         special = {"/drip-head": self.drip_head, "/drip-body": self.drip_body, "/resume": self.resume, "/changed": self.changed}
+        special |= {"/short-part": self.short_part, "/416": self.gone_range, "/unasked": self.unasked_part}
         if self.path in special:
             with contextlib.suppress(OSError):
                 special[self.path]()
@@ -108,6 +111,29 @@ class Site(BaseHTTPRequestHandler):
         head = f'HTTP/1.1 {status}\r\nETag: "v1"\r\n{part}Content-Length: {len(DATA) - begin}\r\n\r\n'
         self.wfile.write(head.encode() + DATA[begin:end])
 
+    def short_part(self) -> None:
+        """Break off; then give out less than is missing, a piece at a time."""
+        begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        if begin == 0:
+            head = f'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: {len(DATA)}\r\n\r\n'
+        else:
+            end = min(len(DATA), begin + len(DATA) // 3)
+            part = f"Content-Range: bytes {begin}-{end - 1}/{len(DATA)}\r\nContent-Length: {end - begin}"
+            head = f"HTTP/1.1 206 Partial Content\r\n{part}\r\n\r\n"
+        self.wfile.write(head.encode() + DATA[begin : begin + len(DATA) // 3])
+
+    def gone_range(self) -> None:
+        """Break off; then know nothing of that part any more."""
+        if "Range" in self.headers:
+            self.wfile.write(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n")
+            return
+        Site.asked += 1
+        body = DATA if Site.asked > 1 else DATA[:500]
+        self.wfile.write(f'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: {len(DATA)}\r\n\r\n'.encode() + body)
+
+    def unasked_part(self) -> None:
+        self.wfile.write(b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/1000\r\nContent-Length: 5\r\n\r\nabcde")
+
     def changed(self) -> None:
         """Break off once; the file is another one then."""
         first = "Range" not in self.headers
@@ -115,6 +141,10 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(f'HTTP/1.1 200 OK\r\nETag: "{tag}"\r\nContent-Length: {len(DATA)}\r\n\r\n'.encode() + data)
 
     def do_PUT(self) -> None:
+        if self.path == "/early":
+            self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.close_connection = True
+            return
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.seen.append((f"PUT {len(body)}", dict(self.headers)))
         self.send_response({"/refused": 403, "/moved": 302, "/failing": 500}.get(self.path, 200))
@@ -273,6 +303,17 @@ class TestBrokenConnections:
         assert all(asked[1:])
         assert {headers.get("If-Range") for _, headers in Site.seen[1:]} == {'"v1"'}
 
+    def test_parts_that_are_shorter_than_what_is_missing(self, site: str, tmp_path: Path) -> None:
+        assert get(f"http://{site}/short-part", tmp_path, site) == DATA
+
+    def test_a_part_that_is_not_there_any_more(self, site: str, tmp_path: Path) -> None:
+        Site.asked = 0
+        assert get(f"http://{site}/416", tmp_path, site) == DATA
+
+    def test_a_part_that_nobody_asked_for(self, site: str, tmp_path: Path) -> None:
+        with pytest.raises(AttemptFailed, match="another part of the file"):
+            get(f"http://{site}/unasked", tmp_path, site)
+
     def test_starts_anew_when_the_file_has_changed(self, site: str, tmp_path: Path) -> None:
         assert get(f"http://{site}/changed", tmp_path, site) == DATA
 
@@ -350,6 +391,11 @@ class TestTls:
         (tmp_path / "clip").write_bytes(b"x")
         with pytest.raises(error, match="deliver_url answered with status"):
             Fetcher(frozenset([trusted])).put(f"https://{trusted}{path}", tmp_path / "clip")
+
+    def test_put_that_is_refused_before_it_is_sent(self, trusted: str, tmp_path: Path) -> None:
+        (tmp_path / "clip").write_bytes(bytes(30 << 20))
+        with pytest.raises((MediaRejected, AttemptFailed), match=r"status 403|could not be reached"):
+            Fetcher(frozenset([trusted])).put(f"https://{trusted}/early", tmp_path / "clip")
 
     def test_put_to_inside(self, tmp_path: Path) -> None:
         (tmp_path / "clip").write_bytes(b"x")

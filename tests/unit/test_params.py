@@ -98,6 +98,25 @@ class TestPresets:
         assert "crf" not in params
         validate(params, OPERATIONS["transcoding"].params)
 
+    @pytest.mark.parametrize(
+        "own",
+        [
+            {"preset": "web-720p", "format": "webm"},
+            {"preset": "web-720p", "format": "mp3"},
+            {"preset": "social-square", "audio_codec": "none"},
+            {"preset": "social-square", "resolution": "720p"},
+        ],
+        ids=str,
+    )
+    def test_what_the_caller_s_word_makes_impossible_is_left_out(self, own: dict[str, Any]) -> None:
+        params = expand(own, load_presets())
+        validate(params, OPERATIONS["transcoding"].params)
+        assert own.items() - {("preset", own["preset"])} <= params.items()
+
+    def test_a_caller_s_mistake_is_told_as_theirs(self) -> None:
+        with pytest.raises(BadRequest, match="fps must be"):
+            validate(expand({"preset": "web-720p", "fps": 0}, load_presets()), OPERATIONS["transcoding"].params)
+
     def test_a_speed_is_no_preset(self) -> None:
         assert expand({"preset": "slow"}, load_presets()) == {"preset": "slow"}
         assert expand({}, load_presets()) == {}

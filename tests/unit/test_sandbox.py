@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -132,6 +133,25 @@ def test_a_line_without_end_is_not_kept(tmp_path: Path) -> None:
     code = "import sys\nfor _ in range(100): sys.stdout.write('x' * 65536)"
     sandbox.run(python(code), folder=tmp_path, limits=Limits(), on_line=lines.append)
     assert len(lines[0]) <= sandbox.LINE_MAX + 65536
+
+
+def test_a_sweep_at_any_moment_takes_no_folder_in_use(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def sweeping() -> None:
+        while not over.is_set():
+            sandbox.sweep(tmp_path)
+
+    sweeper = threading.Thread(target=sweeping)
+    sweeper.start()
+    try:
+        for _ in range(500):
+            with sandbox.private_folder(tmp_path) as folder:
+                (folder / "file").write_text("x")
+                assert folder.is_dir()
+    finally:
+        over.set()
+        sweeper.join()
 
 
 def test_memory_is_told(tmp_path: Path) -> None:

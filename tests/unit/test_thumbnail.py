@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -128,6 +129,38 @@ def test_what_cannot_be(source: Path, tmp_path: Path, params: dict[str, Any], te
         run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", tmp_path / "sound.wav")
     with pytest.raises(MediaRejected, match=text):
         run("thumbnail", source if params else tmp_path / "sound.wav", tmp_path / "job", params)
+
+
+def test_nothing_of_a_photo_s_notes_is_in_its_thumbnail(source: Path, tmp_path: Path) -> None:
+    photo = run("thumbnail", source, tmp_path / "photo").outputs[0].path
+    tiff = b"II\x2a\0" + struct.pack("<IHHHIII", 8, 1, 0x010E, 2, 12, 26, 0) + b"SECRETPLACE\0"
+    block = b"Exif\0\0" + tiff
+    data = photo.read_bytes()
+    photo.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:])
+    for kind in ("png", "jpg", "webp"):
+        assert b"SECRETPLACE" not in run("thumbnail", photo, tmp_path / kind, {"format": kind}).outputs[0].path.read_bytes()
+
+
+def test_a_picture_that_is_shorter_than_the_sound(tmp_path: Path) -> None:
+    given = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=2", "-f", "lavfi", "-i", "sine=duration=6"]
+    run_ffmpeg(*given, "-pix_fmt", "yuv420p", tmp_path / "film.mp4")
+    for params in ({"count": 4}, {"at": "90%"}, {"at": 3}, {}):
+        assert run("thumbnail", tmp_path / "film.mp4", tmp_path / str(params), params).outputs
+
+
+def test_a_damaged_place_in_the_middle(tmp_path: Path) -> None:
+    data = bytearray(synthesise(tmp_path / "whole.mp4", "-g", "10", "-movflags", "+faststart", seconds=6).read_bytes())
+    begin = data.index(b"mdat")
+    for at in range(begin + (len(data) - begin) * 2 // 5, begin + (len(data) - begin) * 3 // 5):
+        data[at] = at * 7 % 256
+    (tmp_path / "film.mp4").write_bytes(data)
+    assert run("thumbnail", tmp_path / "film.mp4", tmp_path / "job").outputs
+    assert run("analysis", tmp_path / "film.mp4", tmp_path / "analysis").result["video"]["dominant_colors"]
+
+
+def test_pixels_that_are_said_to_be_a_thousand_times_as_wide_as_high(tmp_path: Path) -> None:
+    run_ffmpeg("-i", synthesise(tmp_path / "clip.mp4"), "-vf", "setsar=1000", tmp_path / "wide.mp4")
+    assert look(run("thumbnail", tmp_path / "wide.mp4", tmp_path / "job", {"at": 1}).outputs[0].path)[1:] == (2560, 360)
 
 
 def test_a_portrait_picture_of_a_phone(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from workers.operations import Source, download
 from workers.operations.download import sensible_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PLACE = "+48.1374+011.5755/"
@@ -142,6 +143,124 @@ def test_a_webp(tmp_path: Path) -> None:
     assert b"SECRET" not in made
     assert b"EXIF" not in made
     assert pixels(tmp_path, made, "webp") == pixels(tmp_path, data, "webp")
+
+
+SECRET = b"SECRET PLACE"
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda data: data + SECRET + b"\xff\xd9",
+        lambda data: data[:-2] + segment(0xE1, b"Exif\0\0" + SECRET) + data[-2:],
+        lambda data: data[:2] + segment(0xE0, b"JFXX\0\x13" + SECRET) + data[2:],
+        lambda data: data[:2] + segment(0xEE, SECRET) + data[2:],
+        lambda data: data[:2] + segment(0xF0, SECRET) + segment(0xED, SECRET) + segment(0xFE, SECRET) + data[2:],
+        lambda data: data[:2] + b"\xff\xff" + segment(0xE1, SECRET)[1:] + data[2:],
+    ],
+    ids=["after the end", "between scans", "JFXX", "APP14", "others", "after fill bytes"],
+)
+def test_nothing_hides_in_a_jpeg(tmp_path: Path, hide: Callable[[bytes], bytes]) -> None:
+    data = still(tmp_path, "jpg").read_bytes()
+    made = pictures.without_private_metadata(hide(data), "jpeg_pipe")
+    assert SECRET not in made
+    assert pixels(tmp_path, made, "jpg") == pixels(tmp_path, data, "jpg")
+
+
+@pytest.mark.parametrize("encoding", ["-huffman default", "-huffman optimal -q:v 1"])
+def test_a_jpeg_without_secrets_stays_as_it_is(tmp_path: Path, encoding: str) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "mandelbrot=size=320x240", "-frames:v", "1", *encoding.split(), tmp_path / "plain.jpg")
+    data = (tmp_path / "plain.jpg").read_bytes()
+    made = pictures.without_private_metadata(data, "jpeg_pipe")
+    assert len(data) - len(made) < 64  # the encoder's comment
+    assert pixels(tmp_path, made, "jpg") == pixels(tmp_path, data, "jpg")
+
+
+def test_a_gif_keeps_its_frames_and_nothing_else(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=5:duration=1", tmp_path / "plain.gif")
+    data = (tmp_path / "plain.gif").read_bytes()
+    at = data.index(b"\x21\xff")
+    comment = b"\x21\xfe" + bytes([len(SECRET)]) + SECRET + b"\0"
+    xmp = b"\x21\xff\x0bXMP DataXMP" + bytes([len(SECRET)]) + SECRET + b"\0"
+    (tmp_path / "given.gif").write_bytes(data[:at] + comment + xmp + data[at:] + SECRET)
+    done = run("upload", tmp_path / "given.gif", tmp_path / "job")
+    made = done.outputs[0].path.read_bytes()
+    assert made == data
+    assert done.result["type"] == "image/gif"
+
+
+def test_an_animated_webp_loses_what_hides_in_its_frames() -> None:
+    frame = b"VP8L" + struct.pack("<I", 2) + b"ab"
+    hidden = b"EXIF" + struct.pack("<I", len(SECRET)) + SECRET
+    body = bytes(16) + frame + hidden
+    data = b"WEBP" + b"ANMF" + struct.pack("<I", len(body)) + body
+    made = pictures.without_private_metadata(b"RIFF" + struct.pack("<I", len(data)) + data, "webp_pipe")
+    assert SECRET not in made
+    assert made == b"RIFF" + struct.pack("<I", 4 + 8 + 26) + b"WEBPANMF" + struct.pack("<I", 26) + bytes(16) + frame
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "gif"])
+def test_a_damaged_picture(tmp_path: Path, kind: str) -> None:
+    data = still(tmp_path, kind).read_bytes()
+    (tmp_path / "given").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(MediaRejected, match=r"damaged|not a media file|picture is 0x0"):
+        run("upload", tmp_path / "given", tmp_path / "job")
+
+
+def test_tracks_and_covers_that_carry_places_go(private: Path, tmp_path: Path) -> None:
+    (tmp_path / "path.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nSECRET PLACE\n")
+    run_ffmpeg(
+        "-i",
+        private,
+        "-i",
+        tmp_path / "path.srt",
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        "-c:s",
+        "mov_text",
+        tmp_path / "drone.mp4",
+    )
+    done = run("upload", tmp_path / "drone.mp4", tmp_path / "drone")
+    assert SECRET not in done.outputs[0].path.read_bytes()
+    assert done.result["removed_streams"] == 1
+    picture = still(tmp_path, "jpg")
+    block = b"Exif\0\0" + exif(1)
+    picture.write_bytes(picture.read_bytes()[:2] + segment(0xE1, block) + picture.read_bytes()[2:])
+    cover = ["-map", "0:a", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic"]
+    run_ffmpeg("-i", private, "-i", picture, *cover, tmp_path / "song.mp3")
+    assert SECRET in (tmp_path / "song.mp3").read_bytes()
+    assert SECRET not in run("upload", tmp_path / "song.mp3", tmp_path / "song").outputs[0].path.read_bytes()
+
+
+def test_what_ogg_says_of_its_stream(tmp_path: Path) -> None:
+    tags = ["-metadata", "title=Hello", "-metadata", "comment=SECRET PLACE"]
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *tags, "-c:a", "libopus", tmp_path / "song.ogg")
+    done = run("upload", tmp_path / "song.ogg", tmp_path / "job")
+    with av.open(str(done.outputs[0].path)) as media:
+        assert media.streams.audio[0].metadata.get("title", media.metadata.get("title")) == "Hello"
+    assert SECRET not in done.outputs[0].path.read_bytes()
+    assert "comment" in done.result["removed_tags"]
+
+
+def test_headers_that_promise_more_than_there_is(tmp_path: Path) -> None:
+    whole = synthesise(tmp_path / "whole.mp4", "-movflags", "+faststart", size="320x240").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"mdat") + 4])
+    with pytest.raises(MediaRejected, match=r"damaged|could not be processed|no picture and no sound"):
+        run("upload", tmp_path / "cut.mp4", tmp_path / "job")
+
+
+def test_tags_in_latin_1(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-metadata", "title=Cafe", tmp_path / "song.wav")
+    (tmp_path / "song.wav").write_bytes((tmp_path / "song.wav").read_bytes().replace(b"Cafe", b"Caf\xe9"))
+    assert run("upload", tmp_path / "song.wav", tmp_path / "job").outputs
 
 
 def pixels(folder: Path, data: bytes, kind: str) -> bytes:

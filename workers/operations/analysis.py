@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from workers.probe import Media, Stream
     from workers.survey import Survey
 
-LOOK_WIDTH = 320
+LOOK = "320:180"
+"""Proportions do not matter for black and for changes of scene."""
 SPANS_MAX = 1000
 """Of each kind, in `result`."""
 SCENES, BLACK, SILENCE = "scenes.txt", "black.txt", "silence.txt"
@@ -35,7 +37,7 @@ LEVEL = 32
 SUBTITLE_MAX_BYTES = 2 << 20
 MEASURED = 0.9
 """The share of progress that the decoding is."""
-MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}|^\d+$|^.*-->.*$", re.MULTILINE)
+MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{[^{}\n]{0,200}\}|^\d+$|^[\d:,. ]+-->.*$", re.MULTILINE)
 
 
 def run(work: Work) -> Done:
@@ -45,42 +47,50 @@ def run(work: Work) -> Done:
     started = time.monotonic()
     result: dict[str, Any] = summary.describe(source) | {"type": kind_of(source).mime, "tags": source.tags}
     picture, sound = source.first("video"), source.first("audio")
-    said = _measure(work, source)
+    said, duration = _measure(work, source)
     if picture is not None:
-        result["video"] = _video(work, source, picture, found)
+        result["video"] = _video(work, source, picture, found, duration)
     if sound is not None:
-        result["audio"] = {"loudness": _loudness(said), "silent": _spans(work.folder / SILENCE, "silence", source.duration)}
+        result["audio"] = {"loudness": _loudness(said), "silent": _spans(work.folder / SILENCE, "silence", duration)}
     result["terms"] = _terms(work, source, found)
     work.progress(1)
     return Done([], result | {"seconds": round(time.monotonic() - started, 3)})
 
 
-def _measure(work: Work, source: Media) -> str:
-    """Decode everything once; return what ffmpeg said."""
+def _measure(work: Work, source: Media) -> tuple[str, float]:
+    """Decode everything once; return what ffmpeg said, and how long it found the file to be, in s."""
     params: AnalysisParams = work.params
     number = ffmpeg.number
     command = [*ffmpeg.input_arguments(work.input), "-t", number(probe.DURATION_MAX_SECONDS), "-sn", "-dn"]
-    film = source.first("video") is not None and not source.still
-    if film:
-        command += ["-map", "0:V:0", "-vf", ",".join([
-            f"scale={LOOK_WIDTH}:-2:flags=fast_bilinear", "format=yuv420p",
+    film, sound = None if source.still else source.first("video"), source.first("audio")
+    if film is not None:
+        command += ["-map", f"0:{film.index}", "-vf", ",".join([
+            f"scale={LOOK}:flags=fast_bilinear", "format=yuv420p",
             f"blackdetect=d={number(params.black_seconds)}",
             f"metadata=print:key=lavfi.black_start:file={BLACK}.start", f"metadata=print:key=lavfi.black_end:file={BLACK}.end",
             f"scdet=threshold={number(params.scene_threshold)}", f"metadata=print:key=lavfi.scd.time:file={SCENES}",
         ])]  # fmt: skip
-    if source.first("audio") is not None:
+    if sound is not None:
         quiet = f"silencedetect=noise={number(params.silence_below)}dB:d={number(params.silence_seconds)}"
-        command += ["-map", "0:a:0", "-af", ",".join([
+        command += ["-map", f"0:{sound.index}", "-af", ",".join([
             quiet, f"ametadata=print:key=lavfi.silence_start:file={SILENCE}.start",
             f"ametadata=print:key=lavfi.silence_end:file={SILENCE}.end", "ebur128=peak=true:framelog=quiet",
         ])]  # fmt: skip
-    elif not film:
-        return ""
+    elif film is None:
+        return "", source.duration
     command += ["-f", "null", "-"]
-    return ffmpeg.run(work, command, seconds=source.duration, share=(0, MEASURED), loglevel="info", limits=LIMITS)
+    reached = source.duration
+
+    def read(line: str) -> None:
+        nonlocal reached
+        if match := re.match(r"out_time_us=(\d+)$", line):
+            reached = max(reached, int(match[1]) / 1e6)
+
+    said = ffmpeg.run(work, command, seconds=source.duration, share=(0, MEASURED), loglevel="info", limits=LIMITS, on_line=read)
+    return said, reached
 
 
-def _video(work: Work, source: Media, picture: Stream, found: Survey) -> dict[str, Any]:
+def _video(work: Work, source: Media, picture: Stream, found: Survey, duration: float) -> dict[str, Any]:
     turned = found.rotation % 180 == 90  # noqa: PLR2004 - degrees
     return {
         "width": picture.height if turned else picture.width,
@@ -93,7 +103,7 @@ def _video(work: Work, source: Media, picture: Stream, found: Survey) -> dict[st
         "bit_depth": found.bit_depth,
         "hdr": picture.hdr or None,
         "color": {"primaries": found.primaries, "transfer": found.transfer, "matrix": found.matrix, "range": found.range},
-        "black": _spans(work.folder / BLACK, "black", source.duration),
+        "black": _spans(work.folder / BLACK, "black", duration),
         "scene_changes": _numbers(work.folder / SCENES, "scd.time"),
         "dominant_colors": _colours(work, source, picture),
     }
@@ -140,7 +150,8 @@ def _colours(work: Work, source: Media, picture: Stream) -> list[dict[str, Any]]
     for number in range(count):
         moment = stills.last_moment(source, picture) * (number + 0.5) / count if count > 1 else 0
         shrink = ["-vf", f"scale={COLOUR_SIDE}:{COLOUR_SIDE}", "-pix_fmt", "rgb24", "-f", "rawvideo", f"file:{raw}"]
-        stills.take(work, picture, moment, shrink)
+        with suppress(MediaRejected):  # a damaged place is no reason to give the others up
+            stills.take(work, picture, moment, shrink)
         data = raw.read_bytes() if raw.exists() else b""
         raw.unlink(missing_ok=True)
         bins.update((r // LEVEL, g // LEVEL, b // LEVEL) for r, g, b in zip(data[::3], data[1::3], data[2::3], strict=False))

@@ -28,11 +28,25 @@ def run(work: Work) -> Done:
     """Write captions."""
     params: CaptionParams = work.params
     source = probe.probe(work.input, check=work.check)
-    if source.first("audio") is None:
+    track = source.first("audio")
+    if track is None:
         raise MediaRejected("The input has no sound to caption")
     started = time.monotonic()
     sound = work.folder / "sound.wav"
-    take = ["-map", "0:a:0", "-vn", "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", "-f", "wav", f"file:{sound}"]
+    take = [
+        "-map",
+        f"0:{track.index}",
+        "-vn",
+        "-ac",
+        "1",
+        "-ar",
+        str(SAMPLE_RATE),
+        "-c:a",
+        "pcm_s16le",
+        "-f",
+        "wav",
+        f"file:{sound}",
+    ]
     bounded = [*ffmpeg.input_arguments(work.input), "-t", str(probe.DURATION_MAX_SECONDS), *take]
     ffmpeg.run(work, bounded, seconds=source.duration, share=(0, EXTRACTION))
     engine = ENGINES[params.engine]

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.params.common import SIDE_MAX
+
 if TYPE_CHECKING:
     from workers.probe import Stream
 
+SHOWN_WIDTH = "iw*clip(sar,0.25,4)"
+"""How wide a picture is shown. A file may say that its pixels are a thousand times as wide as high: no further than this."""
 TRANSFERS = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 
 
 def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:
     """Return the filters that bring the picture into a box: square pixels, proportions kept, sides multiples of `even`.
 
-    `box` is a width and a height in ffmpeg's expressions, of `iw`, `ih` and `sar`; None keeps the size.
+    `box` is a width and a height in ffmpeg's expressions, of `iw`, `ih` and SHOWN_WIDTH; None keeps the size.
     """
-    width, height = box or ("iw*sar", "ih")
+    width, height = box or (str(SIDE_MAX), str(SIDE_MAX))
     pick = "max" if how == "cover" else "min"
-    factor = f"{pick}({width}/(iw*sar),{height}/ih)"
+    factor = f"{pick}({width}/({SHOWN_WIDTH}),{height}/ih)"
     if not upscale:
         factor = f"min(1,{factor})"
     filters = [
-        f"scale=w='max({even},{even}*round(iw*sar*{factor}/{even}))':h='max({even},{even}*round(ih*{factor}/{even}))'",
+        f"scale=w='max({even},{even}*round({SHOWN_WIDTH}*{factor}/{even}))':h='max({even},{even}*round(ih*{factor}/{even}))'",
         "setsar=1",
     ]
     if box and how != "contain" and even == 1:
@@ -38,7 +42,9 @@ def standard_range(picture: Stream) -> list[str]:
     """Return the filters that map a high dynamic range to what 8 bits of BT.709 can show; none for an ordinary picture."""
     if not picture.hdr:
         return []
+    known = f"color_primaries=bt2020:color_trc={TRANSFERS[picture.hdr]}:colorspace=bt2020nc:range=tv"
     return [
+        f"setparams={known}",  # many files say the transfer alone
         f"zscale=tin={TRANSFERS[picture.hdr]}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100",
         "format=gbrpf32le",
         "zscale=p=bt709",

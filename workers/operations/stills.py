@@ -18,11 +18,11 @@ LAST_FRAME_SECONDS = 0.1
 def take(work: Work, picture: Stream, moment: float, output: list[str]) -> None:
     """Decode the frame at `moment` (s) and hand it to ffmpeg's `output` arguments. There may be none, and then no file."""
     seek = ["-ss", ffmpeg.number(moment)] if moment > 0 else []
-    chosen = "0:v:0" if picture.attached else "0:V:0"
-    one = ["-threads", "1", *seek, *ffmpeg.input_arguments(work.input), "-map", chosen, "-frames:v", "1", "-an", "-sn", "-dn"]
+    chosen = ["-map", f"0:{picture.index}", "-frames:v", "1", "-an", "-sn", "-dn"]
+    one = ["-threads", "1", *seek, *ffmpeg.input_arguments(work.input), *chosen]
     ffmpeg.run(work, [*one, *output], limits=LIMITS)
 
 
 def last_moment(source: Media, picture: Stream) -> float:
     """Return the latest moment (s) at which there is a frame."""
-    return max(0.0, source.duration - max(LAST_FRAME_SECONDS, 1.5 / picture.fps if picture.fps else 0))
+    return max(0.0, (picture.duration or source.duration) - max(LAST_FRAME_SECONDS, 1.5 / picture.fps if picture.fps else 0))

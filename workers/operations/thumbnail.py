@@ -6,10 +6,12 @@ Every frame is reached by seeking, so that the time it takes does not grow with 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, probe
+from chalicelib.params.common import SIDE_MAX
+from workers import ffmpeg, pictures, probe
 from workers.captions.formats import clock
 from workers.operations import Done, Output, framing, sharpness, stills
 
@@ -34,7 +36,11 @@ def run(work: Work) -> Done:
         raise MediaRejected("The input has no picture, and no cover either")
     started = time.monotonic()
     moments = _moments(work, source, picture)
-    files = [_take(work, picture, moment, number, len(moments)) for number, (moment, _) in enumerate(moments, 1)]
+    files: list[Path] = []
+    for number, (moment, score) in enumerate(moments):
+        file, at = _take(work, picture, moment, number + 1, len(moments))
+        files.append(file)
+        moments[number] = (at, score)
     outputs = [Output(file, file.name, MIME[params.format]) for file in files]
     if params.sprite:
         outputs = _sheet(work, source, moments, files)
@@ -53,12 +59,13 @@ def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, fl
             raise MediaRejected("params.count must be 1: the input has a single picture, or does not say how long it is")
         return [(0.0, None)]
     last = stills.last_moment(source, picture)
+    length = picture.duration or source.duration
     if params.count > 1:
-        return [(min(last, source.duration * (number + 0.5) / params.count), None) for number in range(params.count)]
+        return [(min(last, length * (number + 0.5) / params.count), None) for number in range(params.count)]
     if params.at == "best":
         return [_best(work, picture, last)]
     if isinstance(params.at, str):
-        return [(min(last, source.duration * float(params.at[:-1]) / 100), None)]
+        return [(min(last, length * float(params.at[:-1]) / 100), None)]
     if params.at >= source.duration:
         raise MediaRejected(f"params.at is {params.at:g} s, but the input is {source.duration:g} s long")
     return [(min(last, params.at), None)]
@@ -72,7 +79,8 @@ def _best(work: Work, picture: Stream, last: float) -> tuple[float, float]:
         moment = last * (number + 0.5) / count
         frame = work.folder / "candidate.grey"
         shrink = ["-vf", f"scale={sharpness.WIDTH}:{sharpness.HEIGHT}", "-pix_fmt", "gray", "-f", "rawvideo", f"file:{frame}"]
-        stills.take(work, picture, moment, shrink)
+        with suppress(MediaRejected):  # a damaged place is no reason to give the others up
+            stills.take(work, picture, moment, shrink)
         grey = frame.read_bytes() if frame.exists() else b""
         frame.unlink(missing_ok=True)
         if len(grey) == sharpness.WIDTH * sharpness.HEIGHT:
@@ -83,17 +91,27 @@ def _best(work: Work, picture: Stream, last: float) -> tuple[float, float]:
     return max(scored, key=lambda pair: pair[1])
 
 
-def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -> Path:
+def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -> tuple[Path, float]:
+    """Take one picture, at an earlier moment if there is none at this one; return it and when it was."""
     params: ThumbnailParams = work.params
     target = work.folder / (f"output.{params.format}" if count == 1 else f"picture-{number:03}.{params.format}")
     kind = "png" if params.sprite else params.format
     target = target.with_suffix(f".{kind}")
     filters = [*framing.standard_range(picture), *framing.fit(_box(params), params.fit, even=1)]
-    stills.take(work, picture, moment, ["-vf", ",".join(filters), *_encoder(kind, params.quality), f"file:{target}"])
-    if not target.exists():
-        raise MediaRejected(f"The input has no picture at {moment:g} s")
+    output = ["-vf", ",".join(filters), *_encoder(kind, params.quality), f"file:{target}"]
+    for at in (moment, moment * 0.75, moment * 0.5, 0.0):
+        with suppress(MediaRejected):
+            stills.take(work, picture, at, output)
+        if target.exists() and target.stat().st_size:
+            break
+    else:
+        raise MediaRejected("The input's picture could not be decoded")
+    if kind == "png":  # which carries what a camera wrote beside the picture
+        taken = target.rename(target.with_name("taken.png"))
+        pictures.clean(taken, target, "png_pipe", check=work.check)
+        taken.unlink()
     work.progress((0.8 if count == 1 else 0) + (0.2 if count == 1 else 1) * number / count)
-    return target
+    return target, at
 
 
 def _box(params: ThumbnailParams) -> tuple[str, str] | None:
@@ -101,7 +119,7 @@ def _box(params: ThumbnailParams) -> tuple[str, str] | None:
         return str(params.cell[0]), str(params.cell[1])
     if params.width is None and params.height is None:
         return None
-    return str(params.width or "iw*sar"), str(params.height or "ih")
+    return str(params.width or SIDE_MAX), str(params.height or SIDE_MAX)
 
 
 def _encoder(kind: str, quality: int) -> list[str]:

@@ -37,10 +37,16 @@ WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 FIRST_PASS = 0.3
 """The share of progress of the first of two passes."""
 LOUDNESS_FIELDS = {
-    "input_i": "measured_I", "input_tp": "measured_TP", "input_lra": "measured_LRA", "input_thresh": "measured_thresh",
-    "target_offset": "offset",
-}  # fmt: skip
-"""What loudnorm says after the first pass -> the option that tells it in the second."""
+    "input_i": ("measured_I", -99, 0),
+    "input_tp": ("measured_TP", -99, 99),
+    "input_lra": ("measured_LRA", 0, 99),
+    "input_thresh": ("measured_thresh", -99, 0),
+    "target_offset": ("offset", -99, 99),
+}
+"""What loudnorm says after the first pass -> the option that tells it in the second, and what that option takes."""
+CHANNELS_MAX = 8
+"""More than these no encoder here takes: they are mixed down to two."""
+OPUS_CHANNEL_MAX = 256_000
 
 
 def run(work: Work) -> Done:
@@ -57,6 +63,8 @@ def run(work: Work) -> Done:
         palette = work.folder / "palette.png"
         making = [*_picture(params, source, "palettegen"), "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
         ffmpeg.run(work, [*_input(params, work.input), *making], seconds=seconds, share=(0, first))
+        if not palette.exists():
+            raise MediaRejected(f"The input has no picture after params.start, {params.start:g} s")
     command = arguments(params, source, work.input, target, loudness)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     took = time.monotonic() - started
@@ -89,9 +97,10 @@ def arguments(
         *_input(params, input_file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
         *(_picture(params, source, "paletteuse") if wants_picture else ["-vn"]),
-        *(_sound(params, loudness) if wants_sound else ["-an"]),
+        *(_sound(params, source, loudness) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
+        *(["-rf64", "auto"] if params.format == "wav" else []),  # else one of more than 4 GiB is broken
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
         "-max_muxing_queue_size", "4096",
         "-t", ffmpeg.number(probe.DURATION_MAX_SECONDS),  # whatever the time stamps say
@@ -112,7 +121,11 @@ def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str
     filters = [*framing.standard_range(picture), *_scale(params)]
     if params.format == "gif":  # two passes, because one keeps every frame in memory until the palette is known
         chain = ",".join([f"fps={ffmpeg.number(params.fps or GIF_FPS)}", *filters])
-        graph = f"[0:V:0]{chain},palettegen" if palette == "palettegen" else f"[0:V:0]{chain}[a];[a][1:v:0]paletteuse"
+        graph = (
+            f"[0:{picture.index}]{chain},palettegen"
+            if palette == "palettegen"
+            else f"[0:{picture.index}]{chain}[a];[a][1:v:0]paletteuse"
+        )
         return ["-filter_complex", graph]
     codec = params.video_codec
     assert codec is not None
@@ -120,7 +133,7 @@ def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str
         filters.insert(0, f"fps={ffmpeg.number(params.fps)}")
     tag = ["-tag:v", "hvc1"] if codec == "h265" and params.format in ("mp4", "mov") else []
     return [
-        "-map", "0:V:0", "-vf", ",".join(filters), "-pix_fmt", "yuv420p",
+        "-map", f"0:{picture.index}", "-vf", ",".join(filters), "-pix_fmt", "yuv420p",
         "-c:v", ENCODERS[codec], *_speed(params, codec), *_quality(params, codec), *tag,
     ]  # fmt: skip
 
@@ -130,21 +143,24 @@ def _scale(params: TranscodingParams) -> list[str]:
     if params.resolution is None:
         return framing.fit(None)
     width, height = parse_resolution(params.resolution)
-    box = (str(width), str(height))
+    box, shown = (str(width), str(height)), framing.SHOWN_WIDTH
     if params.resolution.endswith("p"):  # 720p of a portrait picture is 720 wide
-        box = (f"if(gte(iw*sar,ih),{width},{height})", f"if(gte(iw*sar,ih),{height},{width})")
+        box = (f"if(gte({shown},ih),{width},{height})", f"if(gte({shown},ih),{height},{width})")
     return framing.fit(box, params.fit, upscale=params.upscale)
 
 
 def _measure_loudness(work: Work, source: Media, seconds: float) -> dict[str, float] | None:
     """Run the first of two passes of EBU R128 normalisation; None when there is nothing but silence."""
-    if source.first("audio") is None:
+    sound = source.first("audio")
+    if sound is None:
         return None
-    measuring = ["-map", "0:a:0", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
+    measuring = ["-map", f"0:{sound.index}", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
     command = [*_input(work.params, work.input), *measuring]
     said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info")
     found = {name: float(value) for name, value in re.findall(r'"(\w+)" : "(-?[0-9.]+|-?inf)"', said[said.rfind("{") :])}
-    return found if len(found) >= len(LOUDNESS_FIELDS) and all(math.isfinite(found[name]) for name in LOUDNESS_FIELDS) else None
+    if not all(math.isfinite(found.get(name, math.inf)) for name in LOUDNESS_FIELDS):
+        return None
+    return {name: max(least, min(most, found[name])) for name, (_, least, most) in LOUDNESS_FIELDS.items()}
 
 
 def _loudnorm(params: TranscodingParams) -> str:
@@ -168,18 +184,22 @@ def _quality(params: TranscodingParams, codec: str) -> list[str]:
     return ["-crf", crf, "-b:v", "0"] if codec == "vp9" else ["-crf", crf]
 
 
-def _sound(params: TranscodingParams, measured: dict[str, float] | None) -> list[str]:
-    codec = params.sound_codec
+def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] | None) -> list[str]:
+    codec, sound = params.sound_codec, source.first("audio")
     assert codec is not None
+    assert sound is not None
+    mixed = ["-ac", "2"] if sound.channels > CHANNELS_MAX else []
     rate = []
     if codec in SOUND_BITRATE:
         bits = bits_per_second(params.audio_bitrate) if params.audio_bitrate else SOUND_BITRATE[codec]
+        if codec == "opus":
+            bits = min(bits, OPUS_CHANNEL_MAX * min(sound.channels, 2))
         rate = ["-b:a", str(bits)]
     loudness = []
     if measured is not None:  # loudnorm works at 192 kHz: back to what every codec takes
-        known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, option in LOUDNESS_FIELDS.items())
+        known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, (option, _, _) in LOUDNESS_FIELDS.items())
         loudness = ["-af", f"{_loudnorm(params)}:{known}:linear=true", "-ar", "48000"]
-    return ["-map", "0:a:0", *loudness, "-c:a", SOUND_ENCODERS[codec], *rate]
+    return ["-map", f"0:{sound.index}", *mixed, *loudness, "-c:a", SOUND_ENCODERS[codec], *rate]
 
 
 def _expected_seconds(params: TranscodingParams, source: Media) -> float:

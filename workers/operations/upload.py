@@ -1,7 +1,8 @@
 """`upload`: checks that a file is what it claims to be, takes private metadata out without encoding anew, and delivers it.
 
-Streams are copied as they are. Of the tags, an allow-list of those that describe a work stays; places, devices, people, dates,
-data tracks (which cameras write places into) and attachments go.
+Sound and picture are copied as they are. Of the tags, an allow-list of those that describe a work stays. Places, devices,
+people and dates go, and with them what may hold them: subtitles and data tracks (drones write their path into those), attachments, and
+covers (which are photos, with all that photos carry).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
 PICTURE_MAX_BYTES = 256 << 20
+WHOLE = 0.9
+"""A copy that is shorter than this share of what the headers promise is of a damaged file."""
 TECHNICAL = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 """What a container says of itself."""
 CLEANED = 0.6
@@ -41,7 +44,9 @@ def run(work: Work) -> Done:
     target = work.folder / f"output.{kind.suffix}"
     removed = _clean(work, media, kind, target) if params.strip_metadata else _keep(work, target)
     made = probe.probe(target, check=work.check, container=media.container if media.still else "")
+    _check_whole(media, made)
     result: dict[str, Any] = {"type": kind.mime, "sha256": _sha256(work, target), "removed_tags": removed}
+    result["removed_streams"] = media.stream_count - made.stream_count
     result |= {"input_sha256": work.source.sha256, "input_bytes": media.bytes} | summary.describe(made)
     work.progress(CLEANED)
     if params.deliver_url is not None:
@@ -63,6 +68,13 @@ def _verify(work: Work, media: Media, kind: Kind) -> None:
         raise MediaRejected(f"The file is said to be {work.source.mime[:60]}, but its content is {kind.mime}")
 
 
+def _check_whole(media: Media, made: Media) -> None:
+    """See that there was something behind the headers: what is copied is only what could be read."""
+    moves = not media.still and media.container != "gif"
+    if moves and (made.duration <= 0 or made.duration < media.duration * WHOLE - 1):
+        raise MediaRejected(f"The file is damaged: of {media.duration:g} s only {made.duration:g} s can be read")
+
+
 def _keep(work: Work, target: Path) -> list[str]:
     work.input.replace(target)
     return []
@@ -70,20 +82,21 @@ def _keep(work: Work, target: Path) -> list[str]:
 
 def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
     """Write the file without what is private; return the names of the tags that went."""
-    if media.still:
+    if media.still or media.container == "gif":
         if media.bytes > PICTURE_MAX_BYTES:
             raise MediaRejected(f"The picture is larger than {PICTURE_MAX_BYTES >> 20} MiB")
-        target.write_bytes(pictures.without_private_metadata(work.input.read_bytes(), media.container))
+        pictures.clean(work.input, target, media.container, check=work.check)
         return sorted(media.tags)
     if not kind.muxer:
         raise MediaRejected(f"Files of type {kind.mime} cannot be cleaned; params.strip_metadata must be false")
     kept = {name: text for name, text in media.tags.items() if name.lower() in PUBLIC_TAGS}
     tags = [word for name, text in kept.items() for word in ("-metadata", f"{name.lower()}={_plain(text)}")]
-    for number, sound in enumerate(one for one in media.streams if one.kind == "audio"):
+    streams = [one for one in media.streams if not one.attached and one.codec != probe.UNKNOWN]
+    for number, sound in enumerate(one for one in streams if one.kind == "audio"):
         tags += [f"-metadata:s:a:{number}", f"language={sound.language}"] if sound.language else []
     command = [
         *ffmpeg.input_arguments(work.input),
-        "-map", "0:v?", "-map", "0:a?", "-map", "0:s?", "-dn", "-c", "copy",
+        *[word for one in streams for word in ("-map", f"0:{one.index}")], "-sn", "-dn", "-c", "copy",
         "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", *tags,
         *(["-movflags", "+faststart"] if kind.muxer in FASTSTART else []),
         "-max_muxing_queue_size", "4096", "-f", kind.muxer, f"file:{target}",

@@ -1,0 +1,85 @@
+"""The overhead of the queue: transcodes through the whole system against the same ffmpeg command lines in a loop."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chalicelib.params.transcoding import TranscodingParams
+from infra.local import accounts
+from infra.local.client import CreatorApp
+from infra.local.stack import Stack, login
+from workers import ffmpeg, probe
+from workers.operations import transcoding
+
+if TYPE_CHECKING:
+    from bench import Figures
+
+JOBS = 10
+CLIP_SECONDS = 40
+PARAMS = {"format": "mp4", "codec": "h264", "preset": "medium"}
+
+
+def run() -> Figures:
+    """Run JOBS transcodes each way, half before and half after the other side's, one at a time; in s."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = _clip(folder / "clip.mp4")
+        stack = Stack(folder / "system", concurrency=1).start()
+        try:
+            app = CreatorApp(
+                stack.url("directus"),
+                stack.url("api"),
+                login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password),
+            )
+            file_id = app.upload(clip)
+            _through_the_system(app, file_id, 1)  # both sides start warm
+            _in_a_loop(clip, folder, 1)
+            half = JOBS // 2
+            system = _through_the_system(app, file_id, half)
+            loop = _in_a_loop(clip, folder, JOBS)
+            system += _through_the_system(app, file_id, JOBS - half)
+        finally:
+            stack.stop()
+    return {
+        "overhead": {
+            "jobs": JOBS,
+            "system s": round(system, 2),
+            "loop s": round(loop, 2),
+            "per job ms": round((system - loop) / JOBS * 1000),
+            "ratio": round(system / loop, 4),
+        }
+    }
+
+
+def _clip(target: Path) -> Path:
+    picture = ["-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate=25:duration={CLIP_SECONDS}"]
+    sound = ["-f", "lavfi", "-i", f"sine=duration={CLIP_SECONDS}"]
+    encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(target)]
+    subprocess.run([ffmpeg.executable(), "-nostdin", "-v", "error", *picture, *sound, *encoding], check=True)
+    return target
+
+
+def _through_the_system(app: CreatorApp, file_id: str, count: int) -> float:
+    """Enqueue `count` jobs and wait for the last; the clock starts with the first call."""
+    records = [app.create_record("transcoding", file_id, params=PARAMS) for _ in range(count)]
+    started = time.perf_counter()
+    for record in records:
+        app.enqueue(record, "transcoding", params=PARAMS).raise_for_status()
+    for record in records:
+        assert app.wait(record, 600, every=0.05)["status"] == "completed"
+    return time.perf_counter() - started
+
+
+def _in_a_loop(clip: Path, folder: Path, count: int) -> float:
+    source, target = probe.probe(clip), folder / "output.mp4"
+    command = transcoding.arguments(msgspec.convert(PARAMS, TranscodingParams), source, clip, target)
+    started = time.perf_counter()
+    for _ in range(count):
+        subprocess.run([ffmpeg.executable(), "-nostdin", "-v", "error", "-y", *command], check=True)
+    return time.perf_counter() - started
