@@ -11,6 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet --require-hashes
 # Optional arguments of the targets: `make demo FILE=my.mov`, `make up DIRECTUS=real`.
 FILE ?=
 JOB ?=
+NAME ?=
 DIRECTUS ?= standin
 
 .PHONY: help
@@ -38,7 +39,7 @@ test: $(DEV)  ## lint, types and every tier of tests
 	@mkdir -p .local
 	@$(PY) -m infra.local.directus_real > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
-	$(PY) -m pytest tests/unit -q -n 2 || exit 1; \
+	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
 	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadfile
 
@@ -50,13 +51,13 @@ lint: $(DEV)  ## ruff, mypy and cfn-lint
 	@$(BIN)/cfn-lint infra/*.json
 
 .PHONY: verify
-verify: $(DEV)  ## what takes longer than a coffee: long outages, many property-test examples
+verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
 	@$(PY) -m infra.local.directus_real
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
 
 .PHONY: bench
-bench: $(DEV)  ## print the figures, and write them to .local/bench.json
-	@$(PY) -m bench
+bench: $(DEV)  ## print the figures, and write them to .local/bench.json (NAME=thumbnails for some)
+	@$(PY) -m bench $(NAME)
 
 .PHONY: format
 format: $(DEV)  ## format the code

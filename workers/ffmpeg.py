@@ -87,7 +87,8 @@ def run(
         on_line(line)
 
     command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", "-loglevel", loglevel, "-progress", "pipe:1", "-nostats", "-y"]
-    limits = replace(limits or sandbox.Limits(), seconds=work.seconds_left)
+    limits = limits or sandbox.Limits()
+    limits = replace(limits, seconds=min(limits.seconds, work.seconds_left))
     finished = sandbox.run([*command, *arguments], folder=work.folder, limits=limits, on_line=read, check=work.check)
     if finished.code == 0:
         return finished.stderr

@@ -39,7 +39,7 @@ NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
 class Limits:
     """What one process may use."""
 
-    seconds: float = 3600
+    seconds: float = 12 * 3600
     memory_bytes: int = 6 * GIB
     """Of address space, of which a program with many threads reserves more than it touches."""
     data_bytes: int = 4 * GIB

@@ -34,7 +34,7 @@ LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=64 << 20)
 COLOUR_FRAMES, COLOUR_SIDE, COLOURS = 8, 32, 5
 LEVEL = 32
 """Colours closer than this, in each of red, green and blue, are one."""
-SUBTITLE_MAX_BYTES = 2 << 20
+SUBTITLE_LIMITS = sandbox.Limits(seconds=20, file_bytes=2 << 20)
 MEASURED = 0.9
 """The share of progress that the decoding is."""
 MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{[^{}\n]{0,200}\}|^\d+$|^[\d:,. ]+-->.*$", re.MULTILINE)
@@ -180,7 +180,7 @@ def _subtitles(work: Work, found: Survey) -> str:
     target = work.folder / "subtitles.srt"
     take = [*ffmpeg.input_arguments(work.input), "-map", f"0:s:{found.subtitles}", "-f", "srt", f"file:{target}"]
     try:
-        ffmpeg.run(work, take, limits=sandbox.Limits(file_bytes=SUBTITLE_MAX_BYTES))
+        ffmpeg.run(work, take, limits=SUBTITLE_LIMITS)
     except (MediaRejected, AttemptFailed):
         return ""  # subtitles that cannot be read are no reason to fail the analysis
     return MARKUP.sub(" ", target.read_text(errors="replace"))

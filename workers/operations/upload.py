@@ -1,8 +1,8 @@
 """`upload`: checks that a file is what it claims to be, takes private metadata out without encoding anew, and delivers it.
 
 Sound and picture are copied as they are. Of the tags, an allow-list of those that describe a work stays. Places, devices,
-people and dates go, and with them what may hold them: subtitles and data tracks (drones write their path into those), attachments, and
-covers (which are photos, with all that photos carry).
+people and dates go, and with them what may hold them: subtitles and data tracks (drones write their path into those),
+attachments, and covers (which are photos, with all that photos carry).
 """
 
 from __future__ import annotations
