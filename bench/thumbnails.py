@@ -52,7 +52,18 @@ def _film(folder: Path, minutes: int) -> Path:
     minute, target = folder / "minute.mp4", folder / f"{minutes}.mp4"
     quiet = [ffmpeg.executable(), "-nostdin", "-v", "error", "-y"]
     if not minute.exists():
-        picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60", "-c:v", "libx264", "-crf", "35"]
+        picture = [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=640x360:rate=25:duration=60",
+            "-c:v",
+            "libx264",
+            "-crf",
+            "35",
+            "-g",
+            "25",
+        ]
         subprocess.run([*quiet, *picture, "-preset", "veryfast", "-pix_fmt", "yuv420p", str(minute)], check=True)
     repeat = ["-stream_loop", str(minutes - 1), "-i", str(minute), "-c", "copy", "-movflags", "+faststart", str(target)]
     subprocess.run([*quiet, *repeat], check=True)

@@ -1,5 +1,8 @@
 """Scores a frame as a thumbnail: 0 for a black, white or flat one, and the more the sharper and the better lit it is.
 
+The file is opened once, in the sandbox, and each candidate is the key frame before its moment, so that what it costs does not
+grow with the length of the film; only where two moments share a key frame is the film decoded up to the second.
+
 The frame is looked at small and grey. Sharpness is the variance of the Laplacian (Pech-Pacheco and others, 2000), which falls
 when edges are blurred; it counts by its logarithm, so that noise does not outdo everything. Light is how far the mean is from
 black and white, contrast the standard deviation.
@@ -7,14 +10,100 @@ black and white, contrast the standard deviation.
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.errors import MediaRejected
+from workers import isolated, probe
+from workers.operations import stills
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from workers.operations import Work
+    from workers.probe import Stream
 
 WIDTH, HEIGHT = 160, 90
 FLAT = 6.0
 """A standard deviation (of 0..255) below this is a picture of nothing."""
 DARK, BRIGHT = 20, 235
 ENOUGH_CONTRAST = 50.0
+DECODED_MAX = 300
+"""Frames that are decoded for one candidate."""
+
+
+class Candidate(msgspec.Struct):
+    """A frame: when it is shown, in s, and how good it is."""
+
+    at: float
+    score: float
+
+
+def rank(work: Work, picture: Stream, moments: list[float], progress: Callable[[float], None]) -> list[Candidate]:
+    """Score the frames near `moments` (s, ascending), as many of them as can be decoded; the best first.
+
+    Raises:
+        MediaRejected: none can.
+    """
+    found: list[Candidate] = []
+
+    def read(line: str) -> None:
+        found.append(msgspec.json.decode(line, type=Candidate))
+        progress(len(found) / len(moments))
+
+    isolated.run(
+        "workers.operations.sharpness",
+        [str(work.input), str(picture.index), *map(str, moments)],
+        folder=work.folder,
+        limits=stills.LIMITS,
+        on_line=read,
+        check=work.check,
+    )
+    if not found:
+        raise MediaRejected("The input's picture could not be decoded")
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def main() -> None:
+    """Print the candidates near the moments that the arguments name: a file, a stream's index, moments in s."""
+    import av  # noqa: PLC0415 - only this process pays for it
+
+    file, index, *moments = sys.argv[1:]
+    options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
+    with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
+        stream = container.streams[int(index)]
+        for at, grey in _frames(container, stream, [float(moment) for moment in moments]):
+            sys.stdout.write(json.dumps({"at": round(at, 6), "score": score(grey)}) + "\n")
+            sys.stdout.flush()
+
+
+def _frames(container: Any, stream: Any, moments: list[float]) -> Iterator[tuple[float, bytes]]:
+    from av.error import FFmpegError  # noqa: PLC0415 - see main
+
+    begin = (container.start_time or 0) / 1e6
+    last_key = None
+    for moment in moments:
+        try:
+            container.seek(int((begin + moment) * 1e6))
+            decoded = container.decode(stream)
+            frame = next(decoded)
+            key = frame.pts
+            if key == last_key:
+                for frame, _ in zip(decoded, range(DECODED_MAX), strict=False):
+                    if frame.time is not None and frame.time >= begin + moment:
+                        break
+            last_key = key
+        except (FFmpegError, StopIteration):
+            continue  # a damaged place is no reason to give the others up
+        small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
+        plane = small.planes[0]
+        data, stride = bytes(plane), plane.line_size
+        yield (frame.time or 0) - begin, b"".join(data[row * stride : row * stride + WIDTH] for row in range(HEIGHT))
 
 
 def score(grey: bytes) -> float:

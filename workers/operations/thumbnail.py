@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+CHOSEN = 0.7
+"""The share of progress that choosing the moments is."""
 CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
 
 
@@ -63,32 +65,14 @@ def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, fl
     if params.count > 1:
         return [(min(last, length * (number + 0.5) / params.count), None) for number in range(params.count)]
     if params.at == "best":
-        return [_best(work, picture, last)]
+        spread = [last * (number + 0.5) / params.candidates for number in range(params.candidates)]
+        best = sharpness.rank(work, picture, spread, lambda share: work.progress(CHOSEN * share))[0]
+        return [(best.at, best.score)]
     if isinstance(params.at, str):
         return [(min(last, length * float(params.at[:-1]) / 100), None)]
     if params.at >= source.duration:
         raise MediaRejected(f"params.at is {params.at:g} s, but the input is {source.duration:g} s long")
     return [(min(last, params.at), None)]
-
-
-def _best(work: Work, picture: Stream, last: float) -> tuple[float, float]:
-    """Score frames from all over the film, its first and last moments apart, and return the best."""
-    count = work.params.candidates
-    scored: list[tuple[float, float]] = []
-    for number in range(count):
-        moment = last * (number + 0.5) / count
-        frame = work.folder / "candidate.grey"
-        shrink = ["-vf", f"scale={sharpness.WIDTH}:{sharpness.HEIGHT}", "-pix_fmt", "gray", "-f", "rawvideo", f"file:{frame}"]
-        with suppress(MediaRejected):  # a damaged place is no reason to give the others up
-            stills.take(work, picture, moment, shrink)
-        grey = frame.read_bytes() if frame.exists() else b""
-        frame.unlink(missing_ok=True)
-        if len(grey) == sharpness.WIDTH * sharpness.HEIGHT:
-            scored.append((moment, sharpness.score(grey)))
-        work.progress(0.8 * (number + 1) / count)
-    if not scored:
-        raise MediaRejected("The input's picture could not be decoded at any moment")
-    return max(scored, key=lambda pair: pair[1])
 
 
 def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -> tuple[Path, float]:
@@ -110,7 +94,7 @@ def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -
         taken = target.rename(target.with_name("taken.png"))
         pictures.clean(taken, target, "png_pipe", check=work.check)
         taken.unlink()
-    work.progress((0.8 if count == 1 else 0) + (0.2 if count == 1 else 1) * number / count)
+    work.progress(CHOSEN + (1 - CHOSEN) * number / count)
     return target, at
 
 
