@@ -58,6 +58,7 @@ class Exchange:
         self._moved = 0
         self._head_due: float | None = None
         self._stopped: JobStopped | None = None
+        self._answer: http.client.HTTPResponse | None = None
         self._over = threading.Event()
         raw = self._open(found)
         self._handle = socket.socket(fileno=raw.dup().detach())  # the watcher's: TLS takes `raw` for itself
@@ -72,8 +73,9 @@ class Exchange:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._over.set()
         self._watcher.join()
-        self._handle.close()
-        self._raw.close()
+        for one in (self._answer, self._handle, self._raw):
+            if one is not None:
+                one.close()
 
     def request(self, method: str, headers: Mapping[str, str], body: IO[bytes] | None = None) -> http.client.HTTPResponse:
         """Send a request and return the answer, its head read.
@@ -95,7 +97,7 @@ class Exchange:
                 self._head_due = time.monotonic() + HEAD_SECONDS
             else:
                 connection.request(method, self._place.path, headers=sent)
-            answer = connection.getresponse()
+            answer = self._answer = connection.getresponse()
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._why(f"{self._label} could not be reached") from error
         self._head_due = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # else is the input's doing: the arguments are ours, and another attempt would end in the same way.
 MACHINE_AT_FAULT = re.compile(
     r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
-    r"|Read-only file system|Input/output error|Resource temporarily unavailable|Too many open files"
+    r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
 )
 
 

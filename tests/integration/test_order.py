@@ -15,8 +15,6 @@ from chalicelib.services import Services
 from chalicelib.settings import load
 from chalicelib.tickets import Ticket, Tickets
 from infra.local import accounts
-from workers.fetch import Fetcher
-from workers.operations import Tools
 from workers.runner import Runner
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ def test_no_inversions(system: System, kind: type[Tickets], tmp_path: Path, monk
     jobs = _enqueue(system)
     assert system.stats()["waiting"] == JOBS
 
-    runner = Runner(wired.ledger, tickets, wired.directus, Tools(tmp_path, "/nonexistent/ffmpeg", Fetcher()))
+    runner = Runner(wired.ledger, tickets, wired.directus, make_tools(tmp_path, ffmpeg="/nonexistent/ffmpeg"))
     while system.ledger.stats().waiting:
         for ticket in tickets.receive("container", 1, 0):
             runner.handle(ticket)
