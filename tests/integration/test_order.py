@@ -15,6 +15,7 @@ from chalicelib.services import Services
 from chalicelib.settings import load
 from chalicelib.tickets import Ticket, Tickets
 from infra.local import accounts
+from tests.media import make_tools
 from workers.runner import Runner
 
 if TYPE_CHECKING:
