@@ -17,6 +17,7 @@ from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
 from workers.captions import transcribe
 from workers.captions.cues import Word
+from workers.captions.lines import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,16 +40,6 @@ class Engine:
 
     draft: bool
     hear: Callable[[Path, str, float, Work], list[Word]]
-
-
-class Line(msgspec.Struct):
-    """What an engine's process prints: a word, or how far it is, in seconds."""
-
-    text: str = ""
-    start: float = 0
-    end: float = 0
-    confidence: float = 0
-    at: float | None = None
 
 
 def _whisper(sound: Path, language: str, seconds: float, work: Work) -> list[Word]:

@@ -5,11 +5,12 @@ Speech is cut out by its voice detector, and into pieces of at most PIECE_SECOND
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import wave
 from pathlib import Path
+
+from workers.captions.lines import Line, say
 
 PIECE_SECONDS = 20
 FRAMES_A_SECOND = 100
@@ -32,7 +33,7 @@ def main() -> None:
                 decoder.process_raw(speech.pcm[at : at + step], full_utt=True)
                 decoder.end_utt()
                 _print(decoder, speech.start_time + at / rate / 2)
-            _say(at=stream.frames / rate)
+            say(Line(at=stream.frames / rate))
 
 
 class _Stream:
@@ -52,14 +53,5 @@ class _Stream:
 def _print(decoder: object, offset: float) -> None:
     for found in decoder.seg():  # type: ignore[attr-defined]
         if not NOT_WORDS.match(found.word):
-            _say(
-                text=VARIANT.sub("", found.word),
-                start=offset + found.start_frame / FRAMES_A_SECOND,
-                end=offset + (found.end_frame + 1) / FRAMES_A_SECOND,
-                confidence=max(0.0, min(1.0, found.prob)),
-            )
-
-
-def _say(**line: float | str) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+            start, end = (offset + frame / FRAMES_A_SECOND for frame in (found.start_frame, found.end_frame + 1))
+            say(Line(VARIANT.sub("", found.word), start, end, max(0.0, min(1.0, found.prob))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
+
+from workers.captions.lines import Line, say
 
 
 def main() -> None:
@@ -15,10 +16,5 @@ def main() -> None:
     segments, _ = model.transcribe(sound, language=language.split("-")[0], word_timestamps=True, vad_filter=False)
     for segment in segments:
         for word in segment.words or []:
-            _say(text=word.word.strip(), start=float(word.start), end=float(word.end), confidence=float(word.probability))
-        _say(at=float(segment.end))
-
-
-def _say(**line: float | str) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+            say(Line(word.word.strip(), float(word.start), float(word.end), float(word.probability)))
+        say(Line(at=float(segment.end)))

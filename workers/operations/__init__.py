@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.errors import MediaRejected
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -40,6 +42,15 @@ class Source:
     """Of its bytes, in hexadecimal."""
     host: str = ""
     """Where it was downloaded from, "" for a file of Directus."""
+
+    def check_sha256(self, wanted: str | None) -> None:
+        """See that the input is the one that the caller means.
+
+        Raises:
+            MediaRejected: it is another one.
+        """
+        if wanted is not None and wanted.lower() != self.sha256:
+            raise MediaRejected(f"The file's SHA-256 is {self.sha256}, not the one that params.sha256 names")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import MediaRejected
 from workers import probe
 from workers.containers import kind_of
 from workers.operations import Done, Output, summary
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 def run(work: Work) -> Done:
     """Check what has arrived and hand it on."""
     params: DownloadParams = work.params
-    if params.sha256 is not None and params.sha256.lower() != work.source.sha256:
-        raise MediaRejected(f"The file's SHA-256 is {work.source.sha256}, not the one that params.sha256 names")
+    work.source.check_sha256(params.sha256)
     media = probe.probe(work.input, check=work.check)
     kind = kind_of(media)
     target = work.folder / f"output.{kind.suffix}"

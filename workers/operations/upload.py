@@ -36,8 +36,7 @@ FASTSTART = ("mp4", "mov", "ipod")
 def run(work: Work) -> Done:
     """Verify, clean, hash and deliver."""
     params: UploadParams = work.params
-    if params.sha256 is not None and params.sha256.lower() != work.source.sha256:
-        raise MediaRejected(f"The file's SHA-256 is {work.source.sha256}, not the one that params.sha256 names")
+    work.source.check_sha256(params.sha256)
     media = probe.probe(work.input, check=work.check)
     kind = kind_of(media)
     _verify(work, media, kind)
