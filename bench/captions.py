@@ -18,9 +18,9 @@ from bench import speech
 from bench.thumbnails import make_tools
 from chalicelib.params.caption_generation import CaptionParams
 from chalicelib.validation import validate
-from workers.captions.engines import Speech
-from workers.operations import Work, caption_generation
+from workers.operations import caption_generation
 from workers.vocabulary import words
+from workers.work import Speech, Work
 
 if TYPE_CHECKING:
     from bench import Figures

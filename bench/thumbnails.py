@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from chalicelib.params.thumbnail import ThumbnailParams
 from workers import ffmpeg
-from workers.captions.engines import Speech
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
-from workers.operations import Tools, Work, thumbnail
+from workers.operations import thumbnail
 from workers.vocabulary import Vocabulary
+from workers.work import Speech, Tools, Work
 
 if TYPE_CHECKING:
     from bench import Figures

@@ -10,11 +10,10 @@ from chalicelib.jobs import OPERATIONS
 from chalicelib.validation import validate
 from workers import ffmpeg
 from workers.attempt import RUN
-from workers.captions.engines import Speech
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
-from workers.operations import Done, Source, Tools, Work
 from workers.vocabulary import Vocabulary
+from workers.work import Done, Source, Speech, Tools, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,8 +21,9 @@ from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS
 from chalicelib.validation import validate, without_empty
 from workers import sandbox
 from workers.inputs import Inputs
-from workers.operations import Work, analysis, caption_generation, download, thumbnail, transcoding, upload
+from workers.operations import analysis, caption_generation, download, thumbnail, transcoding, upload
 from workers.progress import ProgressReporter
+from workers.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.jobs import MediaJob
     from chalicelib.ledger import Claim, Outcome
     from workers.lease import Lease
-    from workers.operations import Done, Output, Tools
+    from workers.work import Done, Output, Tools
 
 logger = Logger(service="mediaq", child=True)
 T = TypeVar("T")

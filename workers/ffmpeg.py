@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workers.operations import Work
+    from workers.work import Work
 
 # What ffmpeg says when the machine or the build is at fault rather than the input (fftools, libavutil/error.c). Everything
 # else is the input's doing: the arguments are ours, and another attempt would end in the same way.

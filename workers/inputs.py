@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import AttemptFailed, MediaRejected
 from chalicelib.jobs import OPERATIONS
 from workers import fetch
-from workers.operations import Source
+from workers.work import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.directus import Directus, Record
     from chalicelib.jobs import MediaJob
     from workers.lease import Lease
-    from workers.operations import Tools
+    from workers.work import Tools
 
 
 class Inputs:

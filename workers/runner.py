@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.directus import Directus
     from chalicelib.ledger import Ledger, Outcome
     from chalicelib.tickets import Ticket, Tickets
-    from workers.operations import Tools
+    from workers.work import Tools
 
 logger = Logger(service="mediaq", child=True)
 UNDECIDED_MS = (30_000, 60_000)

@@ -40,9 +40,9 @@ class Limits:
     """What one process may use."""
 
     seconds: float = 12 * 3600
-    memory_bytes: int = 6 * GIB
+    memory_bytes: int = 8 * GIB
     """Of address space, of which a program with many threads reserves more than it touches."""
-    data_bytes: int = 4 * GIB
+    data_bytes: int = 6 * GIB
     """Of memory that it writes to."""
     file_bytes: int = 32 * GIB
     folder_bytes: int = 48 * GIB

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers import ffmpeg
-from workers.captions.engines import Speech
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
-from workers.operations import Tools
 from workers.vocabulary import VocabularyCache
+from workers.work import Speech, Tools
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

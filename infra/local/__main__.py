@@ -65,7 +65,7 @@ def cancel(options: argparse.Namespace) -> int:
         raise StartFailed("mediaq is not up: `make up` starts it")
     environment = {**os.environ, **description["environment"]}
     return subprocess.run(
-        [sys.executable, "-m", "chalicelib.cancel", options.job], cwd=ROOT, env=environment, check=False
+        [sys.executable, "-m", "chalicelib", "cancel", options.job], cwd=ROOT, env=environment, check=False
     ).returncode
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import cancel
+from chalicelib.__main__ import main
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
@@ -40,13 +40,13 @@ def test_the_command(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     settings.current.cache_clear()
     record, unknown = api.record(), str(uuid.uuid4())
     api.enqueue({"jobId": record, "operation": "transcoding"})
-    assert cancel.main([record]) == 0
-    assert cancel.main([unknown]) == 1
+    assert main(["cancel", record]) == 0
+    assert main(["cancel", unknown]) == 1
     assert capsys.readouterr().out == f"{record}: cancelled\n{unknown}: there is no such record\n"
     with pytest.raises(SystemExit) as wrong:
-        cancel.main(["not an id"])
+        main(["cancel", "not an id"])
     assert wrong.value.code == 2
     monkeypatch.setenv("DIRECTUS_URL", "http://127.0.0.1:1")
     settings.current.cache_clear()
-    assert cancel.main([record]) == 3
+    assert main(["cancel", record]) == 3
     settings.current.cache_clear()

@@ -192,7 +192,7 @@ def test_a_cancel_ends_ffmpeg_within_three_seconds(system: System, tmp_path: Pat
     job_id = system.submit(long, SLOW)
     until(lambda: ours(system), 30, "ffmpeg at work")
     environment = {**system.stack.environment, "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "chalicelib.cancel", job_id]
+    command = [sys.executable, "-m", "chalicelib", "cancel", job_id]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     cancelled = time.monotonic()
     assert done.stdout == f"{job_id}: cancelled\n"

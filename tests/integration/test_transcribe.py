@@ -12,13 +12,13 @@ from infra.local import parts
 from infra.local.process import LOOPBACK, pick_port
 from tests.media import make_tools, make_work, run, run_ffmpeg
 from workers.captions import transcribe
-from workers.captions.engines import Speech
+from workers.work import Speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workers.operations import Work
+    from workers.work import Work
 
 BUCKET = "mediaq-sound"
 

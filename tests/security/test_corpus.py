@@ -19,7 +19,7 @@ from chalicelib.jobs import OPERATIONS
 from tests.media import run, run_ffmpeg, synthesise
 from tests.security.corpus import CORPUS, NAMES, Bait
 from workers import ffmpeg, sandbox
-from workers.operations import Source
+from workers.work import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

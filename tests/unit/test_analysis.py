@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.media import TERMS, run, run_ffmpeg, synthesise
-from workers.operations import Source
 from workers.vocabulary import Vocabulary, VocabularyCache, words
+from workers.work import Source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from bench import speech
 from chalicelib.errors import JobCancelled, MediaRejected
 from tests.media import make_tools, run, run_ffmpeg, synthesise
 from workers.captions import transcribe
-from workers.captions.engines import Speech
+from workers.work import Speech
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
+from chalicelib.validation import is_web_address
 from tests.unit.site import DATA, Site, make_certificate
 from workers import exchange, fetch
 from workers.addresses import is_public
@@ -105,6 +106,39 @@ def test_loopback_by_any_name(tmp_path: Path, url: str) -> None:
     with pytest.raises((MediaRejected, AttemptFailed)) as caught:
         get(url, tmp_path)
     assert "public address" in str(caught.value) or "could not be found" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://public.example@127.0.0.1/",
+        "http://user:pw@public.example/",
+        "http://public.example\\@127.0.0.1/",
+        "http://127\u30020\u30020\u30021/",
+        "http://public.example\t/",
+        "http://public.example/\r\nHost: inside",
+        "http:///etc/passwd",
+        "http://public.example:0/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
+        "ftp://public.example/clip.mp4",
+        "data:video/mp4;base64,AAAA",
+        "concat:/etc/passwd|/etc/hosts",
+        "subfile,,start,0,end,9,,:/etc/passwd",
+        "pipe:0",
+        "",
+    ],
+)
+def test_what_is_no_address_to_fetch(tmp_path: Path, url: str) -> None:
+    """Refused by its form, before a name is looked up or a process is started; the API refuses it too."""
+    assert not is_web_address(url)
+    with pytest.raises(MediaRejected, match="http or https URL"):
+        get(url, tmp_path)
+
+
+def test_what_follows_a_hash_is_no_host(tmp_path: Path) -> None:
+    with pytest.raises(MediaRejected, match="public address"):
+        get("http://127.0.0.1#@public.example/", tmp_path)
 
 
 @pytest.mark.parametrize("url", ["http://example.com:6379/", "https://example.com:22/", "http://example.com:443/"])

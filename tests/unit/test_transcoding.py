@@ -133,6 +133,35 @@ def test_a_high_dynamic_range_is_mapped_to_an_ordinary_picture(tmp_path: Path, t
         assert (context.pix_fmt, context.color_trc, context.color_primaries) == ("yuv420p", 1, 1)
 
 
+def test_a_variable_frame_rate_keeps_its_length_and_its_frames(source: Path, tmp_path: Path) -> None:
+    run_ffmpeg("-i", source, "-vf", "select='lt(mod(n,7),3)'", "-fps_mode", "vfr", tmp_path / "uneven.mkv")
+    output, _, _ = transcode(tmp_path / "uneven.mkv", tmp_path, {"preset": "ultrafast"})
+    with av.open(str(tmp_path / "uneven.mkv")) as given, av.open(str(output)) as made:
+        assert sum(1 for _ in made.decode(video=0)) == sum(1 for _ in given.decode(video=0))
+        assert abs(made.duration / av.time_base - 3) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("layout", "params"),
+    [
+        ("mono", {"format": "ogg", "audio_bitrate": "512k"}),
+        ("20 channels", {"format": "mp3"}),
+        ("loud", {"format": "wav", "loudness": -5}),
+    ],
+    ids=["more than opus takes", "more channels than a codec has", "louder than full scale"],
+)
+def test_sound_that_is_odd(tmp_path: Path, layout: str, params: dict[str, Any]) -> None:
+    makers = {
+        "mono": ["-f", "lavfi", "-i", "sine=duration=1"],
+        "20 channels": ["-f", "lavfi", "-i", "aevalsrc=" + "|".join(["sin(t*3000)"] * 20) + ":d=1"],
+        "loud": ["-f", "lavfi", "-i", "aevalsrc=4*sin(t*3000):d=4:s=48000", "-c:a", "pcm_f32le"],
+    }
+    run_ffmpeg(*makers[layout], tmp_path / "sound.wav")
+    output, _, _ = transcode(tmp_path / "sound.wav", tmp_path, params)
+    with av.open(str(output)) as media:
+        assert abs(media.duration / av.time_base - (4 if layout == "loud" else 1)) < 0.1
+
+
 def test_time_stamps_without_end_are_cut(tmp_path: Path) -> None:
     """Whatever the time stamps say, an output is not longer than an input may be."""
     work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")

@@ -11,8 +11,9 @@ import pytest
 from chalicelib.errors import MediaRejected
 from tests.media import make_tools, run, run_ffmpeg, synthesise
 from tests.unit.test_pictures import SECRET, exif, segment, still
-from workers.operations import Source, download
+from workers.operations import download
 from workers.operations.download import sensible_name
+from workers.work import Source
 
 if TYPE_CHECKING:
     from pathlib import Path

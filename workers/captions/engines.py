@@ -23,15 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workers.operations import Work
-
-
-@dataclass(frozen=True)
-class Speech:
-    """What the operator has set up."""
-
-    whisper_model: Path | None = None
-    transcribe_bucket: str = ""
+    from workers.work import Work
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import ffmpeg, probe, sandbox
 from workers import survey as surveys
 from workers.containers import kind_of
-from workers.operations import Done, stills, summary
+from workers.operations import stills, summary
+from workers.work import Done
 
 if TYPE_CHECKING:
     from chalicelib.params.analysis import AnalysisParams
-    from workers.operations import Work
     from workers.probe import Media, Stream
     from workers.survey import Survey
+    from workers.work import Work
 
 LOOK = "320:180"
 """Proportions do not matter for black and for changes of scene."""

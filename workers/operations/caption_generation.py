@@ -11,11 +11,11 @@ from workers import ffmpeg, probe
 from workers.captions.cues import Style, build
 from workers.captions.engines import ENGINES
 from workers.captions.formats import MIME, WRITERS
-from workers.operations import Done, Output
+from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from chalicelib.params.caption_generation import CaptionParams
-    from workers.operations import Work
+    from workers.work import Work
 
 SAMPLE_RATE = 16_000  # what all engines want
 WORDS_IN_RESULT = 5000

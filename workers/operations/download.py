@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from workers import probe
 from workers.containers import kind_of
-from workers.operations import Done, Output, summary
+from workers.operations import summary
+from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from chalicelib.params.download import DownloadParams
-    from workers.operations import Work
+    from workers.work import Work
 
 
 def run(work: Work) -> Done:

@@ -25,8 +25,8 @@ from workers.operations import stills
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.operations import Work
     from workers.probe import Stream
+    from workers.work import Work
 
 WIDTH, HEIGHT = 160, 90
 FLAT = 6.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from workers import ffmpeg, sandbox
 
 if TYPE_CHECKING:
-    from workers.operations import Work
     from workers.probe import Media, Stream
+    from workers.work import Work
 
 LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=sandbox.GIB, folder_bytes=2 * sandbox.GIB)
 LAST_FRAME_SECONDS = 0.1

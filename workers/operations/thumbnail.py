@@ -13,14 +13,15 @@ from chalicelib.errors import MediaRejected
 from chalicelib.params.common import SIDE_MAX
 from workers import ffmpeg, pictures, probe
 from workers.captions.formats import clock
-from workers.operations import Done, Output, framing, sharpness, stills
+from workers.operations import framing, sharpness, stills
+from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.params.thumbnail import ThumbnailParams
-    from workers.operations import Work
     from workers.probe import Media, Stream
+    from workers.work import Work
 
 DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import MediaRejected
 from chalicelib.params.common import bits_per_second, parse_resolution
 from workers import ffmpeg, probe
-from workers.operations import Done, Output, framing
+from workers.operations import framing
+from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.params.transcoding import TranscodingParams
-    from workers.operations import Work
     from workers.probe import Media
+    from workers.work import Work
 
 MIME = {
     "mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm", "gif": "image/gif",

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from chalicelib.errors import MediaRejected
 from workers import ffmpeg, pictures, probe
 from workers.containers import Kind, agrees, kind_of
-from workers.operations import Done, Output, summary
+from workers.operations import summary
+from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from chalicelib.params.upload import UploadParams
-    from workers.operations import Work
     from workers.probe import Media
+    from workers.work import Work
 
 PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
 PICTURE_MAX_BYTES = 256 << 20
