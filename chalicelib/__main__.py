@@ -1,4 +1,4 @@
-"""What an operator does by hand, with the settings of any other part in the environment: `python -m chalicelib cancel JOB_ID`."""
+"""What an operator does by hand, with the settings of any other part: `python -m chalicelib cancel JOB_ID`."""
 
 from __future__ import annotations
 

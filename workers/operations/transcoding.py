@@ -46,7 +46,7 @@ LOUDNESS_FIELDS = {
 }
 """What loudnorm says after the first pass -> the option that tells it in the second, and what that option takes."""
 CHANNELS_MAX = 8
-"""More than these no encoder here takes: they are mixed down to two."""
+"""More than these no encoder here takes, and nobody says what they are: the first two are taken."""
 OPUS_CHANNEL_MAX = 256_000
 
 
@@ -189,18 +189,18 @@ def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] 
     codec, sound = params.sound_codec, source.first("audio")
     assert codec is not None
     assert sound is not None
-    mixed = ["-ac", "2"] if sound.channels > CHANNELS_MAX else []
+    filters = ["pan=stereo|c0=c0|c1=c1"] if sound.channels > CHANNELS_MAX else []
     rate = []
     if codec in SOUND_BITRATE:
         bits = bits_per_second(params.audio_bitrate) if params.audio_bitrate else SOUND_BITRATE[codec]
         if codec == "opus":
             bits = min(bits, OPUS_CHANNEL_MAX * min(sound.channels, 2))
         rate = ["-b:a", str(bits)]
-    loudness = []
     if measured is not None:  # loudnorm works at 192 kHz: back to what every codec takes
         known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, (option, _, _) in LOUDNESS_FIELDS.items())
-        loudness = ["-af", f"{_loudnorm(params)}:{known}:linear=true", "-ar", "48000"]
-    return ["-map", f"0:{sound.index}", *mixed, *loudness, "-c:a", SOUND_ENCODERS[codec], *rate]
+        filters += [f"{_loudnorm(params)}:{known}:linear=true", "aresample=48000"]
+    shaped = ["-af", ",".join(filters)] if filters else []
+    return ["-map", f"0:{sound.index}", *shaped, "-c:a", SOUND_ENCODERS[codec], *rate]
 
 
 def _expected_seconds(params: TranscodingParams, source: Media) -> float:
