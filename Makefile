@@ -32,7 +32,7 @@ down: $(LOCAL)  ## stop it
 
 .PHONY: cancel
 cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<id of its record>)
-	@$(PY) -m infra.local cancel "$(JOB)"
+	@$(PY) -m infra.local cancel $(if $(JOB),$(JOB),$(error say which: make cancel JOB=<id>))
 
 .PHONY: test
 test: $(DEV)  ## lint, types and every tier of tests

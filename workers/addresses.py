@@ -74,7 +74,7 @@ def resolve(place: Place, allow: frozenset[str], label: str) -> list[str]:
     """
     trusted = f"{place.host}:{place.port}" in allow
     if place.port != PORTS[place.scheme] and not trusted:
-        raise MediaRejected(f"{label} must use port {PORTS[place.scheme]}")
+        raise MediaRejected(f"{label} leads to port {place.port}; only port 80 (http) and port 443 (https) are allowed")
     try:
         found = [info[4][0] for info in socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:

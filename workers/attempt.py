@@ -166,6 +166,7 @@ class Attempt:
                 title=f"{self._job.job_id}/{output.name}",
                 name=_file_name(name, output),
                 mime=output.mime,
+                owner=self._job.user_id,
                 sent=sent,
             )
 

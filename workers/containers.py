@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from workers.probe import Media
 
+# Containers only: playlists and the like, which name other files or addresses, are not on the list.
+FORMATS = "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
+PROTOCOLS = "file"
+ATTACHED_PICTURE = 0x400
+"""libavformat's AV_DISPOSITION_ATTACHED_PIC: a cover rather than a film."""
+STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe")
+"""Containers that hold one picture."""
+
 
 class Kind(NamedTuple):
     """How a container is called: its usual suffix, its media type (IANA), and ffmpeg's muxer, "" where we do not write it."""

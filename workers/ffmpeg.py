@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
 from workers import sandbox
-from workers.probe import FORMATS, PROTOCOLS
+from workers.containers import FORMATS, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

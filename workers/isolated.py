@@ -25,8 +25,8 @@ def run(
     check: Callable[[], None],
 ) -> sandbox.Finished:
     """Run `main()` of `module` with `arguments`, as `sandbox.run` runs a command."""
-    # -I: the job's folder is hostile, and must not be a place that modules are found in.
+    # -I: the job's folder is hostile, and must not be a place that modules are found in. -S: the places are known.
     places = [HOME, *(one for one in sys.path if one)]
     code = f"import sys; sys.path[:0] = {places!r}; from {module} import main; main()"
-    command = [sys.executable, "-IB", "-c", code, *arguments]
+    command = [sys.executable, "-ISB", "-c", code, *arguments]
     return sandbox.run(command, folder=folder, limits=limits, on_line=on_line, check=check)

@@ -1,27 +1,23 @@
-"""Finds out what a media file is, inside the same walls as every other media process.
+"""Finds out what a media file is, inside the same walls as every other media process, and refuses what is beyond our bounds.
 
-`python -m workers.probe FILE` prints what it found as JSON; `probe()` runs that in the sandbox.
+What looks at the file is `describe.py`, in the sandbox.
 """
 
 from __future__ import annotations
 
-import re
 import signal
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
+from workers.containers import STILLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-# Containers only: playlists and the like, which name other files or addresses, are not on the list.
-FORMATS = "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
-PROTOCOLS = "file"
 PROBE_LIMITS = sandbox.Limits(seconds=30, memory_bytes=2 * sandbox.GIB, data_bytes=sandbox.GIB // 4, file_bytes=0)
 PIXELS_MAX = 8192 * 8192
 STREAMS_MAX = 256
@@ -31,17 +27,10 @@ FRAMES_MAX = DURATION_MAX_SECONDS * 120
 CHANNELS_MAX = 64
 SAMPLE_RATE_MAX = 768_000
 UNREADABLE = 3
-"""The code that the probe's process ends with when the file is no media."""
-CRASHED = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGXCPU)
+"""The code that `describe.py` ends with when the file is no media."""
 UNKNOWN = "unknown"
-"""The codec of a stream that nothing here can decode."""
-STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe")
-"""Containers that hold one picture."""
-HDR_TRANSFERS = {16: "pq", 18: "hlg"}
-"""Of ITU-T H.273: SMPTE ST 2084 and ARIB STD-B67."""
-ATTACHED_PICTURE = 0x400
-TAGS_MAX, TAG_MAX = 64, 1000
-LANGUAGE = re.compile("[a-z]{3}")
+"""Its name for the codec of a stream that nothing here can decode."""
+CRASHED = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGXCPU)
 
 
 class Stream(msgspec.Struct, omit_defaults=True):
@@ -101,7 +90,7 @@ def probe(file: Path, *, check: Callable[[], None] = lambda: None, container: st
     """
     lines: list[str] = []
     finished = isolated.run(
-        "workers.probe", [container, str(file)], folder=file.parent, limits=PROBE_LIMITS, on_line=lines.append, check=check
+        "workers.describe", [container, str(file)], folder=file.parent, limits=PROBE_LIMITS, on_line=lines.append, check=check
     )
     if finished.code not in (0, UNREADABLE, *CRASHED):
         raise AttemptFailed(f"The input could not be looked at: the probe ended with code {finished.code}")
@@ -142,57 +131,3 @@ def _check_stream(stream: Stream, duration: float) -> None:
     frames = max(stream.frames, int(stream.fps * duration))
     if frames > FRAMES_MAX:
         raise MediaRejected(f"The input has {frames} frames; at most {FRAMES_MAX} are accepted")
-
-
-def main() -> None:
-    """Print the description of the file that the last argument names."""
-    from av.error import FFmpegError  # noqa: PLC0415 - only this process pays for it
-
-    try:
-        media = _describe(Path(sys.argv[-1]), sys.argv[-2] or None)
-    except (FFmpegError, MemoryError, ValueError):
-        sys.exit(UNREADABLE)
-    sys.stdout.write(msgspec.json.encode(media).decode() + "\n")
-
-
-def _describe(file: Path, demuxer: str | None) -> Media:
-    import av  # noqa: PLC0415 - only this process pays for it
-
-    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
-    with av.open(f"file:{file}", format=demuxer, options=options, metadata_errors="replace") as container:
-        return Media(
-            container=container.format.name,
-            duration=round(max(0, container.duration or 0) / av.time_base, 3),
-            bitrate=container.bit_rate or 0,
-            bytes=file.stat().st_size,
-            streams=[_stream(one) for one in container.streams if one.type in ("video", "audio")],
-            stream_count=len(container.streams),
-            tags=_tags(container),
-        )
-
-
-def _tags(container: Any) -> dict[str, str]:
-    """Return what the container says of itself; an Ogg file says it of its first stream."""
-    tags = dict(container.metadata)
-    if container.format.name == "ogg" and container.streams:
-        tags = {**container.streams[0].metadata, **tags}
-    return {name[:TAG_MAX]: text[:TAG_MAX] for name, text in list(tags.items())[:TAGS_MAX]}
-
-
-def _stream(stream: Any) -> Stream:
-    context = stream.codec_context
-    found = Stream(kind=stream.type, codec=context.codec.canonical_name if context else UNKNOWN, index=stream.index)
-    if stream.duration and stream.time_base:
-        found.duration = round(max(0.0, float(stream.duration * stream.time_base)), 3)
-    language = str(stream.language or "")
-    found.language = language if LANGUAGE.fullmatch(language) and language != "und" else ""
-    if stream.type == "video":
-        found.width, found.height = stream.width or 0, stream.height or 0
-        found.fps = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
-        found.frames = stream.frames or 0
-        found.attached = bool(int(stream.disposition) & ATTACHED_PICTURE)
-        found.pixel_format = (context and context.pix_fmt) or ""
-        found.hdr = HDR_TRANSFERS.get(int(context.color_trc), "") if context else ""
-    else:
-        found.sample_rate, found.channels = (context.sample_rate or 0, context.channels or 0) if context else (0, 0)
-    return found

@@ -140,8 +140,12 @@ class Runner:
                 if claim.runs < RUNS_WITHOUT_SPACE:
                     raise Unavailable("No space left in the work folder") from failed
                 failed = AttemptFailed("No worker had the disk space that the job needs")
-            error = str(failed) if isinstance(failed, AttemptFailed) else "An internal error occurred; it has been logged"
-            logger.exception("attempt failed", extra={"error": error})
+            if isinstance(failed, AttemptFailed):
+                error = str(failed)
+                logger.warning("attempt failed", extra={"error": error, "cause": repr(failed.__cause__)})
+            else:
+                error = "An internal error occurred; it has been logged"
+                logger.exception("attempt failed")
             outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
         self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
 

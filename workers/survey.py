@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.errors import MediaRejected
 from workers import isolated, probe
+from workers.containers import ATTACHED_PICTURE, FORMATS, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +71,11 @@ def main() -> None:
     import av  # noqa: PLC0415 - only this process pays for it
 
     file, found, film = Path(sys.argv[-1]), Survey(), None
-    options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
     with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         texts = [number for number, one in enumerate(container.streams.subtitles) if _codec(one) in TEXT_SUBTITLES]
         found.subtitles = texts[0] if texts else None
-        films = [one for one in container.streams.video if not int(one.disposition) & probe.ATTACHED_PICTURE]
+        films = [one for one in container.streams.video if not int(one.disposition) & ATTACHED_PICTURE]
         if films:
             film = films[0].index
             _colours(films[0], found)

@@ -59,13 +59,13 @@ def down(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel a job of the system that is up."""
+    """Cancel jobs of the system that is up."""
     description = stack.read_description(HOME)
     if description is None:
         raise StartFailed("mediaq is not up: `make up` starts it")
     environment = {**os.environ, **description["environment"]}
     return subprocess.run(
-        [sys.executable, "-m", "chalicelib", "cancel", options.job], cwd=ROOT, env=environment, check=False
+        [sys.executable, "-m", "chalicelib", "cancel", *options.jobs], cwd=ROOT, env=environment, check=False
     ).returncode
 
 
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0], description=command.__doc__)
         sub.set_defaults(command=command)
         if name == "cancel":
-            sub.add_argument("job", help="the id of a media_jobs record")
+            sub.add_argument("jobs", nargs="+", metavar="JOB", help="the id of a media_jobs record")
             continue
         if name == "down":
             sub.add_argument("--forget", action="store_true", help="delete the state too")

@@ -17,7 +17,9 @@ from aws_lambda_powertools import Logger
 from chalice.config import Config
 from chalice.local import LambdaEventConverter, LocalGateway, LocalGatewayException, RouteMatcher
 
+from chalicelib.errors import SettingsError
 from chalicelib.routes.api import HEADERS, framework_error
+from chalicelib.services import services
 from infra.local.process import LOOPBACK
 
 if TYPE_CHECKING:
@@ -91,6 +93,10 @@ def main() -> None:
     from app import app  # noqa: PLC0415 - reads the environment
 
     Logger(service="mediaq").append_keys(part="api")
+    try:
+        assert services().enqueuer  # reads the plans and the presets: what is wrong with them should not wait for a caller
+    except SettingsError as error:
+        sys.exit(f"mediaq API: {error}")
     signal.signal(signal.SIGTERM, _stop)
     logger.info("serving", extra={"port": options.port})
     server = waitress.create_server(  # waitress.serve would add a log handler of its own

@@ -214,13 +214,16 @@ class TestFiles:
     def test_there_and_back(self, server: Server) -> None:
         data = bytes(range(256)) * 9000
         sent: list[int] = []
+        owner = server.service.whoami(server.token)
+        assert owner is not None
         file_id = server.service.upload_file(
-            io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", sent=sent.append
+            io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", owner=owner, sent=sent.append
         )
         assert sent[-1] > len(data)
         file = server.service.read_file(file_id)
         assert file is not None
         assert (file.type, int(file.filesize or 0), file.filename_download) == ("video/mp4", len(data), "ä clip.mp4")
+        assert file.uploaded_by == owner  # and no longer the service's: a user can go on from what a job made
         assert file_id in server.service.find_files("job/")
         with server.service.open_file(file_id) as opened:
             assert opened is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,7 @@ import pytest
 from chalicelib.errors import MediaRejected
 from chalicelib.jobs import LAMBDA_INPUT_MAX_BYTES, OPERATIONS
 from infra.local import accounts
+from infra.local.parts import ROOT
 from tests.contract.test_media import drain_tickets
 from tests.media import make_tools
 from workers.credentials import Keyring
@@ -126,3 +130,12 @@ class TestConnections:
     def test_an_operation_that_uses_none_does_not_look(self, api: Api) -> None:
         note = str(uuid.uuid4())
         assert enqueued(api, "transcoding", "container", creator_profile_id=note).creator_profile_id == note
+
+
+def test_a_wrong_preset_stops_the_api_when_it_starts(backends: Backends, tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text('{"tiny": {"format": "mp4", "crf": 99}}')
+    environment = {**os.environ, **backends.environment, "PRESETS_FILE": str(tmp_path / "own.json")}
+    command = [sys.executable, "-m", "infra.local.gateway", "--port", "1"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "mediaq API: PRESETS_FILE: tiny.crf must be an integer from 0 to 63" in done.stderr

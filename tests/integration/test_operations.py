@@ -186,6 +186,12 @@ def test_transcoding(system: System, film: str, tmp_path: Path, params: dict[str
             assert media.streams.video[0].width == record["result"]["width"]
 
 
+def test_the_output_of_one_job_is_the_input_of_the_next(system: System, film: str) -> None:
+    small = finish(system, system.submit(film, {"preset": "mobile", "duration": 1}))["output_file_id"]
+    picture = finish(system, system.submit(small, {"at": 0.5}, "thumbnail"))
+    assert picture["result"]["input_duration"] == 1
+
+
 def test_a_cancel_ends_ffmpeg_within_three_seconds(system: System, tmp_path: Path) -> None:
     """By the command, as an operator gives it."""
     long = make_clip(tmp_path / "long.mp4", 60, "640x360")

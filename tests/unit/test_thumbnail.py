@@ -95,6 +95,27 @@ def _first_pixel(media: Any) -> tuple[int, int, int]:
     return plane[0], plane[1], plane[2]
 
 
+def test_the_last_frame_of_a_slow_film(tmp_path: Path) -> None:
+    """Six frames, one a second, each of another grey."""
+    run_ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "color=size=64x64:rate=1:duration=6",
+        "-vf",
+        "geq=lum='40*N':cb=128:cr=128",
+        "-qp",
+        "0",
+        tmp_path / "film.mp4",
+    )
+    for at, grey in ((0, 0), (0.9, 0), (1, 40), (5.0, 200), (5.5, 200), ("100%", 200)):
+        output = run("thumbnail", tmp_path / "film.mp4", tmp_path / f"at-{at}", {"at": at, "format": "png"}).outputs[0]
+        with output.path.open("rb") as opened, av.open(opened) as media:
+            assert abs(bytes(next(media.decode(video=0)).reformat(format="gray").planes[0])[0] - grey) < 25, at
+    pictures = run("thumbnail", tmp_path / "film.mp4", tmp_path / "six", {"count": 6, "format": "png"}).outputs
+    assert len({picture.path.read_bytes() for picture in pictures}) == 6
+
+
 def test_a_sprite_sheet_and_the_track_that_maps_it(source: Path, tmp_path: Path) -> None:
     done = run("thumbnail", source, tmp_path / "job", {"count": 7, "sprite": True, "width": 64, "height": 64})
     sheet, track = done.outputs

@@ -183,6 +183,23 @@ def test_no_sound_where_only_sound_is_asked_for(tmp_path: Path) -> None:
     assert transcode(silent, tmp_path, {"preset": "ultrafast"})[1].get("audio_codec") is None
 
 
+@pytest.mark.parametrize("params", [{}, {"format": "gif"}])
+def test_a_start_behind_the_last_frame(tmp_path: Path, params: dict[str, Any]) -> None:
+    """The sound goes on, but a film without a picture is none."""
+    given = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=1", "-f", "lavfi", "-i", "sine=duration=3"]
+    run_ffmpeg(*given, "-pix_fmt", "yuv420p", tmp_path / "film.mp4")
+    with pytest.raises(MediaRejected, match=r"no picture after params.start, 2 s|could not be processed"):
+        transcode(tmp_path / "film.mp4", tmp_path, {"start": 2, "preset": "ultrafast", **params})
+
+
+def test_one_frame_becomes_a_gif(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "mandelbrot=size=65x49", "-frames:v", "1", tmp_path / "one.png")
+    output, result, _ = transcode(tmp_path / "one.png", tmp_path, {"format": "gif"})
+    assert (result["width"], result["height"]) == (65, 49)
+    with av.open(str(output)) as media:
+        assert sum(1 for _ in media.decode(video=0)) >= 1
+
+
 def test_a_start_beyond_the_end(source: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaRejected, match=r"params.start is 10 s, but the input is 3 s long"):
         transcode(source, tmp_path, {"start": 10})

@@ -56,6 +56,12 @@ def test_private_tags_go_and_not_a_packet_changes(private: Path, tmp_path: Path)
     assert done.result["type"] == "video/mp4"
 
 
+def test_sound_alone_in_what_browsers_call_a_video(private: Path, tmp_path: Path) -> None:
+    run_ffmpeg("-i", private, "-vn", "-c", "copy", tmp_path / "sound.mp4")
+    done = run("upload", tmp_path / "sound.mp4", tmp_path / "job", source=Source("sound.mp4", "video/mp4"))
+    assert done.result["type"] == "audio/mp4"
+
+
 def test_what_is_asked_to_stay_stays(private: Path, tmp_path: Path) -> None:
     done = run("upload", private, tmp_path / "job", {"strip_metadata": False})
     assert done.outputs[0].path.read_bytes() == private.read_bytes()

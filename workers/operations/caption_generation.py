@@ -69,8 +69,8 @@ def run(work: Work) -> Done:
         "input_duration": source.duration,
         "seconds": round(time.monotonic() - started, 3),
     }
-    if note:
-        result["note"] = note
+    if note or not words:
+        result["note"] = note if words else "No speech was heard."
     return Done([Output(target, target.name, MIME[params.format])], result)
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib.errors import MediaRejected
-from workers import isolated, probe
+from workers import isolated
+from workers.containers import FORMATS, PROTOCOLS
 from workers.operations import stills
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def main() -> None:
     import av  # noqa: PLC0415 - only this process pays for it
 
     file, index, *moments = sys.argv[1:]
-    options = {"protocol_whitelist": probe.PROTOCOLS, "format_whitelist": probe.FORMATS}
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
     with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         stream = container.streams[int(index)]
         for at, grey in _frames(container, stream, [float(moment) for moment in moments]):

@@ -34,6 +34,9 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 VP9_SPEED = (8, 7, 6, 5, 5, 4, 3, 2, 1)
 AV1_PRESET = (12, 11, 10, 9, 8, 8, 6, 5, 4)
 GIF_FPS = 12
+NOTHING_LEFT = "The input has no picture after params.start, {:g} s"
+ABOUT_THE_INPUT = ("major_brand", "minor_version", "compatible_brands")
+"""Tags that say something of the container that the input was in."""
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 FIRST_PASS = 0.3
 """The share of progress of the first of two passes."""
@@ -65,11 +68,13 @@ def run(work: Work) -> Done:
         making = [*_picture(params, source, "palettegen"), "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
         ffmpeg.run(work, [*_input(params, work.input), *making], seconds=seconds, share=(0, first))
         if not palette.exists():
-            raise MediaRejected(f"The input has no picture after params.start, {params.start:g} s")
+            raise MediaRejected(NOTHING_LEFT.format(params.start))
     command = arguments(params, source, work.input, target, loudness)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
+    if params.format not in WITHOUT_PICTURE and made.first("video") is None:
+        raise MediaRejected(NOTHING_LEFT.format(params.start))
     result = _measured(params, source, made, took)
     if loudness:
         result["loudness"] = {"input": loudness["input_i"], "target": params.loudness}
@@ -101,6 +106,7 @@ def arguments(
         *(_sound(params, source, loudness) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
+        *[word for name in ABOUT_THE_INPUT for word in ("-metadata", f"{name}=")],
         *(["-rf64", "auto"] if params.format == "wav" else []),  # else one of more than 4 GiB is broken
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
         "-max_muxing_queue_size", "4096",
@@ -121,7 +127,7 @@ def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str
     assert picture is not None
     filters = [*framing.standard_range(picture), *_scale(params)]
     if params.format == "gif":  # two passes, because one keeps every frame in memory until the palette is known
-        chain = ",".join([f"fps={ffmpeg.number(params.fps or GIF_FPS)}", *filters])
+        chain = ",".join([f"fps={ffmpeg.number(params.fps or GIF_FPS)}:eof_action=pass", *filters])
         graph = (
             f"[0:{picture.index}]{chain},palettegen"
             if palette == "palettegen"
@@ -140,14 +146,15 @@ def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str
 
 
 def _scale(params: TranscodingParams) -> list[str]:
-    """Return the filters that fit the picture into its box: square pixels, even sides, the proportions kept."""
+    """Return the filters that fit the picture into its box: square pixels, proportions kept, sides as the codec wants."""
+    even = 1 if params.format == "gif" else 2
     if params.resolution is None:
-        return framing.fit(None)
+        return framing.fit(None, even=even)
     width, height = parse_resolution(params.resolution)
     box, shown = (str(width), str(height)), framing.SHOWN_WIDTH
     if params.resolution.endswith("p"):  # 720p of a portrait picture is 720 wide
         box = (f"if(gte({shown},ih),{width},{height})", f"if(gte({shown},ih),{height},{width})")
-    return framing.fit(box, params.fit, upscale=params.upscale)
+    return framing.fit(box, params.fit, upscale=params.upscale, even=even)
 
 
 def _measure_loudness(work: Work, source: Media, seconds: float) -> dict[str, float] | None:
