@@ -100,7 +100,7 @@ class Attempt:
         headers = inputs.credentials()
         target = folder / "input"
         with self._stage("fetch"):
-            source = inputs.fetch(target, record, headers, self._arrived)
+            source = inputs.fetch(target, record, params=params, headers=headers, arrived=self._arrived)
         out = folder / "out"
         out.mkdir()
         share = 100 - self._fetch_share - UPLOAD_SHARE

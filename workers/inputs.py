@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from chalicelib.jobs import OPERATIONS
+from chalicelib.params.download import DownloadParams
 from workers import fetch
 from workers.work import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import msgspec
 
     from chalicelib.directus import Directus, Record
     from chalicelib.jobs import MediaJob
@@ -42,11 +45,17 @@ class Inputs:
         return self._tools.keyring.decrypt(connection.credentials) if connection.credentials else {}
 
     def fetch(
-        self, target: Path, record: Record, headers: dict[str, str], arrived: Callable[[int, int | None], None]
+        self,
+        target: Path,
+        record: Record,
+        *,
+        params: msgspec.Struct,
+        headers: dict[str, str],
+        arrived: Callable[[int, int | None], None],
     ) -> Source:
         """Write the input to `target`; `arrived` is told the bytes so far and in all."""
         if self._job.input_file_id is None:
-            return self._download(target, headers, arrived)
+            return self._download(target, params, headers, arrived)
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
                 if self._directus.read_file(self._job.input_file_id):  # the row is there: its content is gone, or refused to us
@@ -58,16 +67,18 @@ class Inputs:
             file = self._directus.read_file(self._job.input_file_id)
         return Source((file and file.filename_download) or "", (file and file.type) or "", sha256)
 
-    def _download(self, target: Path, headers: dict[str, str], arrived: Callable[[int, int | None], None]) -> Source:
+    def _download(
+        self, target: Path, params: msgspec.Struct, headers: dict[str, str], arrived: Callable[[int, int | None], None]
+    ) -> Source:
         assert self._job.input_url is not None
-        own = self._job.params if OPERATIONS[self._job.operation].wants_url else {}
+        asked = params if isinstance(params, DownloadParams) else None
         fetched = self._tools.fetcher.download(
             self._job.input_url,
             target,
             arrived=arrived,
             check=self._lease.check,
-            headers=headers if OPERATIONS[self._job.operation].wants_url else {},
-            max_bytes=own.get("max_bytes", fetch.BYTES_MAX),
-            seconds=min(self._lease.seconds_left, own.get("max_seconds", self._lease.seconds_left)),
+            headers=headers if asked else {},
+            max_bytes=asked.max_bytes if asked else fetch.BYTES_MAX,
+            seconds=min(self._lease.seconds_left, asked.max_seconds) if asked else self._lease.seconds_left,
         )
         return Source(fetched.name, "", fetched.sha256, fetched.host)

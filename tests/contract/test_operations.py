@@ -6,17 +6,20 @@ import os
 import subprocess
 import sys
 import uuid
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.errors import MediaRejected
 from chalicelib.jobs import LAMBDA_INPUT_MAX_BYTES, OPERATIONS
+from chalicelib.validation import validate
 from infra.local import accounts
 from infra.local.parts import ROOT
 from tests.contract.test_media import drain_tickets
 from tests.media import make_tools
 from workers.credentials import Keyring
+from workers.fetch import Fetched, Fetcher
 from workers.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -130,6 +133,36 @@ class TestConnections:
     def test_an_operation_that_uses_none_does_not_look(self, api: Api) -> None:
         note = str(uuid.uuid4())
         assert enqueued(api, "transcoding", "container", creator_profile_id=note).creator_profile_id == note
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "bounds"),
+    [
+        ("download", {}, (8 << 30, 3600)),
+        ("download", {"max_bytes": 5, "max_seconds": 7}, (5, 7)),
+        ("analysis", {}, (32 << 30, 5000)),
+    ],
+)
+def test_what_a_download_may_take(
+    api: Api, tmp_path: Path, operation: str, params: dict[str, Any], bounds: tuple[int, float]
+) -> None:
+    """The defaults of the parameters hold when the caller says nothing; credentials go with a download alone."""
+    job = enqueued(api, operation, "container", input_url=URL, params=params)
+    asked: dict[str, Any] = {}
+
+    class Noting(Fetcher):
+        def download(self, url: str, target: Path, **options: Any) -> Fetched:
+            asked.update(options)
+            return Fetched(3, "", "clip.mp4", "example.com")
+
+    lease: Any = SimpleNamespace(check=lambda: None, seconds_left=5000)
+    inputs = Inputs(job, lease, api.parts.directus, make_tools(tmp_path, fetcher=Noting()))
+    record = api.parts.directus.read_job(job.job_id)
+    assert record is not None
+    checked = validate(job.params, OPERATIONS[operation].params)
+    inputs.fetch(tmp_path / "input", record, params=checked, headers={"X": "y"}, arrived=lambda got, whole: None)
+    assert (asked["max_bytes"], asked["seconds"]) == bounds
+    assert asked["headers"] == ({"X": "y"} if operation == "download" else {})
 
 
 def test_a_wrong_preset_stops_the_api_when_it_starts(backends: Backends, tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def run(work: Work) -> Done:
         outputs = _sheet(work, source, moments, files)
     made = probe.probe(outputs[0].path, check=work.check, container=DEMUXERS[params.format]).first("video")
     assert made is not None
-    pictures = [{"at": round(moment, 3)} | ({"score": score} if score is not None else {}) for moment, score in moments]
-    result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": pictures}
+    taken = [{"at": round(moment, 3)} | ({"score": score} if score is not None else {}) for moment, score in moments]
+    result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": taken}
     return Done(outputs, result | {"input_duration": source.duration, "seconds": round(time.monotonic() - started, 3)})
 
 
