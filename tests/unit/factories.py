@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from typing import TYPE_CHECKING
 
@@ -53,3 +54,17 @@ def drain(ledger: Ledger, ticket: object, outcome: str = "completed") -> list[st
         order.append(got.job.job_id)
         assert ledger.finish(got.job, got.token, outcome, {}) == "ok"  # type: ignore[arg-type]
     return order
+
+
+class Repeatable:
+    """In place of `secrets`: the ids of two runs of one example are the same, or hypothesis could not shrink it."""
+
+    dice = random.Random()
+
+    @classmethod
+    def randbits(cls, bits: int) -> int:
+        return cls.dice.getrandbits(bits)
+
+    @classmethod
+    def token_hex(cls, length: int) -> str:
+        return cls.dice.randbytes(length).hex()

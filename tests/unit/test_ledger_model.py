@@ -9,13 +9,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from chalicelib import ledger
 from chalicelib.jobs import MediaJob
 from chalicelib.ledger import Forgotten, Ledger, new_token
+from tests.unit.factories import Repeatable
 from tests.unit.ledger_model import Job, Model
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        Repeatable.dice.seed(7)
         self.scripts.redis.flushall()
         self.clock.ms = 1_800_000_000_000
         self.ledger = Ledger(self.scripts, self.clock)
@@ -277,7 +281,8 @@ def _raw(scripts: Scripts) -> Any:
     return redis.Redis(host=arguments["host"], port=arguments["port"], db=arguments["db"])
 
 
-def test_scripts_follow_the_model(shared_scripts: Scripts, clock: Clock) -> None:
+def test_scripts_follow_the_model(shared_scripts: Scripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "secrets", Repeatable)
     LedgerMachine.scripts, LedgerMachine.clock = shared_scripts, clock
     run_state_machine_as_test(
         LedgerMachine,
