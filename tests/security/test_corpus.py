@@ -124,6 +124,7 @@ def test_hostile_files(
     assert max(peaks) < MEMORY_MAX, f"{max(peaks) >> 20} MB"
     assert not any(_shows_the_secret(output) for output in outputs)
     assert _in_use(job) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["job"]  # which the worker deletes, whatever happens
 
 
 @pytest.mark.parametrize("name", NAMES)
