@@ -192,12 +192,11 @@ class Directus:
             yield int(length) if length else None, _pieces(answer)
 
     def upload_file(
-        self, stream: IO[bytes], *, title: str, name: str, mime: str, owner: str, sent: Callable[[int], None] | None = None
+        self, stream: IO[bytes], *, title: str, name: str, mime: str, sent: Callable[[int], None] | None = None
     ) -> str:
-        """Stream a file into Directus for `owner` and return its id; `sent` is told the bytes that have left.
+        """Stream a file into Directus and return its id; `sent` is told the bytes that have left.
 
-        The title comes before the file: Directus ignores fields that follow it. Whose a file is cannot be said when it is
-        made, only afterwards; without it a user could not use the output of one job as the input of another.
+        The title comes before the file: Directus ignores fields that follow it.
         """
         from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # noqa: PLC0415 - workers only
 
@@ -207,9 +206,12 @@ class Directus:
         answer = self._call("POST", "/files", data=body, headers=headers, accept=TOO_MUCH, timeout=UPLOAD_TIMEOUT)
         if answer.status_code in TOO_MUCH:
             raise AttemptFailed("Directus does not take the output: it is too large, or malformed")
-        file_id = str(_data(answer)["id"])
-        self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner})
-        return file_id
+        return str(_data(answer)["id"])
+
+    def give_file(self, file_id: str, owner: str) -> bool:
+        """Make a file of ours a user's own, which cannot be said when it is made; False when we may not."""
+        answer = self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner}, accept=(FORBIDDEN,))
+        return answer.status_code == OK
 
     # Taxonomy
 

@@ -47,9 +47,7 @@ def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
             validate(base | own, TranscodingParams)
         except BadRequest as error:
             field = str(error).partition(" ")[0]
-            if (
-                field in own or field not in base
-            ):  # the preset contradicts nothing that the caller says: it is the caller's mistake
+            if field in own or field not in base:  # the preset contradicts nothing: it is the caller's mistake
                 break
             del base[field]
         else:

@@ -149,6 +149,8 @@ class Attempt:
                 there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
                 output.path.write_text(output.path.read_text().replace(output.refers_to, there))
             file_id = self._patiently(partial(self._upload, output, name))
+            if not self._patiently(partial(self._directus.give_file, file_id, self._job.user_id)):
+                logger.warning("Directus does not let us give the output to its user", extra={"file_id": file_id})
             size = output.path.stat().st_size
             files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
         return files
@@ -166,7 +168,6 @@ class Attempt:
                 title=f"{self._job.job_id}/{output.name}",
                 name=_file_name(name, output),
                 mime=output.mime,
-                owner=self._job.user_id,
                 sent=sent,
             )
 

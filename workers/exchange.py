@@ -6,7 +6,6 @@ the socket when one of them says so; the read that is under way ends at once.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import ssl
@@ -84,6 +83,7 @@ class Exchange:
             Broken: the server did not answer.
             JobStopped: the watcher stopped it.
         """
+        cut = False
         try:
             if self._place.scheme == "https":
                 self._raw = _tls().wrap_socket(self._raw, server_hostname=self._place.host)
@@ -92,8 +92,10 @@ class Exchange:
             sent = {"Host": self._place.host_header, "User-Agent": "mediaq", "Accept-Encoding": "identity", **headers}
             if body is not None:
                 self._head_due = None  # begins when the body has left
-                with contextlib.suppress(ConnectionError):  # it may refuse the body before all of it is sent, and say why
+                try:
                     connection.request(method, self._place.path, body=_Counted(body, self._count), headers=sent)
+                except ConnectionError:  # it may refuse the body before all of it is sent, and say why
+                    cut = True
                 self._head_due = time.monotonic() + HEAD_SECONDS
             else:
                 connection.request(method, self._place.path, headers=sent)
@@ -101,6 +103,8 @@ class Exchange:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._why(f"{self._label} could not be reached") from error
         self._head_due = None
+        if cut and answer.status < 300:  # noqa: PLR2004 - success, of something that never arrived whole
+            raise Broken(f"{self._label} broke the connection off before it had everything")
         return answer
 
     def read(self, answer: http.client.HTTPResponse, most: int) -> bytes:

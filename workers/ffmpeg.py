@@ -26,8 +26,6 @@ MACHINE_AT_FAULT = re.compile(
     r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
     r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
 )
-
-
 KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
 
@@ -97,14 +95,15 @@ def run(
 
 def _failure(finished: sandbox.Finished, work: Work) -> Exception:
     """Say who is at fault: the input, for which another attempt is in vain, or the machine."""
-    said = _last_words(finished.stderr, work.folder)
-    if "No space left on device" in finished.stderr:
+    lines = _messages(finished.stderr, work.folder.parent)
+    text, said = "\n".join(lines), lines[-1][:300] if lines else "it said nothing"
+    if "No space left on device" in text:
         return OSError(errno.ENOSPC, "No space left in the work folder")
     if finished.code in KILLED:
         return AttemptFailed("ffmpeg was killed")
-    if finished.code in TOO_MUCH or "Cannot allocate memory" in finished.stderr:
+    if finished.code in TOO_MUCH or "Cannot allocate memory" in text:
         return MediaRejected("The input needs more memory, time or disk to process than a job may have")
-    if MACHINE_AT_FAULT.search(finished.stderr):
+    if MACHINE_AT_FAULT.search(text):
         return AttemptFailed(f"ffmpeg ended with code {finished.code}: {said}")
     return MediaRejected(f"The input could not be processed: {said}")
 
@@ -114,7 +113,12 @@ def number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def _last_words(stderr: str, folder: Path) -> str:
-    """Return ffmpeg's last line, without the paths of this machine."""
-    lines = [line.strip() for line in stderr.replace(str(folder), "").splitlines() if line.strip()]
-    return re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", lines[-1])[:300] if lines else "it said nothing"
+def _messages(stderr: str, folder: Path) -> list[str]:
+    """Return ffmpeg's messages without the paths of this machine, and without the description of a file.
+
+    That is indented, and holds whatever somebody wrote into the file's tags: it must not speak for ffmpeg.
+    """
+    lines = [
+        line.rstrip() for line in stderr.replace(str(folder), "").splitlines() if line.strip() and not line.startswith(" ")
+    ]
+    return [re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", line) for line in lines]

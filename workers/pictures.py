@@ -62,7 +62,7 @@ def clean(source: Path, target: Path, container: str, *, check: Callable[[], Non
     if finished.code == DAMAGED:
         raise MediaRejected("The picture is damaged: its parts are not what its format says")
     if finished.code != 0:
-        raise AttemptFailed(f"The picture could not be cleaned: {finished.stderr.strip()[-200:]}")
+        raise AttemptFailed(f"The picture could not be cleaned: code {finished.code}")
 
 
 def main() -> None:

@@ -162,12 +162,12 @@ def run(
     except OSError as error:
         raise AttemptFailed(f"{Path(command[0]).name} could not be started: {error.strerror}") from error
     try:
-        finished = _follow(process, folder, limits, on_line, check)
+        stderr = _follow(process, folder, limits, on_line, check)
     finally:
-        _kill_group(process)
-    if finished.code in NOT_STARTED:
-        raise AttemptFailed(f"{Path(command[0]).name} could not be started: {finished.stderr.strip()[-200:]}")
-    return finished
+        peak_bytes = _end(process)
+    if process.returncode in NOT_STARTED:
+        raise AttemptFailed(f"{Path(command[0]).name} could not be started: code {process.returncode}")
+    return Finished(process.returncode, stderr, peak_bytes)
 
 
 def _confined(limits: Limits) -> list[str]:
@@ -199,7 +199,8 @@ def _follow(
     limits: Limits,
     on_line: Callable[[str], None],
     check: Callable[[], None],
-) -> Finished:
+) -> str:
+    """Read what a process writes until it ends; return the end of its standard error."""
     assert process.stdout is not None
     assert process.stderr is not None
     clock = _Clock(folder, limits, check)
@@ -221,10 +222,10 @@ def _follow(
             clock.tick()
     if partial:
         on_line(partial.decode(errors="replace").strip())
-    while (peak_bytes := _reap(process, os.WNOHANG)) is None:  # it closed its outputs and goes on
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:  # it closed its outputs and goes on
         clock.tick()
         time.sleep(0.01)
-    return Finished(process.returncode, kept.decode(errors="replace"), peak_bytes)
+    return kept.decode(errors="replace")
 
 
 class _Clock:
@@ -256,20 +257,21 @@ def _folder_bytes(folder: Path) -> int:
     return total
 
 
-def _reap(process: subprocess.Popen[bytes], options: int = 0) -> int | None:
-    """Wait for a process and return the most memory it had in use, in bytes; None when it still runs."""
-    pid, status, usage = os.wait4(process.pid, options)
-    if not pid:
-        return None
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss * 1024
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Kill what is left of a process group and wait for its leader; return the most memory that had in use, in bytes.
 
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    In this order: until it is waited for, nobody else can be given the leader's number, and be killed in its place.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode is None:
-        _reap(process)
+    peak_bytes = _reap(process)
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+    return peak_bytes
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * 1024

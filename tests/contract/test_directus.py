@@ -217,8 +217,10 @@ class TestFiles:
         owner = server.service.whoami(server.token)
         assert owner is not None
         file_id = server.service.upload_file(
-            io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", owner=owner, sent=sent.append
+            io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", sent=sent.append
         )
+        assert server.service.give_file(file_id, owner)
+        assert not server.service.give_file(str(uuid.uuid4()), owner)  # refused, and no reason to wait
         assert sent[-1] > len(data)
         file = server.service.read_file(file_id)
         assert file is not None

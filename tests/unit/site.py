@@ -105,8 +105,9 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(f'HTTP/1.1 200 OK\r\nETag: "{tag}"\r\nContent-Length: {len(DATA)}\r\n\r\n'.encode() + data)
 
     def do_PUT(self) -> None:
-        if self.path == "/early":
-            self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        if self.path in ("/early", "/early-success"):
+            status = b"403 Forbidden" if self.path == "/early" else b"200 OK"
+            self.wfile.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers["Content-Length"]))

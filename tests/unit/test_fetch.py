@@ -265,6 +265,11 @@ class TestTls:
         with pytest.raises((MediaRejected, AttemptFailed), match=r"status 403|could not be reached"):
             Fetcher(frozenset([trusted])).put(f"https://{trusted}/early", tmp_path / "clip")
 
+    def test_a_success_that_came_before_the_body_had_left_is_none(self, trusted: str, tmp_path: Path) -> None:
+        (tmp_path / "clip").write_bytes(bytes(30 << 20))
+        with pytest.raises(AttemptFailed, match=r"before it had everything|could not be reached"):
+            Fetcher(frozenset([trusted])).put(f"https://{trusted}/early-success", tmp_path / "clip")
+
     def test_put_to_inside(self, tmp_path: Path) -> None:
         (tmp_path / "clip").write_bytes(b"x")
         for url, text in (("https://169.254.169.254/x", "public address"), ("http://example.com/x", "https")):

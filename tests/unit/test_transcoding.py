@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
 
-from chalicelib.errors import MediaRejected
+from chalicelib.errors import AttemptFailed, MediaRejected
 from tests.media import make_work, run, run_ffmpeg, synthesise
-from workers import ffmpeg, probe
+from workers import ffmpeg, probe, sandbox
 from workers.operations import transcoding
 
 if TYPE_CHECKING:
@@ -160,6 +161,38 @@ def test_sound_that_is_odd(tmp_path: Path, layout: str, params: dict[str, Any]) 
     output, _, _ = transcode(tmp_path / "sound.wav", tmp_path, params)
     with av.open(str(output)) as media:
         assert abs(media.duration / av.time_base - (4 if layout == "loud" else 1)) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "error"),
+    [
+        (1, "[h264 @ 0x55d0] error while decoding\nConversion failed!", MediaRejected),
+        (
+            1,
+            "    title           : No space left on device\nConversion failed!",
+            MediaRejected,
+        ),  # a tag does not speak for ffmpeg
+        (1, "    title           : Device or resource busy\nConversion failed!", MediaRejected),
+        (1, "Unknown encoder 'libx265'", AttemptFailed),
+        (1, "av_interleaved_write_frame(): No space left on device", OSError),
+        (1, "Cannot allocate memory", MediaRejected),
+        (-signal.SIGXFSZ, "", MediaRejected),
+        (-signal.SIGXCPU, "", MediaRejected),
+        (-signal.SIGKILL, "", AttemptFailed),
+        (-signal.SIGSEGV, "", MediaRejected),
+    ],
+)
+def test_who_is_at_fault(tmp_path: Path, code: int, stderr: str, error: type[Exception]) -> None:
+    work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
+    found = ffmpeg._failure(sandbox.Finished(code, stderr), work)
+    assert type(found) is error
+    assert "ended with code -" not in str(found)
+
+
+def test_no_path_of_the_machine_is_in_an_error(tmp_path: Path) -> None:
+    work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
+    found = ffmpeg._failure(sandbox.Finished(1, f"Error opening input file file:{work.input}."), work)
+    assert str(found) == "The input could not be processed: Error opening input file file:/input."
 
 
 def test_time_stamps_without_end_are_cut(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+from aws_lambda_powertools import Logger
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.work import Work
+
+logger = Logger(service="mediaq", child=True)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def _isolated(name: str, arguments: list[str], seconds: float, work: Work) -> li
         check=work.check,
     )
     if finished.code != 0:
-        raise AttemptFailed(f"The engine {name} failed: {finished.stderr.strip()[-300:] or finished.code}")
+        logger.error("an engine failed", extra={"engine": name, "code": finished.code, "said": finished.stderr[-2000:]})
+        raise AttemptFailed(f"The engine {name} failed; what it said has been logged")
     return words
 
 
