@@ -91,12 +91,16 @@ class UnknownEnvelope(ValueError):
 
 
 class _Version(msgspec.Struct):
-    v: int
+    v: int = 0
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(MediaJob)
 
 
 def encode(job: MediaJob) -> str:
     """Return the envelope as JSON."""
-    return msgspec.json.encode(job).decode()
+    return _ENCODER.encode(job).decode()
 
 
 def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
@@ -106,15 +110,21 @@ def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
         UnknownEnvelope: not an envelope, or of a version that this release does not know.
     """
     try:
-        version = msgspec.json.decode(body, type=_Version).v
-        if version != ENVELOPE_VERSION:
-            raise UnknownEnvelope(f"envelope version {version}", newer=version > ENVELOPE_VERSION)
-        job = msgspec.json.decode(body, type=MediaJob)
+        job = _DECODER.decode(body)
     except msgspec.MsgspecError as error:
-        raise UnknownEnvelope(str(error)) from error
+        raise UnknownEnvelope(str(error), newer=_version(body) > ENVELOPE_VERSION) from error
+    if job.v != ENVELOPE_VERSION:
+        raise UnknownEnvelope(f"envelope version {job.v}", newer=job.v > ENVELOPE_VERSION)
     if job.operation not in OPERATIONS:
         raise UnknownEnvelope(f"operation {job.operation}", newer=True)
     return msgspec.structs.replace(job, id=job_id) if job_id else job
+
+
+def _version(body: str | bytes) -> int:
+    try:
+        return msgspec.json.decode(body, type=_Version).v
+    except msgspec.MsgspecError:
+        return 0
 
 
 def backoff_ms(attempt: int) -> int:

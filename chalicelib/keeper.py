@@ -45,7 +45,7 @@ class Keeper:
 
     def sweep(self) -> int:
         """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
-        return send_missing(self._ledger.sweep(), self._tickets)
+        return send_missing(self._ledger.sweep().missing, self._tickets)
 
     def seed_totals(self) -> bool:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.

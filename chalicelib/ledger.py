@@ -24,6 +24,8 @@ LEASE_MS = 10_000
 SECOND_LOOK_MS = 3_000
 STARVED_MS = 60_000
 SWEEP_AT_MOST = 100
+SCHEDULED_AT_MOST = 1000
+"""How many jobs of one user may wait for a time that the user named."""
 UNREADABLE_MS = 30_000
 HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
 
@@ -39,7 +41,9 @@ class Admission:
     word: str
     id: str = ""
     send: MediaJob | None = None
-    """The envelope that needs a ticket now, if any."""
+    """The envelope that needs a ticket, if any."""
+    delay_ms: int = 0
+    """How long until that job is due."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,34 @@ class Census(NamedTuple):
     active: list[str]
 
 
+class Sweep(NamedTuple):
+    """What a sweep found."""
+
+    missing: list[MediaJob]
+    """The jobs that need a fresh ticket."""
+    paused: frozenset[str]
+    """The pools that are paused."""
+
+
+class Sight(msgspec.Struct, kw_only=True):
+    """What the ledger knows of one job."""
+
+    id: str
+    state: Literal["waiting", "delayed", "active", "completed", "failed", "cancelled", "retracted"]
+    user: str = ""
+    operation: str = ""
+    pool: str = ""
+    priority: int = 0
+    attempts: int = 0
+    """How many failed."""
+    runs: int = 0
+    """How often it was claimed."""
+    stalls: int = 0
+    progress: int = 0
+    at_ms: int | None = None
+    """When a delayed job is due, when the lease of an active one ends."""
+
+
 class Forgotten(msgspec.Struct):
     """A job to put back: what `adopt` needs to know of it."""
 
@@ -107,13 +139,13 @@ class Ledger:
         """Admit a job whose record is in state `record`, under a plan's `limit` (-1: none)."""
         word, *rest = self._call(
             "admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
-            job.priority, delay_ms, job.wall_ms, job.cycle, limit,
+            job.priority, delay_ms, job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST,
         )  # fmt: skip
         if word == "admitted":
-            return Admission(word, rest[0], jobs.decode(jobs.encode(job), rest[0]))
+            return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
         if word == "open":
-            id_, send, body = rest
-            return Admission(word, id_, jobs.decode(body, id_) if send else None)
+            id_, send, body, due_ms = rest
+            return Admission(word, id_, jobs.decode(body, id_) if send else None, due_ms)
         return Admission(word)
 
     def seed_usage(self, user_id: str, cycle: str, operation: str, count: int) -> None:
@@ -161,10 +193,15 @@ class Ledger:
         """Cancel an open job whose record is failed already: removed, flagged or unknown."""
         return str(self._call("cancel", job_id)[0])
 
-    def sweep(self) -> list[MediaJob]:
-        """Requeue what nobody holds, promote what is due; return the jobs that need a fresh ticket."""
-        flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
-        return [job for body, id_ in zip(flat[::2], flat[1::2], strict=True) if (job := _readable(body, id_))]
+    def pause(self, pool: str, paused: bool) -> bool:
+        """Pause a pool, or let it go on; False when it is so already."""
+        return bool(self._call("pause", pool, int(paused))[0] == "changed")
+
+    def sweep(self) -> Sweep:
+        """Requeue what nobody holds, promote what is due, and say what is missing."""
+        paused, *flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
+        found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
+        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))))
 
     def adopt(self, forgotten: list[Forgotten]) -> list[str]:
         """Put forgotten jobs back: adopted, known, lost or old for each."""
@@ -182,6 +219,13 @@ class Ledger:
     def stats(self) -> Stats:
         """Read all counts in one round trip, at the same cost for any number of jobs."""
         return Stats(*self._scripts.call("stats", *POOLS))
+
+    def look(self, job_id: str) -> Sight | None:
+        """Look at a job that is open, or ended within a day."""
+        word, *rest = self._scripts.call("look", job_id)
+        if word == "open":
+            return msgspec.json.decode(rest[0], type=Sight, strict=False)
+        return Sight(id=rest[0], state=rest[1]) if word == "over" else None
 
     def census(self) -> Census:
         """Read what seeding the totals needs."""

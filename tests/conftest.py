@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from aws_lambda_powertools import Logger
 
 from chalicelib.ledger import Ledger
@@ -35,14 +36,27 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     server.stop()
 
 
+class LossyScripts(Scripts):
+    """Loses the next answer when it is told to: Redis did what was asked, and nobody hears of it."""
+
+    lose = False
+
+    def _run(self, *args: Any) -> list[Any]:
+        answer = super()._run(*args)
+        if self.lose:
+            self.lose = False
+            raise redis.ConnectionError
+        return answer
+
+
 @pytest.fixture(scope="session")
-def shared_scripts(redis_port: int) -> Scripts:
+def shared_scripts(redis_port: int) -> LossyScripts:
     """The scripts on that server."""
-    return Scripts(f"redis://{LOOPBACK}:{redis_port}/0", PREFIX)
+    return LossyScripts(f"redis://{LOOPBACK}:{redis_port}/0", PREFIX)
 
 
 @pytest.fixture
-def scripts(shared_scripts: Scripts) -> Scripts:
+def scripts(shared_scripts: LossyScripts) -> LossyScripts:
     """The scripts on an empty server."""
     shared_scripts.redis.flushall()
     return shared_scripts

@@ -127,7 +127,7 @@ class ContainerWorker:
     def _sweep(self) -> None:
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
-                send_missing(self._ledger.sweep(), self._tickets)
+                send_missing(self._ledger.sweep().missing, self._tickets)
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})
             except Exception:

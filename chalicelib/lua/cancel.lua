@@ -7,7 +7,8 @@
 local job = load(ARGV[2])
 if not job then return {'unknown'} end
 if job.state == 'active' then
-  note(job, 'cancel', 1)
+  job.cancel = true
+  save(job)
   return {'flagged'}
 end
 close(job, 'cancelled', '')

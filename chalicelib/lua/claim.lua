@@ -3,57 +3,54 @@
 -- ARGV  1 now   2 pool   3 id and 4 jobId of the ticket's own job   5 token (random, minted by the worker)   6 lease (ms)
 -- Returns {run, id, jobId, attempt, stalls, runs, body}   not always the ticket's own job
 --         {drop}        the ticket's job is finished, or a newer admission has its own ticket
---         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later
+--         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later; or the pool is paused
 --         {elsewhere}   the ticket's job moved to the other pool, where it has a ticket
 --         {unknown}     the ledger has forgotten the job, or never knew this admission: read the record
-local now = math.floor(time_us(ARGV[1]) / 1000)
+local now = time_ms(ARGV[1])
 local pool, id, job_id, token, lease_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local HOLD_ACTIVE_MS = 600000
-born(now)
-due(now, 100)
+local HOLD_PAUSED_MS = 300000
+promote(now, 100)
 
 local function run(job)
-  return {'run', job.id, job.job_id, tonumber(job.attempts or 0) + 1, tonumber(job.stalls or 0), tonumber(job.runs),
-    redis.call('GET', key('body', job.job_id))}
+  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body}
 end
 
-local mine = redis.call('GET', key('holder', token))  -- this very claim, repeated because its answer was lost
-if mine then
-  local job = load(mine)
-  if job and job.state == 'active' and job.token == token then return run(job) end
+if KEYS[2] then  -- the answer was lost, and with it a job that nobody else may have
+  for _, m in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do
+    local job = load(job_of(m))
+    if job and job.token == token then return run(job) end
+  end
 end
 
-local own = load(job_id)
+local own, done_id = look_up(job_id)
 if own then
   if own.id > id then return {'drop'} end
   if own.id < id then return {'unknown'} end
   if own.state == 'active' then return {'hold', HOLD_ACTIVE_MS} end
   if own.pool ~= pool then return {'elsewhere'} end
-  if own.state == 'delayed' then
-    return {'hold', math.max(1, redis.call('ZSCORE', key('delayed'), own.member) - now)}
-  end
+  if own.state == 'delayed' then return {'hold', math.max(1, call('ZSCORE', P .. 'delayed', member(own)) - now)} end
 else
-  local done_id = marker(job_id)
-  if not done_id or done_id < id then return {'unknown'} end
-  return {'drop'}
+  return {done_id and done_id >= id and 'drop' or 'unknown'}
 end
 
-local best = redis.call('ZPOPMIN', key('waiting', pool))
-local job = load(job_of(best[1]))
-local priority = math.floor(tonumber(best[2]) / TWO32)
-local round = tonumber(best[2]) % TWO32
-local current = tonumber(redis.call('HGET', key('pool', pool), 'round:' .. priority)) or 0
+local pool_key = P .. 'pool:' .. pool
+local waiting = P .. 'waiting:' .. pool
+local pool_is = call('HMGET', pool_key, 'paused', 'round:' .. own.priority)  -- most often the best job's priority too
+if pool_is[1] then return {'hold', HOLD_PAUSED_MS} end
+local best = call('ZPOPMIN', waiting)[1]
+local job = best == member(own) and own or load(job_of(best))
+local round, field = job.score % TWO32, 'round:' .. job.priority
+local current = tonumber((job.priority == own.priority and pool_is[2] or call('HGET', pool_key, field)) or 0)
 if round > current then
-  redis.call('HSET', key('pool', pool), 'round:' .. priority, round)
-  redis.call('ZREMRANGEBYSCORE', key('rounds', pool, priority), '-inf', round)
+  call('ZREMRANGEBYSCORE', P .. 'rounds:' .. pool .. ':' .. job.priority, '-inf', round)
+  current = round
 end
-redis.call('HSET', key('pool', pool), 'claimed_ms', now)
-redis.call('HDEL', key('pool', pool), 'nudge_ms', 'look_ms')
+call('HSET', pool_key, field, current, 'claimed_ms', now, 'nudge_ms', 0, 'look_ms', 0)
 
-job.runs = tonumber(job.runs or 0) + 1
-job.deadline_ms = now + tonumber(job.wall_ms) + WALL_GRACE_MS
-note(job, 'runs', job.runs, 'deadline_ms', job.deadline_ms, 'started_ms', now)
-forget(job, 'progress')
+job.runs = (job.runs or 0) + 1
+job.deadline_ms = now + job.wall_ms + WALL_GRACE_MS
+job.progress = nil
 hold(job, now, lease_ms, token)
-redis.call('SET', key('holder', token), job.job_id, 'PX', lease_ms)
+save(job)
 return run(job)

@@ -5,28 +5,26 @@
 -- Returns {ok}       also when this very call is repeated
 --         {lost}     somebody else speaks for the job
 --         {unknown}  the ledger has forgotten the job: nothing is counted
-local now = math.floor(time_us(ARGV[1]) / 1000)
-local id, token, outcome = ARGV[3], ARGV[4], ARGV[5]
-local job = load(ARGV[2])
+local id, token, outcome, keep = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
+local TRIM_EVERY = 20
+local job, done_id, _, done_token = look_up(ARGV[2])
 if not job or job.id < id then
-  local done_id, _, done_token = marker(ARGV[2])
   if done_id == id then return {done_token == token and 'ok' or 'lost'} end
-  if done_id and done_id > id then return {'lost'} end
-  return {'unknown'}
+  return {done_id and done_id > id and 'lost' or 'unknown'}
 end
 if job.id > id then return {'lost'} end
 if outcome == 'retry' and job.ended == token then return {'ok'} end
 if not speaks(job, token) then return {'lost'} end
 if outcome == 'retry' then
-  leave(job)
-  delay(job, now + tonumber(ARGV[6]))
-  note(job, 'attempts', tonumber(job.attempts or 0) + 1, 'ended', token)
-  forget(job, 'token', 'suspect', 'former')
+  let_go(job)
+  delay(job, time_ms(ARGV[1]) + tonumber(ARGV[6]))
+  job.attempts, job.ended = (job.attempts or 0) + 1, token
+  save(job)
   return {'ok'}
 end
 close(job, outcome, token)
-if outcome ~= 'cancelled' then
-  redis.call('LPUSH', key('history', outcome), ARGV[7])
-  redis.call('LTRIM', key('history', outcome), 0, tonumber(ARGV[8]) - 1)
+if keep > 0 then
+  local history = P .. 'history:' .. outcome
+  if call('LPUSH', history, ARGV[7]) >= keep + TRIM_EVERY then call('LTRIM', history, 0, keep - 1) end
 end
 return {'ok'}

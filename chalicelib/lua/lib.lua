@@ -1,134 +1,141 @@
 -- What every transition shares. Put in front of each script when it is loaded; only Redis 6.2 commands.
 --
--- KEYS[1] is the prefix, a hash tag such as {mediaq}: every key lives in one slot of one shard.
+-- KEYS[1] is the prefix, a hash tag such as {mediaq}: every key lives in one slot of one shard. KEYS[2] is there when the
+-- call is made once more because its answer was lost.
 --
---   <p>:job:<jobId>        hash   an open job: id, state waiting|delayed|active, and what the transitions note
---   <p>:body:<jobId>       string its envelope, so that any worker can run it and anyone can send it a ticket
+--   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and what the transitions note
 --   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that is over, or was retracted, for a day
 --   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>: equal scores are first in first out
 --   <p>:delayed            zset   score due (ms), same members
 --   <p>:active             zset   score end of the lease (ms), same members
 --   <p>:rounds:<pool>:<priority>  zset  user -> the round of the last job admitted
---   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, nudge_ms, look_ms
---   <p>:holder:<token>     string <jobId>, for one lease: a claim that is repeated finds its job again
+--   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, nudge_ms, look_ms, paused
+--   <p>:scheduled          hash   user -> how many jobs wait for a time that the user named
 --   <p>:totals             hash   completed, failed, cancelled
---   <p>:history:completed  list   summaries, newest first, 100 of them; history:failed, 1000
+--   <p>:history:completed  list   summaries, newest first, the last 100 and a few; history:failed, 1000
 --   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted in Directus
 --   <p>:meta               hash   born_ms (first write after a wipe), seeded, last_us (of the last id)
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
+--
+-- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
+--   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
+--   scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), progress,
+--   token (its holder), former (who held it before a sweep), ended (who ended its last attempt), suspect (looked at once),
+--   deadline_ms (no lease goes further)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
 
-local P = KEYS[1]
+local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
 local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
-
-local function key(...) return table.concat({P, ...}, ':') end
+local call = redis.call
 
 local function time_us(injected_ms)
   if injected_ms ~= '' then return tonumber(injected_ms) * 1000 end
-  local t = redis.call('TIME')
+  local t = call('TIME')
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 
-local function born(now)
-  redis.call('HSETNX', key('meta'), 'born_ms', string.format('%.0f', now))
-end
+local function time_ms(injected_ms) return math.floor(time_us(injected_ms) / 1000) end
 
--- A UUIDv7 that is greater than every one before it, also when the clock steps back.
-local function new_id(us, random)
-  local last = tonumber(redis.call('HGET', key('meta'), 'last_us')) or 0
-  if us <= last then us = last + 1 end
-  redis.call('HSET', key('meta'), 'last_us', string.format('%.0f', us))
-  local ms = string.format('%012x', math.floor(us / 1000))
-  return string.format('%s-%s-7%03x-%s-%s', ms:sub(1, 8), ms:sub(9, 12), us % 1000, random:sub(1, 4), random:sub(5, 16))
-end
+local function born(now) call('HSETNX', P .. 'meta', 'born_ms', now) end
 
-local function member(id, job_id) return id .. ':' .. job_id end
+local function unpacked(packed) return packed and cmsgpack.unpack(packed) end
+local function load(job_id) return unpacked(call('GET', P .. 'job:' .. job_id)) end
+local function save(job) call('SET', P .. 'job:' .. job.job_id, cmsgpack.pack(job)) end
+local function drop(job) call('DEL', P .. 'job:' .. job.job_id) end
+
+local function member(job) return job.id .. ':' .. job.job_id end
 local function job_of(m) return m:sub(38) end
 
--- An open job as a table of its fields, or nil.
-local function load(job_id)
-  local flat = redis.call('HGETALL', key('job', job_id))
-  if #flat == 0 then return nil end
-  local job = {job_id = job_id}
-  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
-  job.member = member(job.id, job_id)
-  return job
+-- id, outcome, token of a finished marker, or nil.
+local function parsed(done)
+  if not done then return nil end
+  return done:match('^(%S+) (%S+) ?(%S*)$')
 end
 
-local function note(job, ...) redis.call('HSET', key('job', job.job_id), ...) end
-local function forget(job, ...) redis.call('HDEL', key('job', job.job_id), ...) end
+-- The open job, and id, outcome, token of the finished marker.
+local function look_up(job_id)
+  local found = call('MGET', P .. 'job:' .. job_id, P .. 'done:' .. job_id)
+  return unpacked(found[1]), parsed(found[2])
+end
 
--- Take the job out of whichever set its state says.
+-- The transitions between sets change the job's table; whoever calls them saves it.
+
 local function leave(job)
-  if job.state == 'waiting' then redis.call('ZREM', key('waiting', job.pool), job.member)
-  else redis.call('ZREM', key(job.state), job.member) end
+  call('ZREM', P .. (job.state == 'waiting' and 'waiting:' .. job.pool or job.state), member(job))
 end
 
 local function wait(job)
-  redis.call('ZADD', key('waiting', job.pool), job.score, job.member)
-  note(job, 'state', 'waiting')
+  call('ZADD', P .. 'waiting:' .. job.pool, job.score, member(job))
+  job.state = 'waiting'
 end
 
 local function delay(job, due)
-  redis.call('ZADD', key('delayed'), due, job.member)
-  note(job, 'state', 'delayed')
-end
-
-local function lease_end(job, now, lease_ms)
-  return math.min(now + lease_ms, tonumber(job.deadline_ms))
+  call('ZADD', P .. 'delayed', due, member(job))
+  job.state = 'delayed'
 end
 
 local function hold(job, now, lease_ms, token)
-  redis.call('ZADD', key('active'), lease_end(job, now, lease_ms), job.member)
-  note(job, 'state', 'active', 'token', token)
-  forget(job, 'suspect', 'former')
+  call('ZADD', P .. 'active', math.min(now + lease_ms, job.deadline_ms), member(job))
+  job.state, job.token, job.suspect, job.former = 'active', token, nil, nil
 end
 
--- The next score of a user: one round after the user's last, never before the round that is being claimed.
-local function score(pool, priority, user)
-  local current = tonumber(redis.call('HGET', key('pool', pool), 'round:' .. priority)) or 0
-  local rounds = key('rounds', pool, priority)
-  local last = tonumber(redis.call('ZSCORE', rounds, user)) or 0
-  local round = math.max(current, last) + 1
-  redis.call('ZADD', rounds, round, user)
-  return string.format('%.0f', tonumber(priority) * TWO32 + round)
+local function let_go(job)
+  leave(job)
+  job.token, job.suspect, job.former = nil, nil, nil
+end
+
+-- The time that the user named has come, or does not matter any more.
+local function unschedule(job)
+  if not job.scheduled then return end
+  job.scheduled = nil
+  if call('HINCRBY', P .. 'scheduled', job.user, -1) <= 0 then call('HDEL', P .. 'scheduled', job.user) end
+end
+
+-- Give the job the next score of its user: one round after the user's last, never before the round that is being claimed.
+local function take_round(job)
+  local current = tonumber(call('HGET', P .. 'pool:' .. job.pool, 'round:' .. job.priority) or 0)
+  local rounds = P .. 'rounds:' .. job.pool .. ':' .. job.priority
+  local round = math.max(current, tonumber(call('ZSCORE', rounds, job.user) or 0)) + 1
+  call('ZADD', rounds, round, job.user)
+  job.score = job.priority * TWO32 + round
 end
 
 -- A job that leaves without being claimed gives its round back when it was its user's last.
 local function give_round_back(job)
-  local priority = math.floor(tonumber(job.score) / TWO32)
-  local round = tonumber(job.score) % TWO32
-  local rounds = key('rounds', job.pool, priority)
-  if tonumber(redis.call('ZSCORE', rounds, job.user)) == round then
-    redis.call('ZADD', rounds, round - 1, job.user)
-  end
+  local rounds, round = P .. 'rounds:' .. job.pool .. ':' .. job.priority, job.score % TWO32
+  if tonumber(call('ZSCORE', rounds, job.user) or 0) == round then call('ZADD', rounds, round - 1, job.user) end
 end
 
 local function charge(job)
-  local usage = key('usage', job.user, job.cycle)
-  redis.call('HINCRBY', usage, job.operation, 1)
-  redis.call('EXPIRE', usage, USAGE_TTL)
-  note(job, 'charged', 1)
+  local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
+  if call('HINCRBY', usage, job.operation, 1) == 1 then call('EXPIRE', usage, USAGE_TTL) end
+  job.charged = true
 end
 
-local function refund(job)
-  if job.charged ~= '1' then return end
-  local usage = key('usage', job.user, job.cycle)
-  if tonumber(redis.call('HGET', usage, job.operation) or 0) > 0 then
-    redis.call('HINCRBY', usage, job.operation, -1)
-  end
+-- Give the charge back; `unless_seeded`, only if Directus was not asked yet: its count will include the job then.
+local function refund(job, unless_seeded)
+  if not job.charged then return end
+  local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
+  local found = call('HMGET', usage, job.operation, job.operation .. ':seed')
+  if unless_seeded and found[2] then return end
+  if tonumber(found[1] or 0) > 0 then call('HINCRBY', usage, job.operation, -1) end
 end
 
-local function due(now, limit)
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, limit)) do
-    redis.call('ZREM', key('delayed'), m)
+-- Promote delayed jobs that are due.
+local function promote(now, limit)
+  for _, m in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, limit)) do
+    call('ZREM', P .. 'delayed', m)
     local job = load(job_of(m))
-    if job then wait(job) end
+    if job and member(job) == m then
+      unschedule(job)
+      wait(job)
+      save(job)
+    end
   end
 end
 
@@ -144,23 +151,17 @@ local function unheld(job)
   return job.state == 'waiting' and not job.runs and job.adopted
 end
 
+local function mark(job, outcome, token)
+  call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', DAY)
+end
+
 -- The end of a job: out of the sets, counted once, marked for a day.
 local function close(job, outcome, token)
   leave(job)
   if job.state ~= 'active' then give_round_back(job) end
-  if outcome ~= 'completed' then
-    refund(job)
-  elseif job.charged == '1' and redis.call('HEXISTS', key('usage', job.user, job.cycle), job.operation .. ':seed') == 0 then
-    refund(job)  -- not counted in Directus yet: that count will include this job
-  end
-  redis.call('HINCRBY', key('totals'), outcome, 1)
-  redis.call('DEL', key('job', job.job_id), key('body', job.job_id))
-  redis.call('SET', key('done', job.job_id), job.id .. ' ' .. outcome .. ' ' .. token, 'EX', DAY)
-end
-
--- id, outcome, token of the finished marker, or nil.
-local function marker(job_id)
-  local done = redis.call('GET', key('done', job_id))
-  if not done then return nil end
-  return done:match('^(%S+) (%S+) ?(%S*)$')
+  unschedule(job)
+  refund(job, outcome == 'completed')
+  call('HINCRBY', P .. 'totals', outcome, 1)
+  drop(job)
+  mark(job, outcome, token)
 end

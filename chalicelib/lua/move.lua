@@ -5,11 +5,9 @@
 local job = load(ARGV[2])
 if not job or job.id < ARGV[3] then return {'unknown'} end
 if job.id > ARGV[3] or not speaks(job, ARGV[4]) then return {'lost'} end
-leave(job)
-forget(job, 'token', 'suspect', 'former')
-job.pool = ARGV[5]
-job.score = score(job.pool, math.floor(tonumber(job.score) / TWO32), job.user)
-note(job, 'pool', job.pool, 'score', job.score)
-redis.call('SET', key('body', job.job_id), ARGV[6])
+let_go(job)
+job.pool, job.body = ARGV[5], ARGV[6]
+take_round(job)
 wait(job)
+save(job)
 return {'ok'}

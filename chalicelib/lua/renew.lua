@@ -3,21 +3,18 @@
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
 -- Returns {ok} | {cancelled} (the lease is renewed all the same) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
 -- A job that a sweep took back and nobody has claimed since is taken up again, its stall undone.
-local now = math.floor(time_us(ARGV[1]) / 1000)
+local now = time_ms(ARGV[1])
 local id, token = ARGV[3], ARGV[4]
-local job = load(ARGV[2])
-if not job then
-  local done_id = marker(ARGV[2])
-  if done_id and done_id >= id then return {'lost'} end
-  return {'unknown'}
-end
+local job, done_id = look_up(ARGV[2])
+if not job then return {done_id and done_id >= id and 'lost' or 'unknown'} end
 if job.id < id then return {'unknown'} end
 if job.id == id and unheld(job) then return {'unknown'} end  -- another ticket holder put it back before its holder spoke up
-if job.id > id or not speaks(job, token) or now >= tonumber(job.deadline_ms) then return {'lost'} end
+if job.id > id or not speaks(job, token) or now >= job.deadline_ms then return {'lost'} end
 if job.state == 'waiting' then
   leave(job)
-  note(job, 'stalls', math.max(0, tonumber(job.stalls or 0) - 1))
+  job.stalls = math.max(0, (job.stalls or 0) - 1)
 end
 hold(job, now, tonumber(ARGV[5]), token)
-if ARGV[6] ~= '' then note(job, 'progress', ARGV[6]) end
+if ARGV[6] ~= '' then job.progress = tonumber(ARGV[6]) end
+save(job)
 return {job.cancel and 'cancelled' or 'ok'}

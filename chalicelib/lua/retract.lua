@@ -4,20 +4,21 @@
 -- Returns {retracted}  as if it had never been
 --         {shared}     another caller asked for it too: it stays for them, and the next caller, or the keeper, sends its ticket
 --         {kept}       somebody claimed it: it stays, and needs no ticket
-local job = load(ARGV[2])
+local job, done_id, outcome = look_up(ARGV[2])
 if not job or job.id ~= ARGV[3] then
-  local done_id, outcome = marker(ARGV[2])
   return {done_id == ARGV[3] and outcome ~= 'retracted' and 'kept' or 'retracted'}
 end
 if job.state == 'active' or job.runs then return {'kept'} end
 if job.shared then
-  note(job, 'sent_ms', 0)
+  job.sent_ms = 0
+  save(job)
   return {'shared'}
 end
 leave(job)
 give_round_back(job)
+unschedule(job)
 refund(job)
-redis.call('DEL', key('job', job.job_id), key('body', job.job_id))
+drop(job)
 -- The send may have gone through after all, its answer lost: that ticket is dropped, for the caller was told no.
-redis.call('SET', key('done', job.job_id), job.id .. ' retracted ', 'EX', DAY)
+mark(job, 'retracted', '')
 return {'retracted'}

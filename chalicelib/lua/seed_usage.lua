@@ -1,7 +1,7 @@
 -- Note how many jobs Directus counted for a user, operation and cycle, unless somebody was faster.
 --
 -- ARGV  1 user   2 cycle   3 operation   4 count
-local usage = key('usage', ARGV[1], ARGV[2])
-redis.call('HSETNX', usage, ARGV[3] .. ':seed', ARGV[4])
-redis.call('EXPIRE', usage, USAGE_TTL)
+local usage = P .. 'usage:' .. ARGV[1] .. ':' .. ARGV[2]
+call('HSETNX', usage, ARGV[3] .. ':seed', ARGV[4])
+call('EXPIRE', usage, USAGE_TTL)
 return {'ok'}

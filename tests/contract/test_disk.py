@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import PREFIX
 from tests.contract.test_media import drain_tickets
 from tests.media import make_tools
 from workers import runner as runners
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Api
 
 
-@pytest.mark.parametrize(("runs", "attempts"), [(20, "0"), (1, "1")], ids=["released", "failed when it was too often"])
-def test_no_space(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int, attempts: str) -> None:
+@pytest.mark.parametrize(("runs", "attempts"), [(20, 0), (1, 1)], ids=["released", "failed when it was too often"])
+def test_no_space(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int, attempts: int) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
     monkeypatch.setattr(runners, "RUNS_WITHOUT_SPACE", runs)
@@ -28,9 +27,9 @@ def test_no_space(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run
     assert api.enqueue({"jobId": record, "operation": "transcoding"}).status_code == 200
     [ticket] = api.parts.tickets.receive("container", wait_seconds=1)
     runners.Runner(api.parts.ledger, api.parts.tickets, api.parts.directus, make_tools(tmp_path)).handle(ticket)
-    job = api.parts.scripts.redis.hgetall(f"{PREFIX}:job:{record}")
-    assert job["state"] == "delayed"
-    assert job.get("attempts", "0") == attempts
+    job = api.parts.ledger.look(record)
+    assert job is not None
+    assert (job.state, job.attempts) == ("delayed", attempts)
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "processing"
     assert list(tmp_path.glob("job-*")) == []
     api.parts.canceller.cancel(record)

@@ -145,8 +145,7 @@ def test_logs_name_the_job(system: System, clip: Path) -> None:
 
 def test_progress_reaches_the_ledger_while_it_runs(system: System, long_clip: Path) -> None:
     job_id = system.submit(long_clip, SLOW)
-    key = f"{{mediaq}}:job:{job_id}"
-    until(lambda: int(system.scripts.redis.hget(key, "progress") or 0) > 10, 20, "progress beyond the fetch")
+    until(lambda: (job := system.ledger.look(job_id)) and job.progress > 10, 20, "progress beyond the fetch")
     assert system.app.wait(job_id, 40)["progress"] == 100
 
 

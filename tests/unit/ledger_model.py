@@ -30,6 +30,7 @@ class Job:
     cancel: bool = False
     shared: bool = False
     adopted: bool = False
+    scheduled: bool = False
     at: int = 0
     """Due when delayed, end of the lease when active."""
     deadline: int = 0
@@ -51,6 +52,7 @@ class Model:
     current: dict[tuple[str, int], int] = field(default_factory=dict)
     last: dict[tuple[str, int, str], int] = field(default_factory=dict)
     charged: dict[str, int] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
 
     def copy(self) -> Model:
         """Return a copy that shares nothing."""
@@ -61,6 +63,7 @@ class Model:
             dict(self.current),
             dict(self.last),
             dict(self.charged),
+            self.paused,
         )
 
     def in_state(self, state: str) -> list[Job]:
@@ -100,7 +103,7 @@ class Model:
         """Move what is due to waiting."""
         for job in self.in_state("delayed"):
             if job.at <= now:
-                job.state = "waiting"
+                job.state, job.scheduled = "waiting", False
 
     def admit(self, job: Job, record: str, now: int, delay: int, limit: int) -> str:
         """Admit `job`, whose id is that of the script's answer."""
@@ -125,7 +128,7 @@ class Model:
         job.round = self.next_round(job.pool, job.priority, job.user)
         job.sent = now
         if delay:
-            job.state, job.at = "delayed", now + delay
+            job.state, job.at, job.scheduled = "delayed", now + delay, True
         self.jobs[job.job_id] = job
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         return "admitted"
@@ -160,6 +163,8 @@ class Model:
         if own.pool != pool:
             return "elsewhere", ""
         if own.state == "delayed":
+            return "hold", ""
+        if pool in self.paused:
             return "hold", ""
         best = self.jobs[self.line(pool)[0]]
         place = (pool, best.priority)

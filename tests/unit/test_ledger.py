@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from chalicelib import scripts as scripts_module
 from chalicelib.errors import LedgerUnavailable
@@ -14,7 +15,7 @@ from chalicelib.scripts import Scripts
 from tests.unit.factories import admit, claim, drain
 
 if TYPE_CHECKING:
-    from tests.conftest import Clock
+    from tests.conftest import Clock, LossyScripts
 
 
 class TestOrder:
@@ -69,11 +70,12 @@ class TestHolder:
         assert words.count("run") == 1
         assert words.count("hold") == 63
 
-    def test_a_claim_whose_answer_was_lost_finds_its_job_again(self, ledger: Ledger) -> None:
-        first, _second = admit(ledger), admit(ledger)
-        token = new_token()
-        assert claim(ledger, first, token) == claim(ledger, first, token)
-        assert ledger.stats().active == 1
+    def test_a_claim_whose_answer_was_lost_finds_its_job_again(self, ledger: Ledger, scripts: LossyScripts) -> None:
+        first, second, third = (admit(ledger) for _ in range(3))
+        assert claim(ledger, third).job == first
+        scripts.lose = True
+        assert claim(ledger, third).job == second
+        assert ledger.stats()[:2] == (1, 2)
 
     def test_a_stranger_can_do_nothing(self, ledger: Ledger) -> None:
         got = claim(ledger, admit(ledger))
@@ -96,20 +98,20 @@ class TestLease:
         ticket = admit(ledger)
         claim(ledger, ticket)
         clock.advance(10_000)
-        assert ledger.sweep() == []
+        assert ledger.sweep().missing == []
         clock.advance(2_999)
-        assert ledger.sweep() == []
+        assert ledger.sweep().missing == []
         clock.advance(1)
-        assert ledger.sweep() == [ticket]
+        assert ledger.sweep().missing == [ticket]
         assert (ledger.stats().waiting, ledger.stats().active) == (1, 0)
 
     def test_a_pause_of_everything_costs_nothing(self, ledger: Ledger, clock: Clock) -> None:
         held = [claim(ledger, admit(ledger)) for _ in range(20)]
         clock.advance(60_000)
-        assert ledger.sweep() == []  # the first to look after the pause
+        assert ledger.sweep().missing == []  # the first to look after the pause
         assert all(one.job and ledger.renew(one.job, one.token) == "ok" for one in held)
         clock.advance(3_000)
-        assert ledger.sweep() == []
+        assert ledger.sweep().missing == []
         assert ledger.stats().active == 20
 
     def test_a_renewal_clears_the_suspicion(self, ledger: Ledger, clock: Clock) -> None:
@@ -119,7 +121,7 @@ class TestLease:
         ledger.sweep()
         ledger.renew(got.job, got.token)
         clock.advance(10_000)
-        assert ledger.sweep() == []  # again a first look
+        assert ledger.sweep().missing == []  # again a first look
 
     def test_a_requeued_job_that_nobody_claimed_is_taken_back(self, ledger: Ledger, clock: Clock) -> None:
         ticket = admit(ledger)
@@ -160,7 +162,7 @@ class TestLease:
         clock.advance(10_000)
         ledger.sweep()
         clock.advance(3_000)
-        assert len(ledger.sweep()) == 1
+        assert len(ledger.sweep().missing) == 1
 
 
 class TestRetry:
@@ -199,14 +201,16 @@ class TestRetry:
 class TestLaterRelease:
     def test_its_envelopes_are_left_to_workers_that_know_them(self, ledger: Ledger, scripts: Scripts, clock: Clock) -> None:
         theirs, ours = admit(ledger, priority=1), admit(ledger, priority=50)
-        scripts.redis.set(f"{{test}}:body:{theirs.job_id}", '{"v":2}')
+        key = f"{{test}}:job:{theirs.job_id}"
+        rewrite = "local j = cmsgpack.unpack(redis.call('GET', KEYS[1])) j.body = ARGV[1] redis.call('SET', KEYS[1], cmsgpack.pack(j))"
+        scripts.redis.eval(rewrite, 1, key, '{"v":2}')
         assert claim(ledger, ours).word == "hold"
         assert ledger.stats()[:3] == (1, 0, 1)  # released for a while, not stalled
         assert claim(ledger, ours).job == ours
         clock.advance(90_000)
         ledger.sweep()
         clock.advance(3_000)
-        assert ours in ledger.sweep()  # a body that cannot be read keeps no other from its ticket
+        assert ours in ledger.sweep().missing  # a body that cannot be read keeps no other from its ticket
 
 
 class TestCancel:
@@ -227,18 +231,18 @@ class TestCancel:
 
 class TestBounds:
     def test_history_is_trimmed_and_totals_are_not(self, ledger: Ledger, scripts: Scripts) -> None:
-        for outcome, jobs in (("completed", 105), ("failed", 1003)):
+        for outcome, jobs in (("completed", 125), ("failed", 1023)):
             for _ in range(jobs):
                 drain(ledger, admit(ledger), outcome)
-        assert ledger.stats()[3:5] == (105, 1003)
-        assert scripts.redis.llen("{test}:history:completed") == 100
-        assert scripts.redis.llen("{test}:history:failed") == 1000
+        assert ledger.stats()[3:5] == (125, 1023)
+        assert 100 <= scripts.redis.llen("{test}:history:completed") < 120
+        assert 1000 <= scripts.redis.llen("{test}:history:failed") < 1020
 
     def test_finished_jobs_leave_only_a_marker_for_a_day(self, ledger: Ledger, scripts: Scripts) -> None:
         for number in range(20):
             drain(ledger, admit(ledger, user=f"u{number}"))
         kinds = {key.split(":")[1] for key in scripts.redis.scan_iter(count=1000)}
-        assert kinds == {"done", "history", "holder", "meta", "pool", "totals", "usage"}
+        assert kinds == {"done", "history", "meta", "pool", "totals", "usage"}
         assert all(0 < scripts.redis.ttl(key) <= 86_400 for key in scripts.redis.scan_iter("*:done:*"))
 
     def test_stats_cost_the_same_for_any_number_of_jobs(self, ledger: Ledger, scripts: Scripts) -> None:
@@ -278,7 +282,7 @@ def test_a_failover_is_redis_away(
     def refuse(*_: object) -> None:
         raise kind("You can't write against a read only replica.")
 
-    monkeypatch.setattr(scripts.redis, "evalsha", refuse)
+    monkeypatch.setattr(redis.Redis, "evalsha", refuse)
     with pytest.raises(LedgerUnavailable):
         ledger.stats()
 

@@ -32,7 +32,7 @@ class TestLoss:
         clock.advance(1_000)
         ledger.sweep()
         clock.advance(3_000)
-        assert ledger.sweep() == [orphan]
+        assert ledger.sweep().missing == [orphan]
 
     @pytest.mark.parametrize("record", ["pending", "processing"])
     def test_a_holder_is_not_lost_when_another_ticket_put_its_job_back_first(

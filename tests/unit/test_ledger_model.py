@@ -22,8 +22,7 @@ from tests.unit.factories import Repeatable
 from tests.unit.ledger_model import Job, Model
 
 if TYPE_CHECKING:
-    from chalicelib.scripts import Scripts
-    from tests.conftest import Clock
+    from tests.conftest import Clock, LossyScripts
 
 USERS = [str(uuid.UUID(int=number)) for number in range(1, 4)]
 RECORDS = [str(uuid.UUID(int=number)) for number in range(100, 108)]
@@ -44,7 +43,7 @@ def envelope(job_id: str, user: str = USERS[0], priority: int = 10, pool: str = 
 class LedgerMachine(RuleBasedStateMachine):
     """One ledger, one model, the tickets that SQS would hold and the records that Directus would."""
 
-    scripts: Scripts
+    scripts: LossyScripts
     clock: Clock
 
     @initialize()
@@ -107,11 +106,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.retract(job.job_id, job.id) == self.model.retract(job.job_id, job.id)
 
     @precondition(lambda self: self.tickets)
-    @rule(index=INDEX, pool=st.sampled_from([None, None, "lambda", "container"]), repeat=st.booleans())
-    def claim(self, index: int, pool: str | None, repeat: bool) -> None:
+    @rule(index=INDEX, pool=st.sampled_from([None, None, "lambda", "container"]), lost=st.booleans())
+    def claim(self, index: int, pool: str | None, lost: bool) -> None:
         """A worker received a ticket; sometimes its first answer was lost."""
         ticket = self.tickets[-1 - index % len(self.tickets)]
         pool, token = pool or ticket.pool, new_token()
+        self.scripts.lose = lost
         got = self.ledger.claim(pool, ticket.id, ticket.job_id, token)
         word, job_id = self.model.claim(pool, ticket.id, ticket.job_id, token, self.clock.ms)
         assert got.word == word
@@ -120,11 +120,14 @@ class LedgerMachine(RuleBasedStateMachine):
         expected = self.model.jobs[job_id]
         assert (got.job.job_id, got.job.id) == (job_id, expected.id)
         assert (got.attempt, got.stalls, got.runs) == (expected.attempts + 1, expected.stalls, expected.runs)
-        if repeat:
-            assert self.ledger.claim(pool, ticket.id, ticket.job_id, token) == got
         if self.records[job_id] == "pending":
             self.records[job_id] = "processing"
         self.claims.append((got.job, token))
+
+    @rule(pool=st.sampled_from(["lambda", "container"]), paused=st.booleans())
+    def pause(self, pool: str, paused: bool) -> None:
+        assert self.ledger.pause(pool, paused) == ((pool in self.model.paused) != paused)
+        self.model.paused = self.model.paused | {pool} if paused else self.model.paused - {pool}
 
     @precondition(lambda self: self.claims)
     @rule(index=INDEX)
@@ -181,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """Whoever requeues a job sends it a fresh ticket."""
-        swept = self.ledger.sweep()
+        swept = self.ledger.sweep().missing
         assert self.model.sweep(self.clock.ms) <= {job.job_id for job in swept}
         for job in swept:
             assert self.model.jobs[job.job_id].state == "waiting"
@@ -255,6 +258,14 @@ class LedgerMachine(RuleBasedStateMachine):
             assert int(charged or 0) == self.model.charged.get(user, 0)
 
     @invariant()
+    def same_scheduled(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        scheduled = [job.user for job in self.model.jobs.values() if job.scheduled]
+        counted = self.scripts.redis.hgetall(f"{self.scripts.prefix}:scheduled")
+        assert counted == {user: str(scheduled.count(user)) for user in set(scheduled)}
+
+    @invariant()
     def nothing_is_lost(self) -> None:
         """Every open record that was accepted is open in the ledger, or has a ticket that will bring it back."""
         if not hasattr(self, "model"):
@@ -265,23 +276,23 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert job_id in self.model.jobs or job_id in ticketed
 
 
-def _dump(scripts: Scripts, key: str) -> Any:
+def _dump(scripts: LossyScripts, key: str) -> Any:
     raw = _raw(scripts)
     return raw.dump(key), max(0, raw.pttl(key))
 
 
-def _restore(scripts: Scripts, key: str, value: Any) -> None:
+def _restore(scripts: LossyScripts, key: str, value: Any) -> None:
     _raw(scripts).restore(key, value[1], value[0], replace=True)
 
 
 @cache
-def _raw(scripts: Scripts) -> Any:
+def _raw(scripts: LossyScripts) -> Any:
     """A connection that leaves bytes alone."""
     arguments = scripts.redis.connection_pool.connection_kwargs
     return redis.Redis(host=arguments["host"], port=arguments["port"], db=arguments["db"])
 
 
-def test_scripts_follow_the_model(shared_scripts: Scripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scripts_follow_the_model(shared_scripts: LossyScripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "secrets", Repeatable)
     LedgerMachine.scripts, LedgerMachine.clock = shared_scripts, clock
     run_state_machine_as_test(
