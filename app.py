@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 from chalice import Rate
 
-from chalicelib.routes import media, stats, taxonomy
+from chalicelib.routes import jobs, media, stats, taxonomy
 from chalicelib.routes.api import QueueApi
 from chalicelib.services import services
 
@@ -14,6 +14,7 @@ logger = Logger(service="mediaq")
 app = QueueApi("mediaq")
 app.register_blueprint(stats.blueprint, url_prefix="/queue")
 app.register_blueprint(media.blueprint, url_prefix="/queue")
+app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
 app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 

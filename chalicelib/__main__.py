@@ -1,15 +1,24 @@
-"""What an operator does by hand, with the settings of any other part: `python -m chalicelib cancel JOB_ID`."""
+"""What an operator does by hand, with the settings of any other part: `python -m chalicelib COMMAND`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
+
+from chalicelib.auth import OPERATOR
 from chalicelib.cancel import SAID
-from chalicelib.errors import SettingsError, Unavailable
+from chalicelib.errors import ApiError, SettingsError, Unavailable
+from chalicelib.records import FailedJobs
 from chalicelib.services import Services
-from chalicelib.settings import current
+from chalicelib.settings import POOLS, current
+
+if TYPE_CHECKING:
+    from chalicelib.enqueue import Enqueued
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,21 +35,118 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
+def show(options: argparse.Namespace) -> int:
+    """Show what the ledger and the record say of jobs."""
+    services = Services(current())
+    records = services.directus.read_jobs([str(job_id) for job_id in options.job_ids])
+    for job_id in map(str, options.job_ids):
+        seen, record = services.ledger.look(job_id), records.get(job_id)
+        found = {"jobId": job_id, "ledger": seen, "record": record and {"status": record.status, "error": record.error}}
+        _say(msgspec.json.encode(found).decode())
+    return int(len(records) < len(options.job_ids))
+
+
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel jobs that are waiting or running."""
+    """Cancel jobs that are waiting, delayed or running."""
     canceller = Services(current()).canceller
     answers = {str(job_id): canceller.cancel(str(job_id)) for job_id in options.job_ids}
     for job_id, answer in answers.items():
-        sys.stdout.write(f"{job_id}: {SAID[answer]}\n")
+        _say(f"{job_id}: {SAID[answer]}")
     return int(set(answers.values()) != {"cancelled"})
+
+
+def retry(options: argparse.Namespace) -> int:
+    """Run failed jobs again, as they were asked for."""
+    retrier = Services(current()).retrier
+    accepted = True
+    for job_id in map(str, options.job_ids):
+        try:
+            answer: Enqueued | ApiError = retrier.retry(job_id, OPERATOR)
+        except ApiError as error:
+            answer = error
+        accepted &= _tell(job_id, answer)
+    return int(not accepted)
+
+
+def redrive(options: argparse.Namespace) -> int:
+    """Run all failed jobs again that the options describe, the oldest first; cancelled ones are left alone."""
+    services = Services(current())
+    which = FailedJobs(
+        operation=options.operation,
+        user_id=options.user and str(options.user),
+        since=options.since and options.since.isoformat(),
+        until=options.until and options.until.isoformat(),
+        error=options.error,
+    )
+    if options.dry_run:
+        ids = services.directus.find_failed(which, options.limit)
+        for job_id in ids:
+            _say(job_id)
+        _say(f"{len(ids)} jobs would be run again")
+        return 0
+    answers = [_tell(job_id, answer) for job_id, answer in services.retrier.redrive(which, options.limit)]
+    _say(f"{sum(answers)} of {len(answers)} jobs will run again")
+    return int(not all(answers))
+
+
+def pause(options: argparse.Namespace) -> int:
+    """Let no job of a pool start; running ones go on, and new ones wait."""
+    changed = Services(current()).ledger.pause(options.pool, True)
+    _say(f"{options.pool} is paused" if changed else f"{options.pool} was paused already")
+    return 0
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Let the jobs of a paused pool start again."""
+    changed = Services(current()).ledger.pause(options.pool, False)
+    _say(f"{options.pool} goes on" if changed else f"{options.pool} was not paused")
+    return 0
+
+
+def _tell(job_id: str, answer: Enqueued | ApiError) -> bool:
+    refused = isinstance(answer, ApiError)
+    _say(f"{job_id}: {answer if refused else 'will run again'}")
+    return not refused
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()  # many jobs take their time
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be an ISO 8601 time such as 2026-12-24T18:00:00Z") from error
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a positive integer")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m chalicelib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    sub = commands.add_parser("cancel", help=cancel.__doc__, description=cancel.__doc__)
-    sub.add_argument("job_ids", nargs="+", type=UUID, metavar="JOB_ID", help="the id of a media_jobs record")
-    sub.set_defaults(command=cancel)
+    for command in (show, cancel, retry):
+        sub = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        sub.add_argument("job_ids", nargs="+", type=UUID, metavar="JOB_ID", help="the id of a media_jobs record")
+        sub.set_defaults(command=command)
+    sub = commands.add_parser("redrive", help=redrive.__doc__, description=redrive.__doc__)
+    sub.add_argument("--operation", help="only jobs of this operation")
+    sub.add_argument("--user", type=UUID, metavar="USER_ID", help="only jobs of this user")
+    sub.add_argument("--since", type=_time, metavar="TIME", help="only jobs whose record was made then or later")
+    sub.add_argument("--until", type=_time, metavar="TIME", help="only jobs whose record was made then or before")
+    sub.add_argument("--error", metavar="TEXT", help="only jobs whose error contains this")
+    sub.add_argument("--limit", type=_count, default=1000, metavar="N", help="at most so many (1000)")
+    sub.add_argument("--dry-run", action="store_true", help="list them, and change nothing")
+    sub.set_defaults(command=redrive)
+    for command in (pause, resume):
+        sub = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        sub.add_argument("pool", choices=POOLS, help="the pool")
+        sub.set_defaults(command=command)
     return parser
 
 

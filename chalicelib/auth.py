@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -35,7 +35,11 @@ class Caller:
     """A user that Directus vouches for."""
 
     user_id: str
-    token: str
+    token: str = field(repr=False)
+
+
+OPERATOR = Caller("", "")
+"""Whoever runs a command with the deployment's own settings: they may do what an administrator may."""
 
 
 class Authenticator:

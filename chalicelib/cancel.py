@@ -9,11 +9,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from chalicelib.errors import Conflict
 from chalicelib.jobs import CANCELLED
 
 if TYPE_CHECKING:
+    from chalicelib.auth import Caller
     from chalicelib.directus import Directus
     from chalicelib.ledger import Ledger
+    from chalicelib.ownership import Ownership
 
 Answer = Literal["cancelled", "closed", "missing"]
 SAID: dict[Answer, str] = {
@@ -26,12 +29,25 @@ SAID: dict[Answer, str] = {
 class Canceller:
     """The use case: cancel an open job."""
 
-    def __init__(self, directus: Directus, ledger: Ledger) -> None:
+    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
         self._directus = directus
         self._ledger = ledger
+        self._ownership = ownership
+
+    def cancel_for(self, caller: Caller, job_id: str) -> None:
+        """Cancel a job of the caller's.
+
+        Raises:
+            NotFound: there is no such record, or it is not the caller's.
+            Conflict: it is completed or failed already.
+            Unavailable: Directus or Redis is away.
+        """
+        self._ownership.read(job_id, caller)
+        if self.cancel(job_id) != "cancelled":
+            raise Conflict("jobId names a job that is completed or failed already")
 
     def cancel(self, job_id: str) -> Answer:
-        """Cancel a job by its record's id.
+        """Cancel a job by its record's id, whoever it belongs to.
 
         Raises:
             Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.

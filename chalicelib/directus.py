@@ -15,9 +15,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from chalicelib.errors import AttemptFailed, DirectusUnavailable
+from chalicelib.records import OPEN_STATES, Connection, File, Owner, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from chalicelib.records import FailedJobs
 
 OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
 IDS_IN_A_URL = 100  # Node refuses headers of more than 16 kB
@@ -26,62 +29,11 @@ UPLOAD_TIMEOUT = (60.0, 600.0)
 """Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
 REFUSED = (400, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
-OPEN_STATES = ["pending", "processing"]
+NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
 OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
 # A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
 Row = TypeVar("Row", bound=msgspec.Struct)
-
-
-class Owner(msgspec.Struct):
-    """A row of `directus_users`: who a record or a quota belongs to."""
-
-    id: str
-    status: str = "active"
-    subscription_tier: str | None = None
-
-
-class File(msgspec.Struct):
-    """A row of `directus_files`."""
-
-    id: str
-    uploaded_by: str | None = None
-    filename_download: str | None = None
-    type: str | None = None
-    filesize: int | str | None = None  # a string from PostgreSQL
-
-    @property
-    def size(self) -> int | None:
-        """The size in bytes, None when Directus does not know it."""
-        return int(self.filesize or 0) if str(self.filesize or "").isdigit() else None
-
-
-class Connection(msgspec.Struct):
-    """A row of `platform_connections`: whose it is, and credentials that only a worker can decrypt."""
-
-    id: str
-    user_created: str | None = None
-    credentials: str | None = None
-
-    def __repr__(self) -> str:
-        """Leave the credentials out."""
-        return f"Connection({self.id})"
-
-
-class Record(msgspec.Struct):
-    """A row of `media_jobs`. Columns that a given Directus lacks stay at their defaults."""
-
-    id: str
-    status: str
-    operation: str | None = None
-    user_created: Owner | None = None
-    input_file_id: File | None = None
-    input_url: str | None = None
-    output_file_id: str | None = None
-    params: dict[str, Any] | None = None
-    error: str | None = None
-    attempts: int | None = None
-    result: Any = None
 
 
 class Directus:
@@ -134,13 +86,24 @@ class Directus:
 
     def count_status(self, status: str, among: list[str] | None = None) -> int:
         """Count records of a status, the cancelled ones apart, of all or only `among` these ids."""
-        filters: dict[str, Any] = {"status": {"_eq": status}}
-        if status == "failed":
-            filters["_or"] = [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]
+        filters: dict[str, Any] = {"status": {"_eq": status}, **(NOT_CANCELLED if status == "failed" else {})}
         if among is None:
             return self._count(**filters)
         chunks = [among[at : at + IDS_IN_A_URL] for at in range(0, len(among), IDS_IN_A_URL)]
         return sum(self._count(**filters, id={"_in": chunk}) for chunk in chunks)
+
+    def find_failed(self, which: FailedJobs, at_most: int) -> list[str]:
+        """Return the ids of up to `at_most` failed records, the oldest first."""
+        tests = {
+            "operation": {"_eq": which.operation},
+            "user_created": {"_eq": which.user_id},
+            "date_created": {"_gte": which.since, "_lte": which.until},
+            "error": {"_contains": which.error},
+        }
+        given = [{name: {how: value}} for name, test in tests.items() for how, value in test.items() if value is not None]
+        filters = msgspec.json.encode({"_and": [{"status": {"_eq": "failed"}}, NOT_CANCELLED, *given]}).decode()
+        params = {"filter": filters, "fields": "id", "sort": "date_created", "limit": str(at_most)}
+        return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
 
     # Users
 

@@ -1,63 +1,48 @@
 """The use case behind `POST /queue/media`: one Directus read, one Redis script, one SQS send in the warm case of an owner.
 
 Order matters, and every step fails closed: the ledger admits (deduplicates, charges, queues) before the ticket goes out,
-and an admission whose ticket could not be sent is taken back.
+and an admission whose ticket could not be sent is taken back. A hundred jobs at once are one Directus read, and a send for
+every ten.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from chalicelib import tiers
-from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import (
+    ApiError,
     BadRequest,
     Conflict,
     DirectusUnavailable,
     NotFound,
     TicketsUnavailable,
     TierLimitReached,
-    Unauthorized,
+    TooManyDelayed,
+    Unavailable,
 )
-from chalicelib.jobs import DEFAULT_PRIORITY, OPERATIONS, MediaJob, pool_of
-from chalicelib.presets import expand
-from chalicelib.validation import FieldError, is_web_address, validate, without_empty
+from chalicelib.jobs import OPERATIONS, MediaJob, pool_of
+from chalicelib.media_request import MediaRequest, parse
+from chalicelib.records import OPEN_STATES
+from chalicelib.tickets import Sending
+from chalicelib.validation import is_web_address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chalicelib.auth import Caller
-    from chalicelib.directus import Directus, File, Owner, Record
+    from chalicelib.directus import Directus
     from chalicelib.ledger import Admission, Ledger, RecordState
+    from chalicelib.ownership import Ownership
     from chalicelib.presets import Presets
+    from chalicelib.records import File, Owner, Record
     from chalicelib.tickets import Tickets
     from chalicelib.tiers import Plans
 
-URL_MAX = 2048
 ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most once or twice before an answer
-
-
-def _wants(description: str, **limits: Any) -> msgspec.Meta:
-    return msgspec.Meta(description=description, **limits)
-
-
-class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /queue/media`. Other keys are ignored."""
-
-    jobId: Annotated[UUID, _wants("the UUID of a media_jobs record")]  # noqa: N815 - the published name
-    operation: Annotated[str, _wants("the name of an operation, such as transcoding", min_length=1, max_length=64)]
-    input_file_id: Annotated[UUID, _wants("the UUID of a directus_files record")] | None = None
-    input_url: Annotated[str, _wants(f"an http or https URL of at most {URL_MAX} characters", max_length=URL_MAX)] | None = None
-    params: Annotated[dict[str, Any], _wants("an object of parameters of the operation")] = {}
-    creator_profile_id: Annotated[UUID, _wants("the UUID of a platform_connections record")] | None = None
-    priority: Annotated[int, _wants("an integer from 1 to 100, lower first", ge=1, le=100)] = DEFAULT_PRIORITY
-
-    def __post_init__(self) -> None:
-        """Check the address, which no pattern can."""
-        if self.input_url is not None and not is_web_address(self.input_url):
-            raise FieldError("input_url", f"an http or https URL of at most {URL_MAX} characters, without a password in it")
 
 
 class Enqueued(NamedTuple):
@@ -70,18 +55,59 @@ class Enqueued(NamedTuple):
 class Enqueuer:
     """Puts records into the queue."""
 
-    def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, plans: Plans, presets: Presets) -> None:
+    def __init__(
+        self, directus: Directus, ledger: Ledger, tickets: Tickets, ownership: Ownership, plans: Plans, presets: Presets
+    ) -> None:
         self._directus = directus
         self._ledger = ledger
         self._tickets = tickets
+        self._ownership = ownership
         self._plans = plans
         self._presets = presets
 
     def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
-        """Check the request and the record, and admit the job."""
-        request = parse(data, self._presets)
-        job_id = str(request.jobId)
-        record, owner = self._record_of(job_id, caller)
+        """Check a request and its record, and admit the job."""
+        [answer] = self.enqueue_all([data], caller)
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    def enqueue_all(self, several: Sequence[Any], caller: Caller) -> list[Enqueued | ApiError]:
+        """Do so with each of several requests; what is wrong with one is its own answer and keeps no other back."""
+        requests = [self._parse(data) for data in several]
+        ids = list(dict.fromkeys(str(one.jobId) for one in requests if isinstance(one, MediaRequest)))
+        records = self._read_records(ids)
+        admitted: list[_Admitted | ApiError] = []
+        for request in requests:
+            try:
+                admitted.append(self._admit_one(request, records, caller))
+            except ApiError as error:
+                admitted.append(error)
+        admissions = [one.admission for one in admitted if isinstance(one, _Admitted)]
+        sendings = [Sending(one.send, one.delay_ms) for one in admissions if one.send is not None]
+        unsent = {job.id for job in self._tickets.send_all(sendings)}
+        return [one if isinstance(one, ApiError) else self._answer(one, unsent) for one in admitted]
+
+    def _parse(self, data: Any) -> MediaRequest | BadRequest:
+        try:
+            return parse(data, self._presets)
+        except BadRequest as error:
+            return error
+
+    def _read_records(self, ids: list[str]) -> dict[str, Record] | Unavailable:
+        try:
+            return self._directus.read_jobs(ids) if ids else {}
+        except Unavailable as error:
+            return error
+
+    def _admit_one(
+        self, request: MediaRequest | BadRequest, records: dict[str, Record] | Unavailable, caller: Caller
+    ) -> _Admitted:
+        if isinstance(request, BadRequest):
+            raise request
+        if isinstance(records, Unavailable):
+            raise records
+        record, owner = self._ownership.owner(records.get(str(request.jobId)), caller)
         verdict = tiers.can_perform(self._plans, owner.subscription_tier, request.operation)
         if not verdict.allowed:
             raise TierLimitReached(verdict.reason)
@@ -93,28 +119,8 @@ class Enqueuer:
         file = self._check_input(job, record, owner, caller)
         job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
         self._check_connection(job, owner)
-        return self._admit(job, record, verdict.limit)
-
-    def _record_of(self, job_id: str, caller: Caller) -> tuple[Record, Owner]:
-        record = self._directus.read_job(job_id)
-        owner = record.user_created if record else None
-        if record is None or owner is None:
-            raise NotFound("jobId must be the id of one of your media_jobs records")
-        if owner.id != caller.user_id:
-            if not self._is_administrator(caller):
-                raise NotFound("jobId must be the id of one of your media_jobs records")
-        elif owner.status != "active":
-            raise Unauthorized
-        return record, owner
-
-    def _is_administrator(self, caller: Caller) -> bool:
-        """Ask Directus. A suspended one is refused: their signed token goes on being good there until it expires."""
-        if not self._directus.is_admin(caller.token):
-            return False
-        user = self._directus.read_user(caller.user_id)
-        if user is None or user.status != "active":
-            raise Unauthorized
-        return True
+        delay_ms = request.delay_ms(self._tickets.delay_max_ms)
+        return _Admitted(job.job_id, self._admit(job, record, verdict.limit, delay_ms))
 
     def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
         """Return the input file, None for an address.
@@ -130,7 +136,7 @@ class Enqueuer:
         file = record.input_file_id
         if file is None or file.id != job.input_file_id:
             file = self._directus.read_file(job.input_file_id)
-        if file is None or (file.uploaded_by != owner.id and not self._is_administrator(caller)):
+        if file is None or (file.uploaded_by != owner.id and not self._ownership.is_administrator(caller)):
             raise NotFound("input_file_id must be the id of one of your files")
         return file
 
@@ -164,16 +170,17 @@ class Enqueuer:
             creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
         )
 
-    def _admit(self, job: MediaJob, record: Record, limit: int) -> Enqueued:
+    def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:
         state: RecordState = _state(record)
         for _ in range(ADMIT_ROUNDS):
-            admission = self._ledger.admit(job, state, limit)
+            admission = self._ledger.admit(job, state, limit, delay_ms)
             match admission.word:
                 case "admitted" | "open":
-                    self._send(admission, job.job_id)
-                    return Enqueued(admission.id, job.job_id)
+                    return admission
                 case "limit":
                     raise TierLimitReached("limit_reached")
+                case "scheduled":
+                    raise TooManyDelayed
                 case "completed":
                     raise Conflict("jobId names a record that is completed already")
                 case "closing":
@@ -196,29 +203,21 @@ class Enqueuer:
             raise Conflict("jobId names a record that is completed already")
         return _state(record)
 
-    def _send(self, admission: Admission, job_id: str) -> None:
-        if admission.send is None:
-            return
-        try:
-            self._tickets.send(admission.send)
-        except TicketsUnavailable:
-            if self._ledger.retract(job_id, admission.id) != "kept":
-                raise
+    def _answer(self, admitted: _Admitted, unsent: set[str]) -> Enqueued | ApiError:
+        """Take an admission back that has no ticket, unless somebody claimed it all the same."""
+        job_id, admission = admitted
+        if admission.send is not None and admission.id in unsent:
+            try:
+                if self._ledger.retract(job_id, admission.id) != "kept":
+                    return TicketsUnavailable()
+            except Unavailable as error:
+                return error
+        return Enqueued(admission.id, job_id)
 
 
-def parse(data: dict[str, Any], presets: Presets) -> MediaRequest:
-    """Read the body of a request, a named preset spelled out."""
-    data = without_empty(data)
-    if "jobId" not in data or "operation" not in data:
-        raise BadRequest("jobId and operation are required")
-    request = validate(data, MediaRequest)
-    if request.operation in OPERATIONS:
-        params = without_empty(request.params)
-        if request.operation == "transcoding":
-            params = expand(params, presets)
-        validate(params, OPERATIONS[request.operation].params, "params")
-        request = msgspec.structs.replace(request, params=params)
-    return request
+class _Admitted(NamedTuple):
+    job_id: str
+    admission: Admission
 
 
 def _state(record: Record) -> RecordState:

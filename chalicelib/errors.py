@@ -9,6 +9,7 @@
     │   ├── TierLimitReached    403  reason: limit_reached | feature_unavailable
     │   ├── NotFound            404
     │   ├── Conflict            409
+    │   ├── TooManyDelayed      429
     │   └── Unavailable         503  a dependency is away; nothing was accepted, try again
     │       ├── LedgerUnavailable      Redis
     │       ├── TicketsUnavailable     SQS
@@ -104,6 +105,15 @@ class Conflict(ApiError):
     """The record is in a state that the call cannot start from."""
 
     status = 409
+
+
+class TooManyDelayed(ApiError):
+    """The user has as many delayed jobs as one may have."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("delay and run_at must wait: you have 1000 delayed jobs already")
 
 
 class Unavailable(ApiError):

@@ -9,6 +9,9 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import LEASE_MS, SECOND_LOOK_MS
+from chalicelib.records import OPEN_STATES
+from chalicelib.settings import POOLS
+from chalicelib.tickets import RECEIVE_AT_MOST, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +22,16 @@ if TYPE_CHECKING:
     from chalicelib.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
+DEAD_LETTER_CALLS = 10  # a run: a hundred tickets
 
 
 class Report(NamedTuple):
     """What one run did."""
 
     tickets: int
+    """How many were sent."""
+    revived: int
+    """How many of them for jobs whose ticket was found in a dead-letter queue."""
     seeded: bool
 
 
@@ -37,15 +44,35 @@ class Keeper:
         self._directus = directus
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
-        """Sweep twice, the second look apart, and seed the totals after a wipe."""
+        """Sweep twice, the second look apart, look into the dead-letter queues, and seed the totals after a wipe."""
         tickets = self.sweep()
         sleep(SECOND_LOOK_MS / 1000)
         tickets += self.sweep()
-        return Report(tickets, self.seed_totals())
+        revived = sum(self.revive(pool) for pool in POOLS)
+        return Report(tickets + revived, revived, self.seed_totals())
 
     def sweep(self) -> int:
         """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
         return send_missing(self._ledger.sweep().missing, self._tickets)
+
+    def revive(self, pool: str) -> int:
+        """Send the tickets of open jobs in a dead-letter queue back; return how many. What nobody can read stays there.
+
+        A ticket ends up there after a thousand receives, which says something of the wait and nothing against the job.
+        """
+        revived = 0
+        for _ in range(DEAD_LETTER_CALLS):
+            found = self._tickets.receive(pool, RECEIVE_AT_MOST, dead=True)
+            dead = {ticket.job.job_id: ticket for ticket in found if ticket.job is not None}
+            if not dead:
+                break
+            records = self._directus.read_jobs(list(dead))
+            back = [ticket for job_id, ticket in dead.items() if job_id in records and records[job_id].status in OPEN_STATES]
+            send_missing([ticket.job for ticket in back if ticket.job], self._tickets)
+            for ticket in dead.values():  # the others stand for nothing any more
+                self._tickets.delete(ticket)
+            revived += len(back)
+        return revived
 
     def seed_totals(self) -> bool:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
@@ -82,14 +109,13 @@ class Keeper:
 
 
 def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
-    """Send a fresh ticket for each job that a sweep found without one."""
-    failed: TicketsUnavailable | None = None
+    """Send fresh tickets and return how many there were.
+
+    Raises:
+        TicketsUnavailable: not all went out; a later sweep finds those jobs again.
+    """
     for job in missing:
         logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
-        try:
-            tickets.send(job)
-        except TicketsUnavailable as error:  # the others may get through; a later sweep sends this one
-            failed = error
-    if failed is not None:
-        raise failed
+    if tickets.send_all([Sending(job) for job in missing]):
+        raise TicketsUnavailable
     return len(missing)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib import settings as settings_module
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.auth import Authenticator
     from chalicelib.cancel import Canceller
     from chalicelib.directus import Directus
     from chalicelib.enqueue import Enqueuer
     from chalicelib.keeper import Keeper
     from chalicelib.ledger import Ledger
+    from chalicelib.ownership import Ownership
+    from chalicelib.retry import Retrier
+    from chalicelib.schedules import Schedules
     from chalicelib.scripts import Scripts
     from chalicelib.settings import Settings
     from chalicelib.taxonomy import Taxonomy
@@ -45,7 +50,9 @@ class Services:
         """The queues."""
         from chalicelib import tickets  # noqa: PLC0415
 
-        return tickets.Tickets(tickets.client(), self.settings.queue_urls, self.settings.dead_letter_urls)
+        return tickets.Tickets(
+            tickets.client(), self.settings.queue_urls, self.settings.dead_letter_urls, schedules=self._schedules
+        )
 
     @cached_property
     def polling_tickets(self) -> Tickets:
@@ -54,6 +61,17 @@ class Services:
 
         urls = (self.settings.queue_urls, self.settings.dead_letter_urls)
         return tickets.Tickets(tickets.client(), *urls, poller=tickets.polling_client())
+
+    @property
+    def _schedules(self) -> Callable[[], Schedules] | None:
+        role_arn, group = self.settings.schedule_role_arn, self.settings.schedule_group
+
+        def make() -> Schedules:
+            from chalicelib import schedules  # noqa: PLC0415
+
+            return schedules.Schedules(schedules.client(), role_arn, group)
+
+        return cache(make) if role_arn else None
 
     @cached_property
     def directus(self) -> Directus:
@@ -84,14 +102,28 @@ class Services:
         from chalicelib.tiers import load_plans  # noqa: PLC0415
 
         plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
-        return Enqueuer(self.directus, self.ledger, self.tickets, plans, presets)
+        return Enqueuer(self.directus, self.ledger, self.tickets, self.ownership, plans, presets)
+
+    @cached_property
+    def ownership(self) -> Ownership:
+        """Who may do what with a record."""
+        from chalicelib.ownership import Ownership  # noqa: PLC0415
+
+        return Ownership(self.directus)
+
+    @cached_property
+    def retrier(self) -> Retrier:
+        """What runs failed jobs again."""
+        from chalicelib.retry import Retrier  # noqa: PLC0415
+
+        return Retrier(self.directus, self.enqueuer, self.ownership)
 
     @cached_property
     def canceller(self) -> Canceller:
         """What ends a job that nobody wants any more."""
         from chalicelib.cancel import Canceller  # noqa: PLC0415
 
-        return Canceller(self.directus, self.ledger)
+        return Canceller(self.directus, self.ledger, self.ownership)
 
     @cached_property
     def keeper(self) -> Keeper:

@@ -33,6 +33,8 @@ class Settings:
     directus_timeout: float
     queue_urls: dict[str, str]
     dead_letter_urls: dict[str, str]
+    schedule_role_arn: str
+    schedule_group: str
     internal_token: str = field(repr=False)
     trust_loopback: bool
     plans_file: Path
@@ -68,6 +70,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         directus_timeout=read.number("DIRECTUS_TIMEOUT_SECONDS", 10, 1, 120),
         queue_urls={pool: read.url(f"QUEUE_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
         dead_letter_urls={pool: read.url(f"DEAD_LETTER_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
+        schedule_role_arn=read.text("SCHEDULE_ROLE_ARN", ""),
+        schedule_group=read.text("SCHEDULE_GROUP", "default"),
         internal_token=read.text("INTERNAL_TOKEN", ""),
         trust_loopback=read.flag("TRUST_LOOPBACK"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),

@@ -6,25 +6,30 @@ A message is a ticket. Its body is the whole envelope, and it is deleted only wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import jobs
+from chalicelib import jobs, schedules
 from chalicelib.errors import TicketsUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.jobs import MediaJob
+    from chalicelib.schedules import Schedules
+
+logger = Logger(service="mediaq", child=True)
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 LONG_POLL_MAX_SECONDS = 20
-RECEIVE_AT_MOST = 10
+RECEIVE_AT_MOST = BATCH_AT_MOST = 10
+BATCH_MAX_BYTES = 1 << 18  # of an older SQS; it takes a MiB today
 DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200
 RECEIVED_SECONDS = 30
@@ -43,6 +48,15 @@ class Ticket:
     body: str
     job: MediaJob | None
     poison: bool = False
+    dead: bool = False
+    """True when it was found in the dead-letter queue."""
+
+
+class Sending(NamedTuple):
+    """A job that needs a ticket, and when it should be seen."""
+
+    job: MediaJob
+    delay_ms: int = 0
 
 
 def client(read_seconds: int = 3) -> SQSClient:
@@ -62,7 +76,7 @@ def polling_client() -> SQSClient:
 
 
 class Tickets:
-    """The queues, one a pool. Every method raises `TicketsUnavailable` when SQS is away or throttles."""
+    """The queues, one a pool. Every method but `send_all` raises `TicketsUnavailable` when SQS is away or throttles."""
 
     def __init__(
         self,
@@ -70,42 +84,90 @@ class Tickets:
         queue_urls: Mapping[str, str],
         dead_letter_urls: Mapping[str, str],
         poller: SQSClient | None = None,
+        schedules: Callable[[], Schedules] | None = None,
     ) -> None:
         self._sqs = sqs
         self._poller = poller or sqs
         self._urls = queue_urls
         self._dead_letter_urls = dead_letter_urls
+        self._schedules = schedules
+
+    @property
+    def delay_max_ms(self) -> int:
+        """The longest delay of a ticket."""
+        return DELAY_MAX_SECONDS * 1000 if self._schedules is None else schedules.DELAY_MAX_MS
 
     def send(self, job: MediaJob, delay_ms: int = 0) -> None:
-        """Send a ticket for `job` to its pool, to be seen after `delay_ms` (15 minutes at most)."""
-        seconds = min(DELAY_MAX_SECONDS, -(-delay_ms // 1000))
+        """Send a ticket for `job` to its pool, to be seen after `delay_ms`."""
+        seconds = -(-delay_ms // 1000)
+        if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
+            self._schedules().send_later(job, self._urls[job.pool], delay_ms)
+            return
+        seconds = min(DELAY_MAX_SECONDS, seconds)
         self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
 
-    def receive(self, pool: str, most: int = 1, wait_seconds: int = 0) -> list[Ticket]:
-        """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first."""
+    def send_all(self, sendings: Sequence[Sending]) -> list[MediaJob]:
+        """Send many tickets, in as few calls as they fit into; return the jobs whose ticket was not sent."""
+        unsent: list[MediaJob] = []
+        away = False
+        for pool, batch in _batches(sendings):
+            if away:  # each call would take its time to fail
+                unsent += [one.job for one in batch]
+                continue
+            try:
+                unsent += self._send_batch(pool, batch)
+            except TicketsUnavailable as error:
+                away = isinstance(error.__cause__, BotoCoreError)
+                logger.warning(
+                    "tickets not sent", extra={"error": str(error), "cause": repr(error.__cause__), "jobs": len(batch)}
+                )
+                unsent += [one.job for one in batch]
+        return unsent
+
+    def _send_batch(self, pool: str, batch: list[Sending]) -> list[MediaJob]:
+        if len(batch) == 1:
+            self.send(*batch[0])
+            return []
+        entries = [
+            {"Id": str(at), "MessageBody": jobs.encode(job), "DelaySeconds": -(-delay_ms // 1000)}
+            for at, (job, delay_ms) in enumerate(batch)
+        ]
+        answer = self._do("send_message_batch", self._urls[pool], Entries=entries)
+        return [batch[int(failed["Id"])].job for failed in answer.get("Failed", ())]
+
+    def receive(self, pool: str, most: int = 1, wait_seconds: int = 0, *, dead: bool = False) -> list[Ticket]:
+        """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first.
+
+        `dead`: from the dead-letter queue of the pool.
+        """
         answer = self._do(
             "receive_message",
-            self._urls[pool],
+            (self._dead_letter_urls if dead else self._urls)[pool],
             self._poller,
             MaxNumberOfMessages=min(most, RECEIVE_AT_MOST),
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=RECEIVED_SECONDS,
         )
-        return [_ticket(pool, message) for message in answer.get("Messages", ())]
+        return [
+            read_ticket(pool, message["Body"], message["ReceiptHandle"], dead=dead) for message in answer.get("Messages", ())
+        ]
 
     def delete(self, ticket: Ticket) -> None:
         """Delete the ticket of a finished job."""
-        self._do("delete_message", self._urls[ticket.pool], ReceiptHandle=ticket.receipt)
+        self._do("delete_message", self._url(ticket), ReceiptHandle=ticket.receipt)
 
     def hold(self, ticket: Ticket, delay_ms: int = 0) -> None:
         """Give the ticket back, to be seen again after `delay_ms`; at once by default."""
         seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
-        self._do("change_message_visibility", self._urls[ticket.pool], ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
+        self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
 
     def bury(self, ticket: Ticket) -> None:
         """Move a ticket that no release can read to the dead-letter queue, where an operator can look at it."""
         self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
         self.delete(ticket)
+
+    def _url(self, ticket: Ticket) -> str:
+        return (self._dead_letter_urls if ticket.dead else self._urls)[ticket.pool]
 
     def _do(self, call: str, url: str, sqs: SQSClient | None = None, **arguments: Any) -> Any:
         try:
@@ -118,9 +180,28 @@ class Tickets:
             raise TicketsUnavailable from error
 
 
-def _ticket(pool: str, message: Mapping[str, Any]) -> Ticket:
-    body, receipt = message["Body"], message["ReceiptHandle"]
+def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ticket:
+    """Make a ticket of a message, as it was received or as a Lambda is given it."""
     try:
-        return Ticket(pool, receipt, body, jobs.decode(body))
+        return Ticket(pool, receipt, body, jobs.decode(body), dead=dead)
     except jobs.UnknownEnvelope as error:
-        return Ticket(pool, receipt, body, None, poison=not error.newer)
+        return Ticket(pool, receipt, body, None, poison=not error.newer, dead=dead)
+
+
+def _batches(sendings: Sequence[Sending]) -> Iterator[tuple[str, list[Sending]]]:
+    """Sort by queue, in groups that one call takes; what is to be scheduled goes alone."""
+    for pool in sorted({one.job.pool for one in sendings}):
+        batch: list[Sending] = []
+        size = 0
+        for one in (one for one in sendings if one.job.pool == pool):
+            if one.delay_ms > DELAY_MAX_SECONDS * 1000:
+                yield pool, [one]
+                continue
+            length = len(jobs.encode(one.job).encode())
+            if batch and (len(batch) == BATCH_AT_MOST or size + length > BATCH_MAX_BYTES):
+                yield pool, batch
+                batch, size = [], 0
+            batch.append(one)
+            size += length
+        if batch:
+            yield pool, batch

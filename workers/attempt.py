@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
 from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS
+from chalicelib.records import OPEN_STATES
 from chalicelib.validation import validate, without_empty
 from workers import sandbox
 from workers.inputs import Inputs
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chalicelib.directus import Directus, Record
+    from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
     from chalicelib.ledger import Claim, Outcome
+    from chalicelib.records import Record
     from workers.lease import Lease
     from workers.work import Done, Output, Tools
 
@@ -87,7 +88,7 @@ class Attempt:
 
     def fail(self, error: str) -> Outcome:
         """Close the record as failed, waiting for Directus if it has to."""
-        values = {"status": "failed", "error": error[:2000], "finished_at": _now()}
+        values = {"status": "failed", "error": error[:2000], "finished_at": _now(), "result": {"request": _request(self._job)}}
         return self._close(values, "failed", [])
 
     def _work(self, folder: Path, record: Record) -> tuple[Done, str]:
@@ -232,6 +233,12 @@ class _Stage:
 
     def __exit__(self, *error: object) -> None:
         self._stages[self._name] = round(time.monotonic() - self._started, 3)
+
+
+def _request(job: MediaJob) -> dict[str, Any]:
+    """Return what was asked for, for a retry: the record's own columns are no more than a note."""
+    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id")
+    return {name: getattr(job, name) for name in names}
 
 
 def _settled(record: Record | None) -> Outcome:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from chalicelib.directus import Directus, Record
+    from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
+    from chalicelib.records import Record
     from workers.lease import Lease
     from workers.work import Tools
 

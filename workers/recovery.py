@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.directus import OPEN_STATES
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import Forgotten
+from chalicelib.records import OPEN_STATES
 from chalicelib.tickets import RECEIVE_AT_MOST
 
 if TYPE_CHECKING:
-    from chalicelib.directus import Directus, Record
+    from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
     from chalicelib.ledger import Ledger
+    from chalicelib.records import Record
     from chalicelib.tickets import Ticket, Tickets
 
 

@@ -60,7 +60,7 @@ def sqs_part(state: Path, port: int) -> Part:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "IOT_MTLS_ENABLED": "0",
-        "SERVICES": "sqs,cloudformation,cloudwatch",
+        "SERVICES": "sqs,cloudformation,cloudwatch,scheduler",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
     }
@@ -106,6 +106,7 @@ def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dic
         **AWS_ENVIRONMENT,
         **queues,
         "AWS_ENDPOINT_URL": sqs_url,
+        "SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/mediaq-local-schedules",
         "REDIS_URL": f"redis://{LOOPBACK}:{redis_port}/0",
         "DIRECTUS_URL": directus_url,
         "DIRECTUS_TOKEN": accounts.SERVICE_TOKEN,

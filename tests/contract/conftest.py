@@ -121,6 +121,16 @@ def api(backends: Backends, scripts: Scripts) -> Iterator[Api]:
 
 
 @pytest.fixture
+def operator(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment of whoever runs `python -m chalicelib`."""
+    for name, value in api.backends.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.current.cache_clear()
+    yield
+    settings.current.cache_clear()
+
+
+@pytest.fixture
 def plans(tmp_path: Path) -> Path:
     """A file for plans of a test's own."""
     return tmp_path / "plans.json"

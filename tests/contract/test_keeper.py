@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from chalice.test import Client
 
-if TYPE_CHECKING:
-    import pytest
+from chalicelib.jobs import encode
+from tests.contract.test_media import drain_tickets
 
+if TYPE_CHECKING:
+    from chalicelib.tickets import Ticket
     from tests.contract.conftest import Api
 
 
@@ -22,7 +25,7 @@ def test_it_runs_and_publishes_the_counts(
     api.enqueue({"jobId": api.record(), "operation": "transcoding"})
     with Client(app) as client:
         event = client.events.generate_cw_event(source="aws.events", detail_type="Scheduled Event", detail={}, resources=[])
-        assert client.lambda_.invoke("keeper", event).payload == {"tickets": 0, "seeded": False}
+        assert client.lambda_.invoke("keeper", event).payload == {"tickets": 0, "revived": 0, "seeded": False}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert len(lines) == 1
     assert lines[0]["waiting"] == [1.0]
@@ -37,3 +40,53 @@ def test_two_at_once_do_no_harm(api: Api) -> None:
         reports = list(threads.map(lambda _: api.parts.keeper.run(sleep=lambda seconds: None), range(2)))
     assert [report.tickets for report in reports] == [0, 0]
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
+
+
+class TestDeadLetters:
+    def test_open_jobs_get_a_ticket_and_the_others_are_cleared_away(self, api: Api) -> None:
+        drain_tickets(api.parts.tickets)
+        waiting, over = api.record(), api.record()
+        bodies = []
+        for record in (waiting, over):
+            api.enqueue({"jobId": record, "operation": "transcoding"})
+        for ticket in receive_all(api):
+            assert ticket.job is not None
+            bodies.append(ticket.body)
+            api.parts.tickets.delete(ticket)
+        api.directus("PATCH", f"/items/media_jobs/{over}", json={"status": "completed"})
+        dead = api.parts.settings.dead_letter_urls["container"]
+        for body in (*bodies, "nobody can read this"):
+            api.parts.tickets._sqs.send_message(QueueUrl=dead, MessageBody=body)
+        assert api.parts.keeper.run(sleep=lambda seconds: None).revived == 1
+        [back] = receive_all(api)
+        assert back.job is not None
+        assert back.job.job_id == waiting
+        api.parts.tickets.delete(back)
+        assert api.parts.keeper.run(sleep=lambda seconds: None).revived == 0
+        attributes = api.parts.tickets._sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]
+        left = int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
+        assert left == 1  # for an operator to look at
+        api.parts.tickets._sqs.purge_queue(QueueUrl=dead)
+
+    def test_without_directus_they_stay(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        from chalicelib.errors import DirectusUnavailable
+        from tests.unit.factories import job
+
+        def away(*_: object) -> None:
+            raise DirectusUnavailable
+
+        dead = api.parts.settings.dead_letter_urls["lambda"]
+        api.parts.tickets._sqs.send_message(QueueUrl=dead, MessageBody=encode(job(pool="lambda")))
+        monkeypatch.setattr(api.parts.directus, "read_jobs", away)
+        with pytest.raises(DirectusUnavailable):
+            api.parts.keeper.revive("lambda")
+        attributes = api.parts.tickets._sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]
+        assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+        api.parts.tickets._sqs.purge_queue(QueueUrl=dead)
+
+
+def receive_all(api: Api) -> list[Ticket]:
+    found = []
+    while some := api.parts.tickets.receive("container", 10):
+        found += some
+    return found

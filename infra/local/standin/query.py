@@ -116,5 +116,6 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "_gt": lambda value, wanted: value is not None and value > wanted,
     "_lte": lambda value, wanted: value is not None and value <= wanted,
     "_lt": lambda value, wanted: value is not None and value < wanted,
+    "_contains": lambda value, wanted: value is not None and str(wanted) in str(value),
     "_starts_with": lambda value, wanted: value is not None and str(value).startswith(str(wanted)),
 }

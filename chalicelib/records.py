@@ -1,0 +1,74 @@
+"""Rows of Directus, as mediaq reads them. Columns that a given Directus lacks stay at their defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+OPEN_STATES = ["pending", "processing"]
+
+
+class Owner(msgspec.Struct):
+    """A row of `directus_users`: who a record or a quota belongs to."""
+
+    id: str
+    status: str = "active"
+    subscription_tier: str | None = None
+
+
+class File(msgspec.Struct):
+    """A row of `directus_files`."""
+
+    id: str
+    uploaded_by: str | None = None
+    filename_download: str | None = None
+    type: str | None = None
+    filesize: int | str | None = None  # a string from PostgreSQL
+
+    @property
+    def size(self) -> int | None:
+        """The size in bytes, None when Directus does not know it."""
+        return int(self.filesize or 0) if str(self.filesize or "").isdigit() else None
+
+
+class Connection(msgspec.Struct):
+    """A row of `platform_connections`: whose it is, and credentials that only a worker can decrypt."""
+
+    id: str
+    user_created: str | None = None
+    credentials: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the credentials out."""
+        return f"Connection({self.id})"
+
+
+class Record(msgspec.Struct):
+    """A row of `media_jobs`."""
+
+    id: str
+    status: str
+    operation: str | None = None
+    user_created: Owner | None = None
+    input_file_id: File | None = None
+    input_url: str | None = None
+    output_file_id: str | None = None
+    params: dict[str, Any] | None = None
+    priority: int | None = None
+    creator_profile_id: str | None = None
+    error: str | None = None
+    attempts: int | None = None
+    result: Any = None
+
+
+class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed jobs have in common; cancelled ones are none."""
+
+    operation: str | None = None
+    user_id: str | None = None
+    since: str | None = None
+    """When their records were made, at the earliest, in ISO 8601; `until`, at the latest."""
+    until: str | None = None
+    error: str | None = None
+    """What their error contains."""

@@ -1,0 +1,68 @@
+"""The use case that runs a failed job again, as it was asked for: one by its id, or many by what they have in common.
+
+A retry is a new admission: it is charged, and counts from the first attempt. What was asked for stands in `result.request` of a
+record that failed in a worker; of any other, its own columns say it. Either is read like any request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.auth import OPERATOR
+from chalicelib.errors import Conflict
+from chalicelib.media_request import BULK_AT_MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.auth import Caller
+    from chalicelib.directus import Directus
+    from chalicelib.enqueue import Enqueued, Enqueuer
+    from chalicelib.errors import ApiError
+    from chalicelib.ownership import Ownership
+    from chalicelib.records import FailedJobs, Record
+
+
+class Retrier:
+    """The use case: admit failed jobs anew."""
+
+    def __init__(self, directus: Directus, enqueuer: Enqueuer, ownership: Ownership) -> None:
+        self._directus = directus
+        self._enqueuer = enqueuer
+        self._ownership = ownership
+
+    def retry(self, job_id: str, caller: Caller) -> Enqueued:
+        """Run a failed job again.
+
+        Raises:
+            ApiError: it has not failed, is not the caller's, or may not be enqueued any more.
+        """
+        record, _ = self._ownership.read(job_id, caller)
+        if record.status != "failed":
+            raise Conflict(f"jobId names a job that is {record.status}; only a failed one can be retried")
+        return self._enqueuer.enqueue(request_of(record), caller)
+
+    def redrive(self, which: FailedJobs, at_most: int) -> Iterator[tuple[str, Enqueued | ApiError]]:
+        """Run up to `at_most` failed jobs again, the oldest first; yield each record's id and what became of it."""
+        ids = self._directus.find_failed(which, at_most)
+        for at in range(0, len(ids), BULK_AT_MOST):
+            records = self._directus.read_jobs(ids[at : at + BULK_AT_MOST])
+            failed = {job_id: record for job_id, record in records.items() if record.status == "failed"}
+            yield from zip(
+                failed, self._enqueuer.enqueue_all([request_of(one) for one in failed.values()], OPERATOR), strict=True
+            )
+
+
+def request_of(record: Record) -> dict[str, Any]:
+    """Return what the job of a record was asked for, as `POST /queue/media` takes it."""
+    asked = record.result.get("request") if isinstance(record.result, dict) else None
+    if not isinstance(asked, dict):
+        asked = {
+            "operation": record.operation,
+            "params": record.params,
+            "priority": record.priority,
+            "input_file_id": record.input_file_id.id if record.input_file_id else None,
+            "input_url": record.input_url,
+            "creator_profile_id": record.creator_profile_id,
+        }
+    return {**asked, "jobId": record.id, "delay": None, "run_at": None}

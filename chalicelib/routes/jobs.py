@@ -1,0 +1,35 @@
+"""`/queue/jobs/{jobId}`: what a user does with one job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from chalice import Blueprint
+
+from chalicelib.media_request import parse_job_id
+from chalicelib.routes.api import endpoint
+from chalicelib.routes.media import accepted
+from chalicelib.services import services
+
+blueprint = Blueprint(__name__)
+logger = Logger(service="mediaq", child=True)
+
+
+@blueprint.route("/{job_id}", methods=["DELETE"], cors=True)
+@endpoint
+def cancel(job_id: str) -> dict[str, Any]:
+    """Cancel a job that is waiting, delayed or running."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    job_id = parse_job_id(job_id)
+    services().canceller.cancel_for(caller, job_id)
+    logger.info("cancelled", extra={"job_id": job_id, "user_id": caller.user_id})
+    return {"ok": True, "jobId": job_id, "status": "cancelled"}
+
+
+@blueprint.route("/{job_id}/retry", methods=["POST"], cors=True, content_types=["*/*"])
+@endpoint
+def retry(job_id: str) -> dict[str, Any]:
+    """Run a failed job again, as it was asked for."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return accepted(services().retrier.retry(parse_job_id(job_id), caller), caller)
