@@ -20,6 +20,7 @@
         ├── JobCancelled        somebody asked for it
         ├── LeaseLost           the job is another worker's now; touch nothing
         └── WorkerStopping      this worker is going down; the job goes back, no attempt spent
+            └── OutOfTime       this Lambda has no time left; the job goes to a worker without such a limit
 
 An answer never carries a stack, a secret, an internal host or a dependency's own text: the cause is
 chained (`raise ... from error`) and goes to the log.
@@ -174,3 +175,7 @@ class LeaseLost(JobStopped):
 
 class WorkerStopping(JobStopped):
     """The worker is shutting down and gives the job back."""
+
+
+class OutOfTime(WorkerStopping):
+    """This Lambda has no time left. The job goes to the container pool, no attempt spent."""

@@ -50,6 +50,7 @@ class ContainerWorker:
         self._stopping = threading.Event()
         self._signals = 0
         self._busy = 0
+        self._paused: frozenset[str] = frozenset()
         self._idle = threading.Condition()
 
     def run(self) -> None:
@@ -92,6 +93,9 @@ class ContainerWorker:
     def _poll(self, pool: str) -> None:
         """Receive tickets while there is a free slot. A ticket that finds none any more goes back at once."""
         while not self._stopping.is_set():
+            if pool in self._paused:  # as the last sweep saw it; a ticket that is received all the same is held
+                self._stopping.wait(SWEEP_SECONDS)
+                continue
             self._free.acquire()  # wait for a slot, but do not keep it through a long poll: another pool may need it
             self._free.release()
             try:
@@ -127,7 +131,9 @@ class ContainerWorker:
     def _sweep(self) -> None:
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
-                send_missing(self._ledger.sweep().missing, self._tickets)
+                swept = self._ledger.sweep()
+                self._paused = swept.paused
+                send_missing(swept.missing, self._tickets)
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})
             except Exception:

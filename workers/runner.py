@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import jobs
@@ -21,6 +22,7 @@ from chalicelib.errors import (
     LeaseLost,
     LedgerUnavailable,
     MediaRejected,
+    OutOfTime,
     TicketsUnavailable,
     Unavailable,
     WorkerStopping,
@@ -53,22 +55,25 @@ class Runner:
         self._tools = tools
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
+        self._stopped: WorkerStopping | None = None
 
-    def handle(self, ticket: Ticket) -> None:
-        """Do what a ticket stands for; it never raises for what a dependency does."""
+    def handle(self, ticket: Ticket) -> bool:
+        """Do what a ticket stands for, and say whether it is done with; it never raises for what a dependency does."""
         try:
-            self._handle(ticket)
+            return self._handle(ticket)
         except Unavailable as error:
             logger.warning("cannot decide, holding the ticket", extra={"error": str(error), "cause": repr(error.__cause__)})
             self._hold(ticket, _jitter(UNDECIDED_MS))
+            return False
 
-    def stop(self) -> None:
-        """Make every running job go back to the queue, unharmed."""
+    def stop(self, reason: WorkerStopping | None = None) -> None:
+        """Make every running job go back to the queue, unharmed, and those that may still start."""
         with self._lock:
+            self._stopped = reason or WorkerStopping("The worker is shutting down")
             for lease in self._leases:
-                lease.stop(WorkerStopping("The worker is shutting down"))
+                lease.stop(self._stopped)
 
-    def _handle(self, ticket: Ticket) -> None:
+    def _handle(self, ticket: Ticket) -> bool:
         if ticket.job is None:
             if ticket.poison:
                 logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
@@ -76,7 +81,7 @@ class Runner:
             else:
                 logger.warning("ticket of a later release held for a worker that knows it")
                 self._hold(ticket, _jitter(UNDECIDED_MS))
-            return
+            return ticket.poison
         claim = self._claim(ticket)
         match claim.word:
             case "run":
@@ -84,13 +89,16 @@ class Runner:
                 own = claim.job.id == ticket.job.id
                 if not own:
                     self._hold(ticket, 0)
-                self._run(claim, ticket if own else None)
+                done = self._run(claim, ticket if own else None)
+                return own and done
             case "hold":
                 self._tickets.hold(ticket, claim.hold_ms)
             case "unknown":
                 self._hold(ticket, _jitter(UNDECIDED_MS))
             case _:  # drop, elsewhere
                 self._tickets.delete(ticket)
+                return True
+        return False
 
     def _claim(self, ticket: Ticket) -> Claim:
         assert ticket.job is not None
@@ -102,18 +110,23 @@ class Runner:
             claim = self._ledger.claim(pool, job.id, job.job_id, token)
         return claim
 
-    def _run(self, claim: Claim, ticket: Ticket | None) -> None:
+    def _run(self, claim: Claim, ticket: Ticket | None) -> bool:
+        """Run a claimed job; True when it is over, or has another ticket."""
         lease = Lease(claim, ticket, self._ledger, self._tickets)
         job = lease.job
         logger.thread_safe_append_keys(job_id=job.job_id, bull_job_id=job.id, attempt=claim.attempt)
         logger.info("claimed", extra={"operation": job.operation, "own_ticket": ticket is not None, "run": claim.runs})
         with self._lock:
             self._leases.add(lease)
+            if self._stopped is not None:
+                lease.stop(self._stopped)
         try:
             with lease:
-                self._attempt(claim, lease)
+                return self._attempt(claim, lease)
         except LeaseLost:
             logger.warning("lease lost, the job is another worker's")
+        except OutOfTime as error:
+            return self._hop(lease, str(error))
         except WorkerStopping:
             self._release(lease, 0, "worker stopping")
         except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
@@ -122,8 +135,9 @@ class Runner:
             with self._lock:
                 self._leases.discard(lease)
             logger.thread_safe_clear_keys()
+        return False
 
-    def _attempt(self, claim: Claim, lease: Lease) -> None:
+    def _attempt(self, claim: Claim, lease: Lease) -> bool:
         attempt = Attempt(claim, lease, self._directus, self._tools)
         started = time.monotonic()
         error = ""
@@ -147,15 +161,15 @@ class Runner:
                 error = "An internal error occurred; it has been logged"
                 logger.exception("attempt failed")
             outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
-        self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
+        return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
 
     @staticmethod
     def _cancelled(attempt: Attempt) -> Outcome:
         outcome = attempt.fail(jobs.CANCELLED)  # Directus knows already, unless the ledger alone was told
         return "cancelled" if outcome == "failed" else outcome
 
-    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> None:
-        """Count the outcome, waiting for Redis if it has to, and let the ticket follow."""
+    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
+        """Count the outcome, waiting for Redis if it has to, and let the ticket follow; True when the job is over."""
         job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
         summary = {"outcome": outcome, "attempt": claim.attempt, **note}
         lost = False
@@ -172,11 +186,27 @@ class Runner:
                 lost = True
         logger.info("finished", extra={**summary, "ledger": word})
         if word == "lost":
-            return
+            return False
         if outcome == "retry":
             self._come_back(lease, delay_ms)
-        elif lease.ticket is not None:
+            return False
+        if lease.ticket is not None:
             self._delete(lease.ticket)
+        return True
+
+    def _hop(self, lease: Lease, reason: str) -> bool:
+        """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
+        moved = msgspec.structs.replace(lease.job, pool="container")
+        try:
+            self._tickets.send(moved)
+            word = self._ledger.move(moved, lease.token)
+        except Unavailable as error:
+            self._release(lease, 0, f"{reason}, and cannot move ({error})")
+            return False
+        logger.warning("moved to the container pool", extra={"job_id": moved.job_id, "reason": reason, "ledger": word})
+        if word == "ok" and lease.ticket is not None:
+            self._delete(lease.ticket)
+        return word == "ok"
 
     def _release(self, lease: Lease, delay_ms: int, reason: str) -> None:
         logger.warning("released", extra={"job_id": lease.job.job_id, "reason": reason, "delay_ms": delay_ms})

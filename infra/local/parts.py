@@ -60,7 +60,7 @@ def sqs_part(state: Path, port: int) -> Part:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "IOT_MTLS_ENABLED": "0",
-        "SERVICES": "sqs,cloudformation,cloudwatch,scheduler",
+        "SERVICES": "sqs,cloudformation,cloudwatch,scheduler,lambda",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
     }
@@ -85,10 +85,16 @@ def api_part(environment: dict[str, str], logs: Path, port: int) -> Part:
 
 
 def worker_part(
-    environment: dict[str, str], logs: Path, name: str = "worker", concurrency: int = 2, drain_seconds: float = 25
+    environment: dict[str, str],
+    logs: Path,
+    name: str = "worker",
+    concurrency: int = 2,
+    drain_seconds: float = 25,
+    pools: str = "lambda,container",
 ) -> Part:
-    """A container worker."""
-    command = [sys.executable, "-m", "workers", "--concurrency", str(concurrency), "--drain-seconds", str(drain_seconds)]
+    """A container worker; locally it serves both pools."""
+    options = ["--concurrency", str(concurrency), "--drain-seconds", str(drain_seconds), "--pools", pools]
+    command = [sys.executable, "-m", "workers", *options]
     log = logs / f"{name}.log"
     return Part(name, command, _log_says(log, '"working"'), ROOT, log, environment)
 
