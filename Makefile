@@ -13,6 +13,8 @@ FILE ?=
 JOB ?=
 NAME ?=
 DIRECTUS ?= standin
+MINUTES ?= 10
+SEED ?= 0
 
 .PHONY: help
 help:  ## list the targets
@@ -41,7 +43,7 @@ test: $(DEV)  ## lint, types and every tier of tests
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest tests/contract tests/integration -q -n 2 --dist loadfile
+	$(PY) -m pytest tests/contract tests/integration tests/chaos -q -n 2 --dist loadfile
 
 .PHONY: lint
 lint: $(DEV)  ## ruff, mypy and cfn-lint
@@ -53,7 +55,11 @@ lint: $(DEV)  ## ruff, mypy and cfn-lint
 .PHONY: verify
 verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
 	@$(PY) -m infra.local.directus_real
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+
+.PHONY: chaos
+chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7)
+	@$(PY) -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 .PHONY: bench
 bench: $(DEV)  ## print the figures, and write them to .local/bench.json (NAME=thumbnails for some)

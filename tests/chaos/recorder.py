@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tests.chaos.proxies import title_of
@@ -39,7 +39,7 @@ class Recorder:
         self.files: dict[str, str] = {}
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._file: TextIO = file.open("w")
+        self._file = file
 
     def now(self) -> float:
         """Return the seconds since the run began."""
@@ -50,8 +50,8 @@ class Recorder:
         event = Event(round(self.now(), 3), kind, job, who, data)
         with self._lock:
             self.events.append(event)
-            self._file.write(json.dumps(vars(event)) + "\n")
-            self._file.flush()
+            with self._file.open("a") as file:
+                file.write(json.dumps(vars(event)) + "\n")
 
     def of(self, job: str) -> list[Event]:
         """Return the history of one job."""

@@ -27,13 +27,16 @@ OPEN = ("waiting", "active", "delayed")
 
 
 class Run:
-    """A run of some seconds, with all faults or with some."""
+    """A run of some seconds, with all faults or with some, at random times or `every` so many seconds."""
 
-    def __init__(self, home: Path, seed: int, seconds: float, names: list[str] | None = None) -> None:
+    def __init__(
+        self, home: Path, seed: int, seconds: float, names: list[str] | None = None, every: float | None = None
+    ) -> None:
         self.home = home
         self.seed = seed
         self._seconds = seconds
         self._names = names or list(FAULTS)
+        self._every = every
         self._dice = random.Random(seed)
         home.mkdir(parents=True, exist_ok=True)
         self.recorder = Recorder(home / "history.jsonl")
@@ -73,7 +76,7 @@ class Run:
         deadline = time.monotonic() + self._seconds
         threads: list[threading.Thread] = []
         while time.monotonic() < deadline:
-            time.sleep(self._dice.uniform(0.5, 4))
+            time.sleep(self._every or self._dice.uniform(0.5, 4))
             threads = [thread for thread in threads if thread.is_alive()]
             if len(threads) < 2:
                 threads.append(self._start_fault(self._dice.choice(self._names), self._dice.random()))
