@@ -72,7 +72,7 @@ format: $(DEV)  ## format the code
 
 .PHONY: lock
 lock: $(DEV)  ## resolve the dependency groups anew
-	@for group in worker local dev; do \
+	@for group in worker local dev peers; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done
 

@@ -1,15 +1,20 @@
-"""The ledger: what its scripts cost on a real Redis. Medians of several rounds."""
+"""The ledger beside BullMQ, which it replaces: the same payload on the same Redis, in turns. Medians of several rounds."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import timed
+import msgspec
+
+from bench import peers, timed
+from chalicelib import jobs
 from chalicelib.jobs import MediaJob
 from chalicelib.ledger import Ledger, new_token
 from chalicelib.scripts import Scripts
@@ -17,77 +22,158 @@ from infra.local import parts
 from infra.local.process import LOOPBACK, pick_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from bench import Figures
 
 ROUNDS = 5
-DEPTHS = (0, 100_000)
+JOBS = 5000
+CONCURRENCIES = (1, 8, 32)
+DEPTHS = (0, 10_000, 100_000)
+Measured = tuple[float, float]
+"""Seconds, and seconds that Redis computed."""
 
 
 def run() -> Figures:
-    """Measure the scripts on a Redis of their own."""
+    """Measure both on one Redis."""
+    with redis_server() as url:
+        scripts = Scripts(url, "{bench}")
+        figures = throughput(scripts, url)
+        return figures | waiting(scripts, url)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A Redis as the local system has it; yields its URL."""
     with tempfile.TemporaryDirectory() as folder:
         port = pick_port()
-        url = f"redis://{LOOPBACK}:{port}/0"
         server = parts.redis_part(Path(folder) / "redis", port).start()
         try:
-            scripts = Scripts(url, "{bench}")
-            return {
-                "stats_us": stats_latency(scripts, url),
-                "ledger_jobs_per_second": throughput(scripts),
-                "bytes_per_waiting_job": memory(scripts),
-            }
+            yield f"redis://{LOOPBACK}:{port}/0"
         finally:
             server.stop()
 
 
-def stats_latency(scripts: Scripts, url: str) -> dict[str, float]:
-    """Median time of `stats`, in microseconds, of an empty ledger and of one with many waiting jobs, measured in turns."""
+def throughput(scripts: Scripts, url: str) -> Figures:
+    """Jobs a second through admit, and through claim and finish; and what a job costs Redis."""
+    figures: Figures = {}
+    for concurrency in CONCURRENCIES:
+        rounds: dict[str, list[Measured]] = {}
+        for _ in range(ROUNDS):
+            made = [job(0) for _ in range(JOBS)]
+            for side in (_ours(scripts, made, concurrency), _bullmq(scripts, url, made, concurrency)):
+                for name, measured in side.items():
+                    rounds.setdefault(name, []).append(measured)
+        seconds = {name: statistics.median(one[0] for one in several) for name, several in rounds.items()}
+        cpu = {name: statistics.median(one[1] for one in several) for name, several in rounds.items()}
+        rates = {name: round(JOBS / value) for name, value in seconds.items()}
+        micros = {
+            f"{side} Redis us a job": round((cpu[f"{side} admit"] + cpu[f"{side} drain"]) / JOBS * 1e6, 1) for side in SIDES
+        }
+        figures[f"jobs a second at {concurrency}"] = {
+            **rates,
+            "admit ratio": round(rates["mediaq admit"] / rates["bullmq admit"], 3),
+            "drain ratio": round(rates["mediaq drain"] / rates["bullmq drain"], 3),
+            **micros,
+            "Redis ratio": round(micros["mediaq Redis us a job"] / micros["bullmq Redis us a job"], 3),
+        }
+    made = [job(0) for _ in range(JOBS)]
     scripts.redis.flushall()
-    ledgers = {depth: Ledger(Scripts(url, f"{{bench-{depth}}}")) for depth in DEPTHS}
-    for depth, ledger in ledgers.items():
-        _fill(ledger, depth)
-    samples: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
-    for _ in range(4 * ROUNDS):
-        for depth, ledger in ledgers.items():
-            samples[depth].append(timed(ledger.stats, 500))
-    medians = {str(depth): round(statistics.median(samples[depth]) * 1e6, 1) for depth in DEPTHS}
-    return medians | {"ratio": round(medians[str(DEPTHS[-1])] / medians["0"], 3)}
+    environment = {"REDIS_URL": url}
+    port = {"admit": peers.python("bullmq_python.py", "admit", {"jobs": payload(made)}, environment)["seconds"]}
+    port["drain"] = peers.python("bullmq_python.py", "drain", {"count": JOBS, "concurrency": 1}, environment)["seconds"]
+    figures["BullMQ for Python at 1"] = {name: round(JOBS / seconds) for name, seconds in port.items()}
+    return figures
 
 
-def throughput(scripts: Scripts) -> dict[str, float]:
-    """Transitions of one Python process at concurrency 1, in jobs a second."""
-    ledger, count, rounds = Ledger(scripts), 5000, []
-    for _ in range(ROUNDS):
+SIDES = ("mediaq", "bullmq")
+
+
+def _ours(scripts: Scripts, made: list[MediaJob], concurrency: int) -> dict[str, Measured]:
+    scripts.redis.flushall()
+    ledger = Ledger(scripts)
+
+    def drain(ticket: MediaJob) -> None:
+        claim = ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
+        assert claim.job is not None
+        ledger.finish(claim.job, claim.token, "completed", {})
+
+    tickets: list[MediaJob] = []
+    admit = _measured(
+        scripts, lambda: tickets.extend(_each(made, concurrency, lambda one: ledger.admit(one, "pending", -1).send))
+    )
+    # The jobs of one user and priority: tickets in the order of their ids find their own, as those of a calm queue do.
+    finish = _measured(scripts, lambda: _each(sorted(tickets, key=lambda one: one.id), concurrency, drain))
+    assert ledger.stats().completed == len(made)
+    return {"mediaq admit": admit, "mediaq drain": finish}
+
+
+def _bullmq(scripts: Scripts, url: str, made: list[MediaJob], concurrency: int) -> dict[str, Measured]:
+    scripts.redis.flushall()
+    admit = peers.bullmq("admit", {"jobs": payload(made), "concurrency": concurrency}, url)
+    drain = peers.bullmq("drain", {"count": len(made), "concurrency": concurrency}, url)
+    return {
+        "bullmq admit": (admit["seconds"], admit["redis_seconds"]),
+        "bullmq drain": (drain["seconds"], drain["redis_seconds"]),
+    }
+
+
+def waiting(scripts: Scripts, url: str) -> Figures:
+    """What many waiting jobs cost: memory, and the time of the published counts."""
+    made = [job(number) for number in range(DEPTHS[-1])]
+    used: dict[str, list[int]] = {}
+    stats: dict[str, dict[int, float]] = {}
+    for side in SIDES:
         scripts.redis.flushall()
-        jobs = [_job(0) for _ in range(count)]  # of one user and priority: every ticket finds its own job
-        started = time.perf_counter()
-        admitted = [ledger.admit(job, "pending", -1).send for job in jobs]
-        between = time.perf_counter()
-        for job in admitted:
-            assert job is not None
-            claim = ledger.claim(job.pool, job.id, job.job_id, new_token())
-            assert claim.job is not None
-            ledger.finish(claim.job, claim.token, "completed", {})
-        rounds.append((count / (between - started), count / (time.perf_counter() - between)))
-    admit, finish = (round(statistics.median(column)) for column in zip(*rounds, strict=True))
-    return {"admit": admit, "claim_and_finish": finish}
+        done, ledger = 0, Ledger(scripts)
+        used[side] = [_memory(scripts)]
+        for depth in DEPTHS:
+            more, done = made[done:depth], depth
+            if side == "mediaq":
+                _each(more, 8, partial(ledger.admit, record="pending", limit=-1))
+            else:
+                peers.bullmq("admit", {"jobs": payload(more), "concurrency": 32}, url)
+            samples = [_stats(side, ledger, url) for _ in range(ROUNDS)]
+            stats.setdefault(side, {})[depth] = round(statistics.median(samples), 1)
+        used[side].append(_memory(scripts))
+    each = {side: round((after - before) / DEPTHS[-1]) for side, (before, after) in used.items()}
+    return {
+        "bytes a waiting job at 100 000": {**each, "ratio": round(each["mediaq"] / each["bullmq"], 3)},
+        **{f"{side} stats us": {**{str(depth): value for depth, value in at.items()}} for side, at in stats.items()},
+        "stats at 100 000 to at 0": {side: round(at[DEPTHS[-1]] / at[0], 3) for side, at in stats.items()},
+    }
 
 
-def memory(scripts: Scripts) -> int:
-    """Redis memory of a waiting job at 20 000 of them, in bytes."""
-    ledger, count = Ledger(scripts), 20_000
-    scripts.redis.flushall()
-    before = scripts.redis.info("memory")["used_memory"]
-    _fill(ledger, count)
-    return round((int(scripts.redis.info("memory")["used_memory"]) - int(before)) / count)
+def _stats(side: str, ledger: Ledger, url: str) -> float:
+    if side == "bullmq":
+        return float(peers.bullmq("stats", {"times": 1000}, url))
+    return timed(ledger.stats, 1000) * 1e6
 
 
-def _fill(ledger: Ledger, count: int) -> None:
-    for number in range(count):
-        ledger.admit(_job(number), "pending", -1)
+def _each(several: list[Any], concurrency: int, call: Callable[[Any], Any]) -> list[Any]:
+    if concurrency == 1:
+        return [call(one) for one in several]
+    with ThreadPoolExecutor(concurrency) as threads:
+        return list(threads.map(call, several))
 
 
-def _job(number: int) -> MediaJob:
+def _measured(scripts: Scripts, call: Callable[[], object]) -> Measured:
+    before = _cpu(scripts)
+    seconds = timed(call)
+    return seconds, _cpu(scripts) - before
+
+
+def _cpu(scripts: Scripts) -> float:
+    info = scripts.redis.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+def _memory(scripts: Scripts) -> int:
+    return int(scripts.redis.info("memory")["used_memory"])
+
+
+def job(number: int) -> MediaJob:
+    """Return a job of one of a hundred users and priorities."""
     return MediaJob(
         job_id=str(uuid.uuid4()),
         user_id=str(uuid.UUID(int=number % 100)),
@@ -98,3 +184,8 @@ def _job(number: int) -> MediaJob:
         input_file_id=str(uuid.uuid4()),
         params={"format": "mp4", "resolution": "1080p", "codec": "h264"},
     )
+
+
+def payload(made: list[MediaJob]) -> list[dict[str, Any]]:
+    """Return jobs as BullMQ is given them: the same envelopes."""
+    return [{"id": str(uuid.uuid4()), "priority": one.priority, "data": msgspec.json.decode(jobs.encode(one))} for one in made]

@@ -39,7 +39,9 @@ class Caller:
 
 
 OPERATOR = Caller("", "")
-"""Whoever runs a command with the deployment's own settings: they may do what an administrator may."""
+"""Whoever runs a command with the deployment's own settings: they may act on anybody's record, as an administrator may."""
+ON_BEHALF = Caller("", "")
+"""The owner of each record, for whom somebody else acts: what a record asks for is its owner's word, and has no more rights."""
 
 
 class Authenticator:

@@ -6,17 +6,18 @@ The worker hears of it with the next renewal of its lease, within 2 s, and its m
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.errors import Conflict
-from chalicelib.jobs import CANCELLED
+from chalicelib.jobs import CANCELLED, decode, request_of
+from chalicelib.records import timestamp
 
 if TYPE_CHECKING:
     from chalicelib.auth import Caller
     from chalicelib.directus import Directus
     from chalicelib.ledger import Ledger
     from chalicelib.ownership import Ownership
+    from chalicelib.tickets import Tickets
 
 Answer = Literal["cancelled", "closed", "missing"]
 SAID: dict[Answer, str] = {
@@ -29,9 +30,10 @@ SAID: dict[Answer, str] = {
 class Canceller:
     """The use case: cancel an open job."""
 
-    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
+    def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, ownership: Ownership) -> None:
         self._directus = directus
         self._ledger = ledger
+        self._tickets = tickets
         self._ownership = ownership
 
     def cancel_for(self, caller: Caller, job_id: str) -> None:
@@ -52,13 +54,18 @@ class Canceller:
         Raises:
             Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        changed = self._directus.update_open_job(job_id, {"status": "failed", "error": CANCELLED, "finished_at": now})
-        if not changed:
+        seen = self._ledger.look(job_id)  # first: what is admitted from now on is not what is meant
+        values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
+        if seen is not None and seen.body:
+            values["result"] = {"request": request_of(decode(seen.body))}
+        if not self._directus.update_open_job(job_id, values):
             record = self._directus.read_job(job_id)
             if record is None:
                 return "missing"
             if (record.status, record.error) != ("failed", CANCELLED):
                 return "closed"
-        self._ledger.cancel(job_id)  # again, if an earlier call got no further than Directus
+        if seen is not None:
+            word, scheduled = self._ledger.cancel(job_id, seen.id)  # again, if an earlier call got no further than Directus
+            if word == "removed" and scheduled:
+                self._tickets.unschedule(seen.id)
         return "cancelled"

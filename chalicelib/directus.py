@@ -72,7 +72,7 @@ class Directus:
 
     def reopen_job(self, job_id: str) -> bool:
         """Set a failed record back to pending; False when it was not failed any more."""
-        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
+        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None, "result": None}
         return self._update(job_id, {"_eq": "failed"}, values)
 
     def count_completed(self, user_id: str, operation: str, since: str) -> int:

@@ -25,6 +25,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.jobs import OPERATIONS, MediaJob, pool_of
+from chalicelib.ledger import SCHEDULED_AT_MOST
 from chalicelib.media_request import MediaRequest, parse
 from chalicelib.records import OPEN_STATES
 from chalicelib.tickets import Sending
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.tickets import Tickets
     from chalicelib.tiers import Plans
 
+COMPLETED = "jobId names a record that is completed already"
 ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most once or twice before an answer
 
 
@@ -73,20 +75,32 @@ class Enqueuer:
         return answer
 
     def enqueue_all(self, several: Sequence[Any], caller: Caller) -> list[Enqueued | ApiError]:
-        """Do so with each of several requests; what is wrong with one is its own answer and keeps no other back."""
+        """Do so with each of several requests; what is wrong with one is its own answer and keeps no other back.
+
+        Once a dependency turns out to be away, the rest is refused without asking it again and again.
+        """
         requests = [self._parse(data) for data in several]
-        ids = list(dict.fromkeys(str(one.jobId) for one in requests if isinstance(one, MediaRequest)))
-        records = self._read_records(ids)
-        admitted: list[_Admitted | ApiError] = []
+        records = self._read_records([str(one.jobId) for one in requests if isinstance(one, MediaRequest)])
+        away = records if isinstance(records, Unavailable) else None
+        admitted: dict[str, _Admitted] = {}
+        answers: list[_Admitted | ApiError] = []
         for request in requests:
             try:
-                admitted.append(self._admit_one(request, records, caller))
+                if isinstance(request, BadRequest):
+                    raise request
+                if isinstance(records, Unavailable) or away is not None:
+                    raise away or DirectusUnavailable
+                job_id = str(request.jobId)
+                if job_id not in admitted:
+                    admitted[job_id] = self._admit_one(request, records.get(job_id), caller)
+                answers.append(admitted[job_id])
+            except Unavailable as error:
+                away = error
+                answers.append(error)
             except ApiError as error:
-                admitted.append(error)
-        admissions = [one.admission for one in admitted if isinstance(one, _Admitted)]
-        sendings = [Sending(one.send, one.delay_ms) for one in admissions if one.send is not None]
-        unsent = {job.id for job in self._tickets.send_all(sendings)}
-        return [one if isinstance(one, ApiError) else self._answer(one, unsent) for one in admitted]
+                answers.append(error)
+        final = self._send(list(admitted.values()))
+        return [one if isinstance(one, ApiError) else final[one.job_id] for one in answers]
 
     def _parse(self, data: Any) -> MediaRequest | BadRequest:
         try:
@@ -96,23 +110,17 @@ class Enqueuer:
 
     def _read_records(self, ids: list[str]) -> dict[str, Record] | Unavailable:
         try:
-            return self._directus.read_jobs(ids) if ids else {}
+            return self._directus.read_jobs(sorted(set(ids))) if ids else {}
         except Unavailable as error:
             return error
 
-    def _admit_one(
-        self, request: MediaRequest | BadRequest, records: dict[str, Record] | Unavailable, caller: Caller
-    ) -> _Admitted:
-        if isinstance(request, BadRequest):
-            raise request
-        if isinstance(records, Unavailable):
-            raise records
-        record, owner = self._ownership.owner(records.get(str(request.jobId)), caller)
+    def _admit_one(self, request: MediaRequest, found: Record | None, caller: Caller) -> _Admitted:
+        record, owner = self._ownership.owner(found, caller)
         verdict = tiers.can_perform(self._plans, owner.subscription_tier, request.operation)
         if not verdict.allowed:
             raise TierLimitReached(verdict.reason)
         if record.status == "completed":
-            raise Conflict("jobId names a record that is completed already")
+            raise Conflict(COMPLETED)
         if record.status not in (*OPEN_STATES, "failed"):
             raise Conflict("jobId names a record that is neither pending, processing nor failed")
         job = self._envelope(request, record, owner)
@@ -180,9 +188,9 @@ class Enqueuer:
                 case "limit":
                     raise TierLimitReached("limit_reached")
                 case "scheduled":
-                    raise TooManyDelayed
+                    raise TooManyDelayed(SCHEDULED_AT_MOST)
                 case "completed":
-                    raise Conflict("jobId names a record that is completed already")
+                    raise Conflict(COMPLETED)
                 case "closing":
                     raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
                 case "seed":
@@ -200,18 +208,26 @@ class Enqueuer:
         if record is None:
             raise NotFound("jobId must be the id of one of your media_jobs records")
         if record.status == "completed":
-            raise Conflict("jobId names a record that is completed already")
+            raise Conflict(COMPLETED)
         return _state(record)
 
-    def _answer(self, admitted: _Admitted, unsent: set[str]) -> Enqueued | ApiError:
-        """Take an admission back that has no ticket, unless somebody claimed it all the same."""
+    def _send(self, admitted: list[_Admitted]) -> dict[str, Enqueued | ApiError]:
+        """Send the tickets; an admission without one is taken back, unless somebody claimed it all the same."""
+        sendings = [Sending(one.send, one.delay_ms) for _, one in admitted if one.send is not None]
+        unsent = self._tickets.send_all(sendings)
+        return {one.job_id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
+
+    def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:
         job_id, admission = admitted
-        if admission.send is not None and admission.id in unsent:
+        if unsent is not None:
             try:
-                if self._ledger.retract(job_id, admission.id) != "kept":
-                    return TicketsUnavailable()
+                word = self._ledger.retract(job_id, admission.id)
             except Unavailable as error:
                 return error
+            if word == "retracted" and admission.delay_ms:
+                self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
+            if word != "kept":
+                return unsent
         return Enqueued(admission.id, job_id)
 
 

@@ -113,8 +113,8 @@ class TooManyDelayed(ApiError):
 
     status = 429
 
-    def __init__(self) -> None:
-        super().__init__("delay and run_at must wait: you have 1000 delayed jobs already")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"delay and run_at must wait: you have {limit} delayed jobs already")
 
 
 class Unavailable(ApiError):

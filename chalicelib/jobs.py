@@ -127,6 +127,12 @@ def _version(body: str | bytes) -> int:
         return 0
 
 
+def request_of(job: MediaJob) -> dict[str, Any]:
+    """Return what was asked for, to be kept with a failed record for a retry: its own columns are no more than a note."""
+    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id")
+    return {name: getattr(job, name) for name in names}
+
+
 def backoff_ms(attempt: int) -> int:
     """Return the wait after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
     return BACKOFF_MS << (attempt - 1)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import LEASE_MS, SECOND_LOOK_MS
 from chalicelib.records import OPEN_STATES
 from chalicelib.settings import POOLS
@@ -44,12 +43,13 @@ class Keeper:
         self._directus = directus
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
-        """Sweep twice, the second look apart, look into the dead-letter queues, and seed the totals after a wipe."""
+        """Sweep twice, the second look apart, seed the totals after a wipe, and look into the dead-letter queues."""
         tickets = self.sweep()
         sleep(SECOND_LOOK_MS / 1000)
         tickets += self.sweep()
+        seeded = self.seed_totals()
         revived = sum(self.revive(pool) for pool in POOLS)
-        return Report(tickets + revived, revived, self.seed_totals())
+        return Report(tickets + revived, revived, seeded)
 
     def sweep(self) -> int:
         """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
@@ -63,10 +63,10 @@ class Keeper:
         revived = 0
         for _ in range(DEAD_LETTER_CALLS):
             found = self._tickets.receive(pool, RECEIVE_AT_MOST, dead=True)
-            dead = {ticket.job.job_id: ticket for ticket in found if ticket.job is not None}
-            if not dead:
+            if not found:
                 break
-            records = self._directus.read_jobs(list(dead))
+            dead = {ticket.job.job_id: ticket for ticket in found if ticket.job is not None}
+            records = self._directus.read_jobs(list(dead)) if dead else {}
             back = [ticket for job_id, ticket in dead.items() if job_id in records and records[job_id].status in OPEN_STATES]
             send_missing([ticket.job for ticket in back if ticket.job], self._tickets)
             for ticket in dead.values():  # the others stand for nothing any more
@@ -116,6 +116,7 @@ def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
     """
     for job in missing:
         logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
-    if tickets.send_all([Sending(job) for job in missing]):
-        raise TicketsUnavailable
+    unsent = tickets.send_all([Sending(job) for job in missing])
+    for error in unsent.values():
+        raise error
     return len(missing)

@@ -109,6 +109,8 @@ class Sight(msgspec.Struct, kw_only=True):
     progress: int = 0
     at_ms: int | None = None
     """When a delayed job is due, when the lease of an active one ends."""
+    body: str = ""
+    """The envelope of an open job."""
 
 
 class Forgotten(msgspec.Struct):
@@ -189,13 +191,14 @@ class Ledger:
         """Hop to the pool that `job` names now: ok, lost or unknown. Its new ticket goes out first."""
         return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job))[0])
 
-    def cancel(self, job_id: str) -> str:
-        """Cancel an open job whose record is failed already: removed, flagged or unknown."""
-        return str(self._call("cancel", job_id)[0])
+    def cancel(self, job_id: str, id_: str) -> tuple[str, bool]:
+        """Cancel an open job whose record is failed already: removed, flagged or unknown; and whether it was to run later."""
+        word, *scheduled = self._scripts.call("cancel", job_id, id_)
+        return str(word), bool(scheduled and scheduled[0])
 
     def pause(self, pool: str, paused: bool) -> bool:
         """Pause a pool, or let it go on; False when it is so already."""
-        return bool(self._call("pause", pool, int(paused))[0] == "changed")
+        return bool(self._scripts.call("pause", pool, int(paused))[0] == "changed")
 
     def sweep(self) -> Sweep:
         """Requeue what nobody holds, promote what is due, and say what is missing."""

@@ -14,6 +14,7 @@ from chalicelib.presets import Presets, expand
 from chalicelib.validation import FieldError, is_web_address, validate, without_empty
 
 URL_MAX = 2048
+JOB_MAX_BYTES = 64 * 1024
 BULK_AT_MOST = 100
 
 
@@ -80,6 +81,9 @@ def parse_bulk(data: dict[str, Any]) -> list[Any]:
     jobs = data.get("jobs")
     if not isinstance(jobs, list) or not 1 <= len(jobs) <= BULK_AT_MOST:
         raise BadRequest(f"jobs must be a list of 1 to {BULK_AT_MOST} objects, each as POST /queue/media takes it")
+    for at, job in enumerate(jobs):
+        if len(msgspec.json.encode(job)) > JOB_MAX_BYTES:
+            raise BadRequest(f"jobs[{at}] must be at most {JOB_MAX_BYTES} bytes")
     return jobs
 
 

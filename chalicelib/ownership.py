@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from chalicelib.auth import OPERATOR
+from chalicelib.auth import ON_BEHALF, OPERATOR
 from chalicelib.errors import NotFound, Unauthorized
 
 if TYPE_CHECKING:
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
     from chalicelib.records import Owner, Record
 
 
+VERDICT_SECONDS = 5.0
+VERDICTS_AT_MOST = 1000
+
+
 class Ownership:
     """Asks Directus who may do what."""
 
     def __init__(self, directus: Directus) -> None:
         self._directus = directus
+        self._verdicts: dict[str, tuple[float, bool]] = {}
 
     def owner(self, record: Record | None, caller: Caller) -> tuple[Record, Owner]:
         """Return the record and its owner, for a caller who may act for them.
@@ -29,7 +35,7 @@ class Ownership:
         owner = record.user_created if record else None
         if record is None or owner is None:
             raise NotFound("jobId must be the id of one of your media_jobs records")
-        if owner.id != caller.user_id:
+        if caller is not ON_BEHALF and owner.id != caller.user_id:
             if not self.is_administrator(caller):
                 raise NotFound("jobId must be the id of one of your media_jobs records")
         elif owner.status != "active":
@@ -41,12 +47,18 @@ class Ownership:
         return self.owner(self._directus.read_job(job_id), caller)
 
     def is_administrator(self, caller: Caller) -> bool:
-        """Ask Directus. A suspended one is refused: their signed token goes on being good there until it expires."""
-        if caller is OPERATOR:
-            return True
-        if not self._directus.is_admin(caller.token):
-            return False
-        user = self._directus.read_user(caller.user_id)
-        if user is None or user.status != "active":
-            raise Unauthorized
-        return True
+        """Ask Directus, once for a call of many. A suspended one is refused, whose signed token is still good there."""
+        if caller is OPERATOR or caller is ON_BEHALF:
+            return caller is OPERATOR
+        until, verdict = self._verdicts.get(caller.token, (0.0, False))
+        if time.monotonic() < until:
+            return verdict
+        verdict = self._directus.is_admin(caller.token)
+        if verdict:
+            user = self._directus.read_user(caller.user_id)
+            if user is None or user.status != "active":
+                raise Unauthorized
+        if len(self._verdicts) >= VERDICTS_AT_MOST:
+            self._verdicts.clear()
+        self._verdicts[caller.token] = (time.monotonic() + VERDICT_SECONDS, verdict)
+        return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -54,7 +55,8 @@ class Record(msgspec.Struct):
     input_file_id: File | None = None
     input_url: str | None = None
     output_file_id: str | None = None
-    params: dict[str, Any] | None = None
+    params: Any = None
+    """A caller's own JSON, of any form."""
     priority: int | None = None
     creator_profile_id: str | None = None
     error: str | None = None
@@ -72,3 +74,8 @@ class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
     until: str | None = None
     error: str | None = None
     """What their error contains."""
+
+
+def timestamp() -> str:
+    """Return the time as Directus writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

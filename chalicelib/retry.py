@@ -1,14 +1,15 @@
 """The use case that runs a failed job again, as it was asked for: one by its id, or many by what they have in common.
 
 A retry is a new admission: it is charged, and counts from the first attempt. What was asked for stands in `result.request` of a
-record that failed in a worker; of any other, its own columns say it. Either is read like any request.
+record that failed in a worker or was cancelled; of any other, its own columns say it. Both are the owner's to write, so either
+is read like any request of theirs, whoever asks for the retry.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.auth import OPERATOR
+from chalicelib.auth import ON_BEHALF
 from chalicelib.errors import Conflict
 from chalicelib.media_request import BULK_AT_MOST
 
@@ -40,17 +41,17 @@ class Retrier:
         record, _ = self._ownership.read(job_id, caller)
         if record.status != "failed":
             raise Conflict(f"jobId names a job that is {record.status}; only a failed one can be retried")
-        return self._enqueuer.enqueue(request_of(record), caller)
+        return self._enqueuer.enqueue(request_of(record), ON_BEHALF)
 
     def redrive(self, which: FailedJobs, at_most: int) -> Iterator[tuple[str, Enqueued | ApiError]]:
         """Run up to `at_most` failed jobs again, the oldest first; yield each record's id and what became of it."""
         ids = self._directus.find_failed(which, at_most)
         for at in range(0, len(ids), BULK_AT_MOST):
-            records = self._directus.read_jobs(ids[at : at + BULK_AT_MOST])
-            failed = {job_id: record for job_id, record in records.items() if record.status == "failed"}
-            yield from zip(
-                failed, self._enqueuer.enqueue_all([request_of(one) for one in failed.values()], OPERATOR), strict=True
-            )
+            some = ids[at : at + BULK_AT_MOST]
+            records = self._directus.read_jobs(some)
+            failed = [job_id for job_id in some if job_id in records and records[job_id].status == "failed"]
+            answers = self._enqueuer.enqueue_all([request_of(records[job_id]) for job_id in failed], ON_BEHALF)
+            yield from zip(failed, answers, strict=True)
 
 
 def request_of(record: Record) -> dict[str, Any]:

@@ -68,12 +68,19 @@ class Scripts:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
+            self._idle.append(connection)
             if isinstance(error, UNWRITABLE) or UNWRITABLE_TEXT.search(str(error)):
-                connection.close()  # after a failover: find the new primary
+                self._hang_up()
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
         self._idle.append(connection)
         return answer
+
+    def _hang_up(self) -> None:
+        """Close what is idle: after a failover, the new primary is to be found."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def _take(self) -> Redis:
         try:

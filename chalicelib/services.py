@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib import settings as settings_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chalicelib.auth import Authenticator
     from chalicelib.cancel import Canceller
     from chalicelib.directus import Directus
@@ -63,15 +61,11 @@ class Services:
         return tickets.Tickets(tickets.client(), *urls, poller=tickets.polling_client())
 
     @property
-    def _schedules(self) -> Callable[[], Schedules] | None:
-        role_arn, group = self.settings.schedule_role_arn, self.settings.schedule_group
+    def _schedules(self) -> Schedules | None:
+        from chalicelib.schedules import Schedules  # noqa: PLC0415
 
-        def make() -> Schedules:
-            from chalicelib import schedules  # noqa: PLC0415
-
-            return schedules.Schedules(schedules.client(), role_arn, group)
-
-        return cache(make) if role_arn else None
+        role_arn = self.settings.schedule_role_arn
+        return Schedules(role_arn, self.settings.schedule_group) if role_arn else None
 
     @cached_property
     def directus(self) -> Directus:
@@ -123,7 +117,7 @@ class Services:
         """What ends a job that nobody wants any more."""
         from chalicelib.cancel import Canceller  # noqa: PLC0415
 
-        return Canceller(self.directus, self.ledger, self.ownership)
+        return Canceller(self.directus, self.ledger, self.tickets, self.ownership)
 
     @cached_property
     def keeper(self) -> Keeper:

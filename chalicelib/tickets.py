@@ -13,11 +13,12 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import jobs, schedules
+from chalicelib import jobs
 from chalicelib.errors import TicketsUnavailable
+from chalicelib.schedules import DELAY_MAX_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
@@ -84,7 +85,7 @@ class Tickets:
         queue_urls: Mapping[str, str],
         dead_letter_urls: Mapping[str, str],
         poller: SQSClient | None = None,
-        schedules: Callable[[], Schedules] | None = None,
+        schedules: Schedules | None = None,
     ) -> None:
         self._sqs = sqs
         self._poller = poller or sqs
@@ -95,36 +96,45 @@ class Tickets:
     @property
     def delay_max_ms(self) -> int:
         """The longest delay of a ticket."""
-        return DELAY_MAX_SECONDS * 1000 if self._schedules is None else schedules.DELAY_MAX_MS
+        return DELAY_MAX_SECONDS * 1000 if self._schedules is None else DELAY_MAX_MS
 
     def send(self, job: MediaJob, delay_ms: int = 0) -> None:
         """Send a ticket for `job` to its pool, to be seen after `delay_ms`."""
         seconds = -(-delay_ms // 1000)
         if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
-            self._schedules().send_later(job, self._urls[job.pool], delay_ms)
+            self._schedules.send_later(job, self._urls[job.pool], delay_ms)
             return
         seconds = min(DELAY_MAX_SECONDS, seconds)
         self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
 
-    def send_all(self, sendings: Sequence[Sending]) -> list[MediaJob]:
-        """Send many tickets, in as few calls as they fit into; return the jobs whose ticket was not sent."""
-        unsent: list[MediaJob] = []
-        away = False
+    def send_all(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
+        """Send many tickets, in as few calls as they fit into; return why not, by the ids of the jobs that have none."""
+        unsent: dict[str, TicketsUnavailable] = {}
+        away: dict[bool, TicketsUnavailable] = {}
         for pool, batch in _batches(sendings):
-            if away:  # each call would take its time to fail
-                unsent += [one.job for one in batch]
+            scheduled = batch[0].delay_ms > DELAY_MAX_SECONDS * 1000
+            if scheduled in away:  # each call would take its time to fail
+                unsent |= dict.fromkeys((one.job.id for one in batch), away[scheduled])
                 continue
             try:
-                unsent += self._send_batch(pool, batch)
+                unsent |= dict.fromkeys(self._send_batch(pool, batch), TicketsUnavailable("SQS refused the message"))
             except TicketsUnavailable as error:
-                away = isinstance(error.__cause__, BotoCoreError)
-                logger.warning(
-                    "tickets not sent", extra={"error": str(error), "cause": repr(error.__cause__), "jobs": len(batch)}
-                )
-                unsent += [one.job for one in batch]
+                if isinstance(error.__cause__, BotoCoreError):
+                    away[scheduled] = error
+                logger.warning("tickets not sent", extra={"error": str(error), "cause": repr(error.__cause__)})
+                unsent |= dict.fromkeys((one.job.id for one in batch), error)
         return unsent
 
-    def _send_batch(self, pool: str, batch: list[Sending]) -> list[MediaJob]:
+    def unschedule(self, bull_job_id: str) -> None:
+        """Delete the ticket of a job that was to be sent later, and is not wanted any more."""
+        if self._schedules is None:
+            return
+        try:
+            self._schedules.forget(bull_job_id)
+        except TicketsUnavailable as error:
+            logger.warning("schedule not deleted: its ticket will be dropped", extra={"error": str(error)})
+
+    def _send_batch(self, pool: str, batch: list[Sending]) -> list[str]:
         if len(batch) == 1:
             self.send(*batch[0])
             return []
@@ -133,7 +143,7 @@ class Tickets:
             for at, (job, delay_ms) in enumerate(batch)
         ]
         answer = self._do("send_message_batch", self._urls[pool], Entries=entries)
-        return [batch[int(failed["Id"])].job for failed in answer.get("Failed", ())]
+        return [batch[int(failed["Id"])].job.id for failed in answer.get("Failed", ())]
 
     def receive(self, pool: str, most: int = 1, wait_seconds: int = 0, *, dead: bool = False) -> list[Ticket]:
         """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first.

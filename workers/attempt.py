@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aws_lambda_powertools import Logger
 
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
-from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS
-from chalicelib.records import OPEN_STATES
+from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS, request_of
+from chalicelib.records import OPEN_STATES, timestamp
 from chalicelib.validation import validate, without_empty
 from workers import sandbox
 from workers.inputs import Inputs
@@ -76,7 +75,7 @@ class Attempt:
         self._maybe_strays |= record.status == "processing"
         if self._claim.stalls > MAX_STALLS:
             raise MediaRejected("The job stalled more than once: its worker died twice while running it")
-        started = {"attempts": self._claim.attempt, "started_at": _now()}
+        started = {"attempts": self._claim.attempt, "started_at": timestamp()}
         if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
             started |= {"status": "processing", "progress": 0, "error": None}
         if not self._directus.update_open_job(self._job.job_id, started):
@@ -88,8 +87,8 @@ class Attempt:
 
     def fail(self, error: str) -> Outcome:
         """Close the record as failed, waiting for Directus if it has to."""
-        values = {"status": "failed", "error": error[:2000], "finished_at": _now(), "result": {"request": _request(self._job)}}
-        return self._close(values, "failed", [])
+        values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
+        return self._close({**values, "result": {"request": request_of(self._job)}}, "failed", [])
 
     def _work(self, folder: Path, record: Record) -> tuple[Done, str]:
         operation = OPERATIONS[self._job.operation]
@@ -139,7 +138,7 @@ class Attempt:
             "result": {**done.result, "outputs": files, "stages": self._stages, "attempt": self._claim.attempt},
             "progress": 100,
             "error": None,
-            "finished_at": _now(),
+            "finished_at": timestamp(),
         }
         return self._close(values, "completed", [file["file_id"] for file in files])
 
@@ -235,12 +234,6 @@ class _Stage:
         self._stages[self._name] = round(time.monotonic() - self._started, 3)
 
 
-def _request(job: MediaJob) -> dict[str, Any]:
-    """Return what was asked for, for a retry: the record's own columns are no more than a note."""
-    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id")
-    return {name: getattr(job, name) for name in names}
-
-
 def _settled(record: Record | None) -> Outcome:
     """Say how a job ended whose record is closed already: only the ledger has not heard of it."""
     if record is not None and record.status in OPEN_STATES:
@@ -267,7 +260,3 @@ def _file_name(name: str, output: Output) -> str:
     kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in stem).strip(". ")[:100] or "media"
     own = "" if output.path.stem == "output" else f"-{output.path.stem}"
     return f"{kept}{own}{output.path.suffix}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

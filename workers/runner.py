@@ -43,6 +43,8 @@ UNDECIDED_MS = (30_000, 60_000)
 RUNS_WITHOUT_SPACE = 20
 """A job that no worker has had the disk for that often will not fit the next one either."""
 RELEASE_MS = (30_000, 40_000)
+HOP_MS = 2000
+"""Before its job has moved, a ticket would only be held for long."""
 
 
 class Runner:
@@ -198,7 +200,7 @@ class Runner:
         """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
         moved = msgspec.structs.replace(lease.job, pool="container")
         try:
-            self._tickets.send(moved)
+            self._tickets.send(moved, HOP_MS)
             word = self._ledger.move(moved, lease.token)
         except Unavailable as error:
             self._release(lease, 0, f"{reason}, and cannot move ({error})")

@@ -57,7 +57,6 @@ local job = {
   id = new_id(ARGV[3]), job_id = job_id, user = user, operation = operation, pool = ARGV[8], cycle = cycle,
   priority = tonumber(ARGV[9]), wall_ms = tonumber(ARGV[11]), sent_ms = now, body = ARGV[5],
 }
-take_round(job)
 charge(job)
 if outcome then call('DEL', P .. 'done:' .. job_id) end
 if delay_ms > 0 then
@@ -65,6 +64,7 @@ if delay_ms > 0 then
   job.scheduled = true
   delay(job, now + delay_ms)
 else
+  take_round(job)
   wait(job)
 end
 save(job)

@@ -46,7 +46,7 @@ if round > current then
   call('ZREMRANGEBYSCORE', P .. 'rounds:' .. pool .. ':' .. job.priority, '-inf', round)
   current = round
 end
-call('HSET', pool_key, field, current, 'claimed_ms', now, 'nudge_ms', 0, 'look_ms', 0)
+call('HSET', pool_key, field, current, 'claimed_ms', now, 'nudge_ms', 0)
 
 job.runs = (job.runs or 0) + 1
 job.deadline_ms = now + job.wall_ms + WALL_GRACE_MS

@@ -20,7 +20,7 @@
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
 --   scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), progress,
---   token (its holder), former (who held it before a sweep), ended (who ended its last attempt), suspect (looked at once),
+--   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
 --   deadline_ms (no lease goes further)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
@@ -28,6 +28,7 @@ if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it
 local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
+local SCHEDULE_TTL = 8 * DAY
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
 local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
@@ -107,6 +108,7 @@ end
 
 -- A job that leaves without being claimed gives its round back when it was its user's last.
 local function give_round_back(job)
+  if not job.score then return end
   local rounds, round = P .. 'rounds:' .. job.pool .. ':' .. job.priority, job.score % TWO32
   if tonumber(call('ZSCORE', rounds, job.user) or 0) == round then call('ZADD', rounds, round - 1, job.user) end
 end
@@ -132,6 +134,7 @@ local function promote(now, limit)
     call('ZREM', P .. 'delayed', m)
     local job = load(job_of(m))
     if job and member(job) == m then
+      if not job.score then take_round(job) end  -- it takes its turn when it comes, not when it was asked for
       unschedule(job)
       wait(job)
       save(job)
@@ -148,20 +151,23 @@ end
 -- True for a job that was put back after a wipe and that no holder has spoken up for yet.
 local function unheld(job)
   if job.state == 'active' then return job.token == '' end
-  return job.state == 'waiting' and not job.runs and job.adopted
+  return job.state == 'waiting' and (job.former == '' or (not job.runs and job.adopted))
 end
 
-local function mark(job, outcome, token)
-  call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', DAY)
+-- A ticket that is to be sent on a day to come finds the marker still there.
+local function mark(job, outcome, token, scheduled)
+  local seconds = scheduled and SCHEDULE_TTL or DAY
+  call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', seconds)
 end
 
 -- The end of a job: out of the sets, counted once, marked for a day.
 local function close(job, outcome, token)
+  local scheduled = job.scheduled
   leave(job)
   if job.state ~= 'active' then give_round_back(job) end
   unschedule(job)
   refund(job, outcome == 'completed')
   call('HINCRBY', P .. 'totals', outcome, 1)
   drop(job)
-  mark(job, outcome, token)
+  mark(job, outcome, token, scheduled)
 end

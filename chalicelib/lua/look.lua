@@ -1,7 +1,7 @@
 -- Look at one job.
 --
 -- ARGV  1 jobId
--- Returns {open, JSON of what the job notes, its envelope and its token apart, and score of its set as at_ms}
+-- Returns {open, JSON of what the job notes, its tokens apart, and when it is due or its lease ends as at_ms}
 --         {over, id, outcome}   it ended within the last day
 --         {unknown}
 local job, done_id, outcome = look_up(ARGV[1])
@@ -10,5 +10,5 @@ if not job then
   return {'unknown'}
 end
 if job.state ~= 'waiting' then job.at_ms = tonumber(call('ZSCORE', P .. job.state, member(job))) end
-job.body, job.token, job.former, job.ended, job.score = nil, nil, nil, nil, nil
+job.token, job.former, job.ended, job.score = nil, nil, nil, nil
 return {'open', cjson.encode(job)}

@@ -1,9 +1,9 @@
 -- Pause a pool, or let it go on. Running jobs are not touched; what is admitted meanwhile waits.
 --
--- ARGV  1 now   2 pool   3 paused 1|0
+-- ARGV  1 pool   2 paused 1|0
 -- Returns {changed} | {same}
-local pool = P .. 'pool:' .. ARGV[2]
-if ARGV[3] == '1' then return {call('HSETNX', pool, 'paused', 1) == 1 and 'changed' or 'same'} end
+local pool = P .. 'pool:' .. ARGV[1]
+if ARGV[2] == '1' then return {call('HSETNX', pool, 'paused', 1) == 1 and 'changed' or 'same'} end
 if call('HDEL', pool, 'paused') == 0 then return {'same'} end
-call('HSET', pool, 'claimed_ms', 0, 'nudge_ms', 1, 'look_ms', 0)  -- the next sweep sends tickets: their own may be held
+call('HSET', pool, 'claimed_ms', 0, 'nudge_ms', 5000, 'look_ms', 0)  -- the next sweep sends tickets: their own may be held
 return {'changed'}

@@ -14,11 +14,12 @@ if job.shared then
   save(job)
   return {'shared'}
 end
+local scheduled = job.scheduled
 leave(job)
 give_round_back(job)
 unschedule(job)
 refund(job)
 drop(job)
 -- The send may have gone through after all, its answer lost: that ticket is dropped, for the caller was told no.
-mark(job, 'retracted', '')
+mark(job, 'retracted', '', scheduled)
 return {'retracted'}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 P = ParamSpec("P")
-BODY_MAX_BYTES = 64 * 1024
 BULK_MAX_BYTES = 1 << 20
 HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 FRAMEWORK_ERRORS = {

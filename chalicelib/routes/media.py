@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
 from chalicelib.errors import ApiError, Unavailable
-from chalicelib.media_request import parse_bulk
-from chalicelib.routes.api import BODY_MAX_BYTES, BULK_MAX_BYTES, endpoint
+from chalicelib.media_request import JOB_MAX_BYTES, parse_bulk
+from chalicelib.routes.api import BULK_MAX_BYTES, endpoint
 from chalicelib.services import services
 from chalicelib.validation import parse_object
 
@@ -27,7 +27,7 @@ def media() -> dict[str, Any]:
     """Enqueue the record that the body names."""
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))
-    data = parse_object(request.raw_body, BODY_MAX_BYTES)
+    data = parse_object(request.raw_body, JOB_MAX_BYTES)
     return accepted(services().enqueuer.enqueue(data, caller), caller)
 
 

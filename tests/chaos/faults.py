@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib.scripts import source
-from tests.chaos.proxies import Fault, Watch
+from infra.local.proxies.watch import Watch
+from tests.chaos.http_fault import Fault
 
 if TYPE_CHECKING:
     import random

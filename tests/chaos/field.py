@@ -16,8 +16,9 @@ from chalicelib.ledger import Ledger
 from chalicelib.scripts import Scripts
 from infra.local import accounts, parts
 from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.proxies.http import HttpProxy, SqsProxy
+from infra.local.proxies.tcp import TcpProxy
 from infra.local.stack import login
-from tests.chaos.proxies import HttpProxy, SqsProxy, TcpProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

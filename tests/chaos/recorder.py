@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tests.chaos.proxies import title_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.chaos.proxies import Exchange
+    from infra.local.proxies.http import Exchange
 
 FINAL = ("completed", "failed")
 
@@ -79,3 +78,9 @@ class Recorder:
                 self.note("file deleted", self.files.get(file_id, ""), who, file=file_id)
 
         return record
+
+
+def title_of(body: bytes) -> str:
+    """Return the title in the form of an upload."""
+    found = re.search(rb'name="title"\r\n(?:.*\r\n)*?\r\n(.*?)\r\n', body)
+    return found[1].decode() if found else ""

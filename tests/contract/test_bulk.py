@@ -31,7 +31,7 @@ def test_each_has_its_own_answer_in_their_order(api: Api) -> None:
         {"jobId": str(uuid.uuid4()), "operation": "transcoding"},
         {"jobId": done, "operation": "transcoding"},
         {"jobId": api.record("pro"), "operation": "transcoding"},
-        {"jobId": good, "operation": "juggling"},
+        {"jobId": api.record(), "operation": "juggling"},
         "not even an object",
         {"jobId": good, "operation": "transcoding", "priority": 1},
     ]
@@ -50,7 +50,7 @@ def test_each_has_its_own_answer_in_their_order(api: Api) -> None:
         (True, None, None),
     ]
     assert others[4]["reason"] == "feature_unavailable"
-    assert others[-1]["bullJobId"] == first["bullJobId"]
+    assert others[-1] == first  # named twice, admitted once
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
 
 
@@ -95,6 +95,16 @@ def test_without_sqs_nothing_is_accepted(backends: Backends, scripts: Scripts) -
     for api in serve(backends, QUEUE_URL_CONTAINER="http://127.0.0.1:1/000000000000/none"):
         answer = bulk(api, [{"jobId": api.record(), "operation": "transcoding"} for _ in range(25)])
         assert {(one["ok"], one["status"], one["error"]) for one in answer.json["results"]} == {
-            (False, 503, "SQS connection refused")
+            (False, 503, "SQS refused the call")
         }
         assert api.call("GET", "/stats").json["stats"]["waiting"] == 0
+
+
+def test_a_job_of_its_own_size_is_refused_by_its_number(api: Api) -> None:
+    answer = bulk(api, [{"jobId": api.record(), "operation": "transcoding"}, {"params": {"x": "y" * 70_000}}])
+    assert (answer.status_code, answer.json) == (400, {"error": "jobs[1] must be at most 65536 bytes"})
+
+
+def test_a_record_of_odd_content_keeps_no_other_back(api: Api) -> None:
+    jobs = [{"jobId": api.record(params=params), "operation": "transcoding"} for params in ([], "x", 5, {})]
+    assert bulk(api, jobs).json["ok"] is True

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import ledger
+from tests.conftest import PREFIX
 from tests.contract.conftest import serve
 from tests.contract.test_media import drain_tickets
 
@@ -67,7 +69,7 @@ def test_the_schedule_sends_the_ticket(api: Api) -> None:
     from tests.unit.factories import job
 
     drain_tickets(api.parts.tickets)
-    scheduler = module.Schedules(schedules(api), api.parts.settings.schedule_role_arn, "default")
+    scheduler = module.Schedules(api.parts.settings.schedule_role_arn, "default")
     sent = api.parts.ledger.admit(job(), "pending", -1).send
     assert sent is not None
     scheduler.send_later(sent, api.parts.settings.queue_urls["container"], 1000)
@@ -117,3 +119,29 @@ def test_a_user_may_have_so_many(api: Api, monkeypatch: pytest.MonkeyPatch) -> N
     assert answers[2].json["error"].startswith("delay and run_at must wait")
     assert api.enqueue({"jobId": api.record(), "operation": "transcoding"}).status_code == 200
     assert api.enqueue({"jobId": api.record("pro"), "operation": "transcoding", "delay": 60_000}, "pro").status_code == 200
+
+
+def test_a_cancelled_one_leaves_no_schedule(api: Api) -> None:
+    record = api.record()
+    bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding", "delay": DAY_MS}).json["bullJobId"]
+    assert schedules(api).get_schedule(Name=bull_job_id)
+    assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
+    with pytest.raises(schedules(api).exceptions.ResourceNotFoundException):
+        schedules(api).get_schedule(Name=bull_job_id)
+    assert api.parts.scripts.redis.ttl(f"{PREFIX}:done:{record}") > 7 * 86_400  # a ticket that is on its way is dropped then
+
+
+def test_a_scheduler_that_is_away_holds_up_no_other_job(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chalicelib import schedules as module
+    from chalicelib.errors import TicketsUnavailable
+
+    def away(*_: object) -> None:
+        raise TicketsUnavailable("EventBridge Scheduler connection refused") from EndpointConnectionError(endpoint_url="x")
+
+    monkeypatch.setattr(module.Schedules, "send_later", away)
+    late = {"jobId": api.record(), "operation": "transcoding", "delay": DAY_MS}
+    jobs = [late, {"jobId": api.record(), "operation": "transcoding"}]
+    answer = api.call("POST", "/media/bulk", api.backends.tokens["enterprise"], json={"jobs": jobs})
+    assert [one["ok"] for one in answer.json["results"]] == [False, True]
+    assert answer.json["results"][0]["error"] == "EventBridge Scheduler connection refused"
+    assert api.call("GET", "/stats").json["stats"]["delayed"] == 0

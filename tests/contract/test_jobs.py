@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.__main__ import main
+from chalicelib.jobs import decode
 from infra.local import accounts
 
 if TYPE_CHECKING:
@@ -77,6 +78,27 @@ class TestRetry:
     def test_what_a_record_says_is_read_like_any_request(self, api: Api, request_: Any) -> None:
         answer = api.call("POST", f"/jobs/{failed(api, result={'request': request_})}/retry", api.backends.tokens["enterprise"])
         assert answer.status_code == (200 if request_ == "x" else 400)
+
+    def test_a_record_that_names_a_strangers_file_gets_nobody_s_rights_but_its_owner_s(self, api: Api, operator: None) -> None:
+        """A user may write any id into their record; an operator's redrive must not fetch it for them."""
+        theirs = api.file("pro")
+        named = failed(api, input_file_id=theirs)
+        asked = failed(api, result={"request": {"operation": "transcoding", "input_file_id": theirs}})
+        for record in (named, asked):
+            assert main(["retry", record]) == 1
+            assert main(["redrive", "--error", "bad luck", "--user", api.user_id("enterprise")]) == 1
+            assert api.call("POST", f"/jobs/{record}/retry", accounts.ADMIN_TOKEN).status_code == 404
+            assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "failed"
+
+    def test_a_cancelled_job_as_it_was_asked_for(self, api: Api) -> None:
+        record = api.record(priority=50)
+        api.enqueue({"jobId": record, "operation": "transcoding", "params": PARAMS, "priority": 2})
+        assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
+        assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
+        seen = api.parts.ledger.look(record)
+        assert seen is not None
+        assert (seen.priority, decode(seen.body).params) == (2, PARAMS)
+        assert api.directus("GET", f"/items/media_jobs/{record}")["result"] is None
 
     def test_only_what_failed(self, api: Api) -> None:
         record = api.record()

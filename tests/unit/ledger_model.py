@@ -31,6 +31,8 @@ class Job:
     shared: bool = False
     adopted: bool = False
     scheduled: bool = False
+    orphan: bool = False
+    """Requeued without anybody having spoken up for it."""
     at: int = 0
     """Due when delayed, end of the lease when active."""
     deadline: int = 0
@@ -81,7 +83,9 @@ class Model:
         return self.last[place]
 
     def give_round_back(self, job: Job) -> None:
-        """The last round of a user is free again."""
+        """The last round of a user is free again; a job that was never due has none."""
+        if job.scheduled:
+            return
         place = (job.pool, job.priority, job.user)
         if self.last.get(place) == job.round:
             self.last[place] = job.round - 1
@@ -97,12 +101,14 @@ class Model:
         """Say whether the job was put back, and nobody has spoken up for it yet."""
         if job.state == "active":
             return job.token == ""
-        return job.state == "waiting" and not job.runs and job.adopted
+        return job.state == "waiting" and (job.orphan or (not job.runs and job.adopted))
 
     def promote(self, now: int) -> None:
         """Move what is due to waiting."""
-        for job in self.in_state("delayed"):
+        for job in sorted(self.in_state("delayed"), key=lambda job: (job.at, job.id)):
             if job.at <= now:
+                if job.scheduled:
+                    job.round = self.next_round(job.pool, job.priority, job.user)
                 job.state, job.scheduled = "waiting", False
 
     def admit(self, job: Job, record: str, now: int, delay: int, limit: int) -> str:
@@ -125,10 +131,11 @@ class Model:
         if record == "failed":
             return "reopen"
         self.done.pop(job.job_id, None)
-        job.round = self.next_round(job.pool, job.priority, job.user)
         job.sent = now
         if delay:
             job.state, job.at, job.scheduled = "delayed", now + delay, True
+        else:
+            job.round = self.next_round(job.pool, job.priority, job.user)
         self.jobs[job.job_id] = job
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         return "admitted"
@@ -178,7 +185,7 @@ class Model:
 
     def hold(self, job: Job, token: str, now: int) -> None:
         """Lease a job."""
-        job.state, job.token, job.former, job.suspect = "active", token, "", False
+        job.state, job.token, job.former, job.suspect, job.orphan = "active", token, "", False, False
         job.at = min(now + LEASE, job.deadline)
 
     def renew(self, job_id: str, id_: str, token: str, now: int) -> str:
@@ -213,7 +220,7 @@ class Model:
             return "lost"
         if outcome == "retry":
             job.state, job.at, job.attempts = "delayed", now + delay, job.attempts + 1
-            job.ended, job.token, job.former, job.suspect = token, "", "", False
+            job.ended, job.token, job.former, job.suspect, job.orphan = token, "", "", False, False
             return "ok"
         self.close(job, outcome, token)
         return "ok"
@@ -233,9 +240,11 @@ class Model:
         job = self.jobs.get(job_id)
         if job is None or job.id < id_:
             return "unknown"
+        if job.id == id_ and job.ended == token:
+            return "ok"
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
-        job.token, job.former, job.suspect = "", "", False
+        job.token, job.former, job.suspect, job.orphan, job.ended = "", "", False, False, token
         job.state, job.at = ("delayed", now + delay) if delay else ("waiting", 0)
         return "ok"
 
@@ -244,16 +253,19 @@ class Model:
         job = self.jobs.get(job_id)
         if job is None or job.id < id_:
             return "unknown"
+        if job.id == id_ and job.ended == token:
+            return "ok"
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
-        job.pool, job.state, job.token, job.former, job.suspect = pool, "waiting", "", "", False
+        job.pool, job.state, job.token, job.former, job.suspect, job.orphan = pool, "waiting", "", "", False, False
+        job.ended = token
         job.round = self.next_round(pool, job.priority, job.user)
         return "ok"
 
-    def cancel(self, job_id: str) -> str:
-        """Cancel an open job."""
+    def cancel(self, job_id: str, id_: str) -> str:
+        """Cancel an open job, if it is the one that is meant."""
         job = self.jobs.get(job_id)
-        if job is None:
+        if job is None or job.id != id_:
             return "unknown"
         if job.state == "active":
             job.cancel = True
@@ -272,6 +284,7 @@ class Model:
                 job.suspect, job.at = True, now + SECOND_LOOK
                 continue
             job.stalls += job.token != ""
+            job.orphan = job.token == ""
             job.state, job.former, job.token, job.suspect = "waiting", job.token, "", False
             job.sent = now
             requeued.add(job.job_id)

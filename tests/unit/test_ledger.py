@@ -12,7 +12,7 @@ from chalicelib import scripts as scripts_module
 from chalicelib.errors import LedgerUnavailable
 from chalicelib.ledger import Ledger, new_token
 from chalicelib.scripts import Scripts
-from tests.unit.factories import admit, claim, drain
+from tests.unit.factories import admit, claim, drain, job
 
 if TYPE_CHECKING:
     from tests.conftest import Clock, LossyScripts
@@ -32,6 +32,17 @@ class TestOrder:
         heavy = [admit(ledger, user="heavy") for _ in range(100)]
         newcomer = admit(ledger, user="newcomer")
         assert drain(ledger, heavy[0]).index(newcomer.job_id) == 1
+
+    def test_jobs_for_later_take_their_turns_when_they_come(self, ledger: Ledger, clock: Clock) -> None:
+        """A user cannot book the front of the line ahead of time, nor do their jobs for now wait behind those."""
+        later = [ledger.admit(job("planner"), "pending", -1, 1000).send for _ in range(5)]
+        others = [admit(ledger, user="other") for _ in range(5)]
+        now = admit(ledger, user="planner")
+        assert drain(ledger, now)[:2] == [others[0].job_id, now.job_id]
+        clock.advance(1000)
+        again = [admit(ledger, user="other") for _ in range(5)]
+        order = drain(ledger, again[0])
+        assert [job_id in {one.job_id for one in later if one} for job_id in order[:4]].count(True) == 2
 
     def test_a_newcomer_waits_for_one_job_of_the_heavy_user_at_any_time(self, ledger: Ledger) -> None:
         heavy = [admit(ledger, user="heavy") for _ in range(100)]
@@ -216,17 +227,17 @@ class TestLaterRelease:
 class TestCancel:
     def test_waiting(self, ledger: Ledger) -> None:
         ticket = admit(ledger)
-        assert ledger.cancel(ticket.job_id) == "removed"
+        assert ledger.cancel(ticket.job_id, ticket.id) == ("removed", False)
         assert claim(ledger, ticket).word == "drop"
         assert ledger.stats()[:5] == (0, 0, 0, 0, 0)  # not counted as failed
 
     def test_running(self, ledger: Ledger) -> None:
         got = claim(ledger, admit(ledger))
         assert got.job is not None
-        assert ledger.cancel(got.job.job_id) == "flagged"
+        assert ledger.cancel(got.job.job_id, got.job.id) == ("flagged", False)
         assert ledger.renew(got.job, got.token) == "cancelled"
         assert ledger.finish(got.job, got.token, "cancelled", {}) == "ok"
-        assert ledger.cancel(got.job.job_id) == "unknown"
+        assert ledger.cancel(got.job.job_id, got.job.id) == ("unknown", False)
 
 
 class TestBounds:
@@ -257,6 +268,13 @@ class TestBounds:
         for number in range(200):
             admit(ledger, user=f"u{number}")
         assert commands() == empty
+
+
+def test_what_is_repeated_is_answered_as_before(ledger: Ledger) -> None:
+    for call in (lambda held: ledger.release(held.job, held.token, 5), lambda held: ledger.move(held.job, held.token)):
+        held = claim(ledger, admit(ledger))
+        assert [call(held), call(held)] == ["ok", "ok"]
+        ledger.cancel(held.job.job_id, held.job.id)
 
 
 def test_redis_away_is_said_in_the_published_words() -> None:

@@ -54,6 +54,27 @@ class TestLoss:
         assert ledger.finish(got.job, got.token, "completed", {}) == "unknown"
         assert ledger.stats().completed == 0
 
+    def test_a_holder_that_speaks_up_late_has_its_job_back(self, ledger: Ledger, scripts: Scripts, clock: Clock) -> None:
+        """Wiped, put back without a holder by somebody's ticket, swept: and nobody has claimed it yet."""
+        held = claim(ledger, admit(ledger))
+        assert held.job is not None
+        scripts.redis.flushall()
+        assert ledger.adopt([Forgotten(held.job, "processing")]) == ["adopted"]
+        for _ in range(2):
+            clock.advance(10_001)
+            ledger.sweep()
+        assert ledger.stats().waiting == 1
+        assert ledger.renew(held.job, held.token) == "unknown"
+        assert ledger.adopt([Forgotten(held.job, "processing", 0, held.token)]) == ["adopted"]
+        assert ledger.renew(held.job, held.token) == "ok"
+
+    def test_a_total_never_falls_for_being_seeded(self, ledger: Ledger) -> None:
+        """Two outcomes of one record: it failed, was retried, and failed again."""
+        for _ in range(2):
+            drain(ledger, admit(ledger), "failed")
+        ledger.seed_totals((0, 1), ledger.census())
+        assert ledger.stats().failed == 2
+
     def test_totals_are_seeded_once_and_go_on_counting(self, ledger: Ledger, clock: Clock) -> None:
         before = ledger.census()
         drain(ledger, admit(ledger))

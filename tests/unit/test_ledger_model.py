@@ -179,7 +179,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """Directus first, ledger second."""
         if self.records.get(record) in ("pending", "processing"):
             self.records[record] = "failed"
-            assert self.ledger.cancel(record) == self.model.cancel(record)
+            open_id = self.model.jobs[record].id if record in self.model.jobs else ""
+            assert self.ledger.cancel(record, open_id)[0] == self.model.cancel(record, open_id)
 
     @rule()
     def sweep(self) -> None:

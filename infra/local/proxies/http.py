@@ -1,117 +1,23 @@
-"""What stands between two processes: passes everything on, and misbehaves when it is told to. Nothing in mediaq knows of it."""
+"""A proxy of HTTP, for Directus, and one that makes an emulator of SQS as unkind as SQS."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-import random
-import re
-import socket
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from infra.local.process import LOOPBACK, pick_port
 
-PIECE = 1 << 16
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
 
-
-class TcpProxy:
-    """Carries bytes to a port. `mode`: pass; cut (no connection); swallow (half open: nothing arrives); deaf (no answers)."""
-
-    def __init__(self, target: int) -> None:
-        self.port = pick_port()
-        self.mode = "pass"
-        self.watches: list[Watch] = []
-        self._target = target
-        self._open: set[socket.socket] = set()
-        self._server = socket.create_server((LOOPBACK, self.port), backlog=128)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def set_mode(self, mode: str) -> None:
-        """Change how it behaves; connections that are cut do not come back."""
-        self.mode = mode
-        if mode == "cut":
-            self.hang_up()
-
-    def hang_up(self) -> None:
-        """Close every connection."""
-        for one in list(self._open):
-            _close(one)
-
-    def close(self) -> None:
-        """Stop."""
-        _close(self._server)
-        self.hang_up()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            if self.mode == "cut":
-                _close(client)
-                continue
-            try:
-                server = socket.create_connection((LOOPBACK, self._target), timeout=2)
-            except OSError:
-                _close(client)
-                continue
-            server.settimeout(None)
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._open |= {client, server}
-            threading.Thread(target=self._carry, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._carry, args=(server, client, False), daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, asking: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(PIECE):
-                if self.mode == "swallow" or (self.mode == "deaf" and not asking):
-                    continue
-                watches = [watch for watch in self.watches if asking and watch.matches(data)]
-                for watch in watches:
-                    watch.before()
-                sink.sendall(data)
-                for watch in watches:
-                    watch.after()
-        for one in (source, sink):
-            _close(one)
-            self._open.discard(one)
-
-
-class Watch:
-    """Does something, once, when it sees a text pass: just before it is passed on, or just after."""
-
-    def __init__(self, text: bytes, act: Callable[[], object], *, after: bool) -> None:
-        self._text = text
-        self._act = act
-        self._after = after
-        self._armed = True
-        self._lock = threading.Lock()
-
-    def matches(self, data: bytes) -> bool:
-        """Say whether this is it."""
-        with self._lock:
-            if not self._armed or self._text not in data:
-                return False
-            self._armed = False
-            return True
-
-    def before(self) -> None:
-        """The text is about to be passed on."""
-        if not self._after:
-            self._act()
-
-    def after(self) -> None:
-        """It was passed on."""
-        if self._after:
-            self._act()
+    from infra.local.proxies.watch import Watch
 
 
 @dataclass
@@ -146,7 +52,7 @@ class HttpProxy:
 
     def __init__(self, target: int, record: Callable[[Exchange], None] = lambda exchange: None) -> None:
         self.port = pick_port()
-        self.fault: Fault | None = None
+        self.fault: Misbehaviour | None = None
         self.watches: list[Watch] = []
         self.record = record
         self.target = target
@@ -241,7 +147,7 @@ class SqsProxy(HttpProxy):
         action = exchange.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action != "ReceiveMessage":
             super().forward(exchange)
-            if action == "SendMessage" and exchange.status == 200 and self._dice.random() < self._duplicates:
+            if action == "SendMessage" and exchange.status == HTTPStatus.OK and self._dice.random() < self._duplicates:
                 self._call(exchange, "SendMessage", exchange.json)
             return
         asked = exchange.json
@@ -250,7 +156,7 @@ class SqsProxy(HttpProxy):
         exchange.headers = {**exchange.headers, "Content-Length": str(len(exchange.body))}
         super().forward(exchange)
         found = (exchange.answer_json or {}).get("Messages") or []
-        if exchange.status != 200 or len(found) < 2:
+        if exchange.status != HTTPStatus.OK:
             return
         self._dice.shuffle(found)
         for one in found[most:]:
@@ -265,46 +171,11 @@ class SqsProxy(HttpProxy):
             super().forward(Exchange("POST", like.path, headers, body))
 
 
-class Fault:
-    """What an HTTP proxy does wrong, to a share of the exchanges: refuse, be slow, time out, or lose the answer."""
-
-    def __init__(self, kind: str, share: float, dice: random.Random) -> None:
-        self.kind = kind
-        self._share = share
-        self._dice = dice
+class Misbehaviour(Protocol):
+    """What a proxy may be told to do wrong."""
 
     def before(self, exchange: Exchange) -> bool:
         """Act before the server hears of it; True when that was the answer."""
-        if self._dice.random() >= self._share:
-            return False
-        if self.kind == "cut":
-            raise HangUp
-        if self.kind == "timeout":
-            time.sleep(12)
-            raise HangUp
-        if self.kind == "slow":
-            time.sleep(self._dice.uniform(0.2, 2))
-        if self.kind.isdigit():
-            exchange.status, exchange.answer_headers = int(self.kind), [("Content-Type", "application/json")]
-            exchange.answer = (
-                b'{"errors":[{"message":"Out of order","extensions":{"code":"INTERNAL"}}],"__type":"InternalError"}'
-            )
-            return True
-        return False
 
     def after(self, exchange: Exchange) -> None:
         """Act once the server has done what it was asked."""
-        if self.kind == "lost answer" and self._dice.random() < self._share:
-            raise HangUp
-
-
-def title_of(body: bytes) -> str:
-    """Return the title in the form of an upload."""
-    found = re.search(rb'name="title"\r\n(?:.*\r\n)*?\r\n(.*?)\r\n', body)
-    return found[1].decode() if found else ""
-
-
-def _close(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()

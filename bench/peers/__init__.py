@@ -1,0 +1,76 @@
+"""The systems that mediaq is measured against, each in an environment of its own that is installed on first use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.local import node
+from infra.local.cache import digest, once
+from infra.local.parts import AWS_ENVIRONMENT, ROOT
+from infra.local.process import StartFailed
+
+HERE = Path(__file__).parent
+LOCK = ROOT / "requirements" / "peers.lock"
+
+
+def bullmq(command: str, arguments: Any, redis_url: str) -> Any:
+    """Run a command of `bullmq/bench.mjs` and return its answer."""
+    return _answer([str(node.node()), "bench.mjs", command], arguments, _bullmq_home(), {"REDIS_URL": redis_url})
+
+
+def bullmq_worker(redis_url: str, **arguments: Any) -> subprocess.Popen[bytes]:
+    """Start a BullMQ worker that prints the id of each job as it starts it."""
+    process = subprocess.Popen(
+        [str(node.node()), "bench.mjs", "work"],
+        cwd=_bullmq_home(),
+        env={**os.environ, "REDIS_URL": redis_url},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(arguments).encode())
+    process.stdin.close()
+    return process
+
+
+def python(script: str, command: str, arguments: Any, environment: dict[str, str]) -> Any:
+    """Run a command of one of the Python peers' scripts and return its answer."""
+    home = once(f"peers-{digest([LOCK], sys.version)}", _install)
+    return _answer(
+        [str(home / "bin" / "python"), str(HERE / script), command], arguments, HERE, {**AWS_ENVIRONMENT, **environment}
+    )
+
+
+def _bullmq_home() -> Path:
+    package = HERE / "bullmq"
+    return once(f"bullmq-{digest(package.iterdir(), node.version())}", lambda folder: node.install(package, folder))
+
+
+def _install(folder: Path) -> None:
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCK)],
+    ):
+        node.run(command, folder)
+
+
+def _answer(command: list[str], arguments: Any, folder: Path, environment: dict[str, str]) -> Any:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        input=json.dumps(arguments).encode(),
+        capture_output=True,
+        timeout=1800,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StartFailed(
+            f"{' '.join(command[-2:])} ended with code {done.returncode}\n{done.stderr.decode(errors='replace')[-3000:]}"
+        )
+    return json.loads(done.stdout.splitlines()[-1])

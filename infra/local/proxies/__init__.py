@@ -1,0 +1,1 @@
+"""What stands between two processes: passes everything on, and misbehaves when it is told to. Nothing in mediaq knows of it."""

@@ -1,0 +1,41 @@
+"""What an HTTP server does wrong now and then."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from infra.local.proxies.http import Exchange, HangUp
+
+
+class Fault:
+    """What an HTTP proxy does wrong, to a share of the exchanges: refuse, be slow, time out, or lose the answer."""
+
+    def __init__(self, kind: str, share: float, dice: random.Random) -> None:
+        self.kind = kind
+        self._share = share
+        self._dice = dice
+
+    def before(self, exchange: Exchange) -> bool:
+        """Act before the server hears of it; True when that was the answer."""
+        if self._dice.random() >= self._share:
+            return False
+        if self.kind == "cut":
+            raise HangUp
+        if self.kind == "timeout":
+            time.sleep(12)
+            raise HangUp
+        if self.kind == "slow":
+            time.sleep(self._dice.uniform(0.2, 2))
+        if self.kind.isdigit():
+            exchange.status, exchange.answer_headers = int(self.kind), [("Content-Type", "application/json")]
+            exchange.answer = (
+                b'{"errors":[{"message":"Out of order","extensions":{"code":"INTERNAL"}}],"__type":"InternalError"}'
+            )
+            return True
+        return False
+
+    def after(self, exchange: Exchange) -> None:
+        """Act once the server has done what it was asked."""
+        if self.kind == "lost answer" and self._dice.random() < self._share:
+            raise HangUp
