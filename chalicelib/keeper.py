@@ -82,9 +82,9 @@ class Keeper:
         before = self._ledger.census()
         if before.seeded or before.age_ms < LEASE_MS:
             return False
-        counted = self._count(before.active)
+        counted = self._count(before.open)
         after = self._ledger.census()
-        if counted != self._count(before.active) or after._replace(age_ms=before.age_ms) != before:
+        if counted != self._count(before.open) or after._replace(age_ms=before.age_ms) != before:
             return False  # jobs are starting or finishing this moment: the next run will find a quiet one
         self._ledger.seed_totals(counted, before)
         logger.info("totals seeded from Directus", extra={"completed": counted[0], "failed": counted[1]})
@@ -100,9 +100,9 @@ class Keeper:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         metrics.flush_metrics()
 
-    def _count(self, active: list[str]) -> tuple[int, int]:
+    def _count(self, open_: list[str]) -> tuple[int, int]:
         completed, failed = (
-            self._directus.count_status(status) - (self._directus.count_status(status, active) if active else 0)
+            self._directus.count_status(status) - (self._directus.count_status(status, open_) if open_ else 0)
             for status in ("completed", "failed")
         )
         return completed, failed

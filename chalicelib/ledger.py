@@ -80,7 +80,8 @@ class Census(NamedTuple):
     age_ms: int
     completed: int
     failed: int
-    active: list[str]
+    open: list[str]
+    """The jobs whose record may be closed although they are not counted yet."""
 
 
 class Sweep(NamedTuple):
@@ -232,8 +233,8 @@ class Ledger:
 
     def census(self) -> Census:
         """Read what seeding the totals needs."""
-        seeded, age_ms, completed, failed, *active = self._call("census")
-        return Census(bool(seeded), age_ms, completed, failed, active)
+        seeded, age_ms, completed, failed, *open_ = self._call("census")
+        return Census(bool(seeded), age_ms, completed, failed, sorted(open_))
 
     def seed_totals(self, counted: tuple[int, int], before: Census) -> None:
         """Set (completed, failed) as Directus counted them since `before` was read."""

@@ -43,6 +43,7 @@ local function adopt(entry)
   end
   if job then  -- an admission that was rolled back over: its successor takes its place
     leave(job)
+    forget_return(job)
     unschedule(job)
     refund(job)
   end

@@ -1,7 +1,7 @@
 -- What the keeper needs to seed the totals after a wipe.
 --
 -- ARGV  1 now
--- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of an active job...}
+-- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of a job that is or was running and is not closed...}
 local now = time_ms(ARGV[1])
 born(now)
 local meta = call('HMGET', P .. 'meta', 'seeded', 'born_ms')
@@ -9,4 +9,5 @@ local totals = call('HMGET', P .. 'totals', 'completed', 'failed')
 local answer = {meta[1] and 1 or 0, now - tonumber(meta[2]), tonumber(totals[1] or 0), tonumber(totals[2] or 0)}
 if meta[1] then return answer end
 for _, m in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do table.insert(answer, job_of(m)) end
+for _, job_id in ipairs(call('SMEMBERS', P .. 'returned')) do table.insert(answer, job_id) end
 return answer

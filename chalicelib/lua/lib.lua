@@ -10,6 +10,7 @@
 --   <p>:active             zset   score end of the lease (ms), same members
 --   <p>:rounds:<pool>:<priority>  zset  user -> the round of the last job admitted
 --   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, nudge_ms, look_ms, paused
+--   <p>:returned           set    jobId of the open jobs that were claimed and are not held any more
 --   <p>:scheduled          hash   user -> how many jobs wait for a time that the user named
 --   <p>:totals             hash   completed, failed, cancelled
 --   <p>:history:completed  list   summaries, newest first, the last 100 and a few; history:failed, 1000
@@ -19,7 +20,7 @@
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
---   scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), progress,
+--   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
 --   deadline_ms (no lease goes further)
 
@@ -70,17 +71,34 @@ local function leave(job)
   call('ZREM', P .. (job.state == 'waiting' and 'waiting:' .. job.pool or job.state), member(job))
 end
 
+-- A job that was claimed and is not any more: its record may be closed already, and only the ledger has not heard of it.
+local function note_return(job)
+  if job.runs and not job.returned then
+    call('SADD', P .. 'returned', job.job_id)
+    job.returned = true
+  end
+end
+
+local function forget_return(job)
+  if not job.returned then return end
+  call('SREM', P .. 'returned', job.job_id)
+  job.returned = nil
+end
+
 local function wait(job)
+  note_return(job)
   call('ZADD', P .. 'waiting:' .. job.pool, job.score, member(job))
   job.state = 'waiting'
 end
 
 local function delay(job, due)
+  note_return(job)
   call('ZADD', P .. 'delayed', due, member(job))
   job.state = 'delayed'
 end
 
 local function hold(job, now, lease_ms, token)
+  forget_return(job)
   call('ZADD', P .. 'active', math.min(now + lease_ms, job.deadline_ms), member(job))
   job.state, job.token, job.suspect, job.former = 'active', token, nil, nil
 end
@@ -164,6 +182,7 @@ end
 local function close(job, outcome, token)
   local scheduled = job.scheduled
   leave(job)
+  forget_return(job)
   if job.state ~= 'active' then give_round_back(job) end
   unschedule(job)
   refund(job, outcome == 'completed')

@@ -68,6 +68,16 @@ class TestLoss:
         assert ledger.adopt([Forgotten(held.job, "processing", 0, held.token)]) == ["adopted"]
         assert ledger.renew(held.job, held.token) == "ok"
 
+    def test_a_requeued_job_is_not_counted_in_directus(self, ledger: Ledger, clock: Clock) -> None:
+        """Its worker may have closed the record and died: whoever claims it next counts it."""
+        held = claim(ledger, admit(ledger))
+        assert held.job is not None
+        for _ in range(2):
+            clock.advance(10_001)
+            ledger.sweep()
+        assert ledger.stats().waiting == 1
+        assert ledger.census().open == [held.job.job_id]
+
     def test_a_total_never_falls_for_being_seeded(self, ledger: Ledger) -> None:
         """Two outcomes of one record: it failed, was retried, and failed again."""
         for _ in range(2):

@@ -267,6 +267,15 @@ class LedgerMachine(RuleBasedStateMachine):
         assert counted == {user: str(scheduled.count(user)) for user in set(scheduled)}
 
     @invariant()
+    def same_returned(self) -> None:
+        """What is or was running, and is not closed: the keeper must not count it in Directus."""
+        if not hasattr(self, "model"):
+            return
+        running = {job.job_id for job in self.model.jobs.values() if job.state == "active" or job.runs}
+        census = self.ledger.census()
+        assert census.seeded or set(census.open) == running
+
+    @invariant()
     def nothing_is_lost(self) -> None:
         """Every open record that was accepted is open in the ledger, or has a ticket that will bring it back."""
         if not hasattr(self, "model"):

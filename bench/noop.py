@@ -1,0 +1,99 @@
+"""mediaq itself with jobs that do nothing: the ledger, the tickets, the runner and its leases, and no media and no Directus."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from chalicelib.ledger import Ledger
+from chalicelib.scripts import Scripts
+from chalicelib.tickets import Tickets, client
+from infra.local import parts
+from infra.local.process import LOOPBACK, pick_port
+from workers.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.jobs import MediaJob
+    from chalicelib.ledger import Claim
+    from workers.lease import Lease
+
+
+class NoopRunner(Runner):
+    """Claims, holds a lease, finishes, deletes: everything but the work."""
+
+    def __init__(self, ledger: Ledger, tickets: Tickets) -> None:
+        nothing: Any = None  # neither Directus nor tools are asked for anything
+        super().__init__(ledger, tickets, nothing, nothing)
+        self.ran: list[str] = []
+
+    def _attempt(self, claim: Claim, lease: Lease) -> bool:
+        self.ran.append(lease.job.job_id)
+        return self._finish(claim, lease, "completed", {})
+
+
+class System:
+    """A Redis and an SQS emulator, and what enqueues and drains on them."""
+
+    def __init__(self, redis_port: int, sqs: str, queues: dict[str, str]) -> None:
+        self.sqs = sqs
+        self.scripts = Scripts(f"redis://{LOOPBACK}:{redis_port}/0", "{bench}")
+        self.ledger = Ledger(self.scripts)
+        self.queues = queues
+
+    def tickets(self, endpoint: str) -> Tickets:
+        """Return the queues, reached through an endpoint."""
+        os.environ["AWS_ENDPOINT_URL"] = endpoint
+        pools = ("lambda", "container")
+        urls = {pool: self.queues[f"QUEUE_URL_{pool.upper()}"].replace(self.sqs, endpoint) for pool in pools}
+        dead = {pool: self.queues[f"DEAD_LETTER_URL_{pool.upper()}"].replace(self.sqs, endpoint) for pool in pools}
+        return Tickets(client(), urls, dead)
+
+    def enqueue(self, jobs: list[MediaJob], tickets: Tickets) -> None:
+        """Admit each and send its ticket, as a call of the API does."""
+        for job in jobs:
+            admitted = self.ledger.admit(job, "pending", -1).send
+            assert admitted is not None
+            tickets.send(admitted)
+
+    def drain(self, count: int, tickets: Tickets) -> list[str]:
+        """Run jobs one at a time until there were so many, and then drop what is left of their tickets; return the order."""
+        runner = NoopRunner(self.ledger, tickets)
+        while len(runner.ran) < count or self.left():
+            for ticket in tickets.receive("container", 1, 1):
+                runner.handle(ticket)
+        return runner.ran
+
+    def left(self) -> int:
+        """Return how many tickets there are."""
+        sqs = boto3.client("sqs", endpoint_url=self.sqs, region_name=parts.REGION)
+        url = self.queues["QUEUE_URL_CONTAINER"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
+
+
+@contextmanager
+def system() -> Iterator[System]:
+    """Start them, with the queues of the local system."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(parts.AWS_ENVIRONMENT)
+        Logger(service="mediaq")
+        logging.disable(logging.WARNING)
+        redis_port, sqs_port = pick_port(), pick_port()
+        running = [parts.redis_part(Path(folder) / "redis", redis_port), parts.sqs_part(Path(folder) / "sqs", sqs_port)]
+        try:
+            for part in running:
+                part.start()
+            url = f"http://{LOOPBACK}:{sqs_port}"
+            yield System(redis_port, url, parts.make_queues(url))
+        finally:
+            for part in running:
+                part.stop()

@@ -1,0 +1,56 @@
+"""Dramatiq on SQS: `dramatiq_side.py COMMAND`, arguments as JSON on stdin, one line of JSON as the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import dramatiq  # type: ignore[import-not-found]
+from dramatiq_sqs import SQSBroker  # type: ignore[import-not-found]
+
+broker = SQSBroker(namespace="bench", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+dramatiq.set_broker(broker)
+ran: list[str] = []
+goal = 0
+over = threading.Event()
+
+
+@dramatiq.actor(queue_name="jobs")  # type: ignore[untyped-decorator]
+def job(job_id: str, data: dict[str, Any]) -> None:
+    """Do nothing, and be counted."""
+    del data
+    ran.append(job_id)
+    if len(ran) == goal:
+        over.set()
+
+
+def enqueue(arguments: dict[str, Any]) -> dict[str, float]:
+    """Send jobs, one after the other."""
+    started = time.perf_counter()
+    for one in arguments["jobs"]:
+        job.send(one["id"], one["data"])
+    return {"seconds": time.perf_counter() - started}
+
+
+def drain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run jobs until there were so many; say in which order."""
+    global goal  # noqa: PLW0603 - the actor runs in this process
+    goal = arguments["count"]
+    worker = dramatiq.Worker(broker, worker_threads=1)
+    started = time.perf_counter()
+    worker.start()
+    over.wait()
+    seconds = time.perf_counter() - started
+    worker.stop()
+    return {"seconds": seconds, "order": ran}
+
+
+if __name__ == "__main__":
+    answer = {"enqueue": enqueue, "drain": drain}[sys.argv[1]](json.load(sys.stdin))
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    os._exit(0)
