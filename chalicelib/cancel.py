@@ -1,6 +1,7 @@
 """The use case that ends a job which nobody wants any more.
 
-Directus first, the ledger second: a record that is failed already stops the next attempt, whatever becomes of us in between.
+The ledger forbids to complete it, Directus says that it failed, the ledger takes it away: whatever becomes of us in between, it
+is not closed twice, and the next attempt ends it.
 The worker hears of it with the next renewal of its lease, within 2 s, and its media process is gone within another.
 """
 
@@ -54,7 +55,9 @@ class Canceller:
         Raises:
             Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.
         """
-        seen = self._ledger.look(job_id)  # first: what is admitted from now on is not what is meant
+        seen = self._ledger.look(job_id)  # what is admitted from now on is not what is meant
+        if seen is not None and self._ledger.forbid(job_id, seen.id) == "closing":
+            return "closed"
         values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
         if seen is not None and seen.body:
             values["result"] = {"request": request_of(decode(seen.body))}

@@ -172,9 +172,10 @@ class Ledger:
             return Claim(word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs)
         return Claim(word, hold_ms=int(rest[0]) if rest else 0)
 
-    def renew(self, job: MediaJob, token: str, progress: int | None = None) -> str:
-        """Renew the lease: ok, cancelled, lost or unknown."""
-        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, "" if progress is None else progress)[0])
+    def renew(self, job: MediaJob, token: str, progress: int | None = None, *, closing: bool = False) -> str:
+        """Renew the lease: ok, cancelled, lost or unknown. `closing`: the record is about to be closed, if the answer is ok."""
+        told = "" if progress is None else progress
+        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, told, int(closing))[0])
 
     def finish(self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0) -> str:
         """End the attempt: ok, lost or unknown. `summary` is what the history keeps."""
@@ -192,9 +193,13 @@ class Ledger:
         """Hop to the pool that `job` names now: ok, lost or unknown. Its new ticket goes out first."""
         return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job))[0])
 
+    def forbid(self, job_id: str, id_: str) -> str:
+        """Let no worker close a job from now on but as cancelled: flagged, closing or unknown."""
+        return str(self._scripts.call("cancel", job_id, id_, 1)[0])
+
     def cancel(self, job_id: str, id_: str) -> tuple[str, bool]:
         """Cancel an open job whose record is failed already: removed, flagged or unknown; and whether it was to run later."""
-        word, *scheduled = self._scripts.call("cancel", job_id, id_)
+        word, *scheduled = self._scripts.call("cancel", job_id, id_, 2)
         return str(word), bool(scheduled and scheduled[0])
 
     def pause(self, pool: str, paused: bool) -> bool:

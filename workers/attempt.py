@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
+from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, JobCancelled, MediaRejected
 from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS, request_of
 from chalicelib.records import OPEN_STATES, timestamp
 from chalicelib.validation import validate, without_empty
@@ -86,9 +86,17 @@ class Attempt:
             return self._store(done, name)
 
     def fail(self, error: str) -> Outcome:
-        """Close the record as failed, waiting for Directus if it has to."""
+        """Close the record as failed, or as cancelled if that came first, waiting for Directus if it has to."""
         values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
-        return self._close({**values, "result": {"request": request_of(self._job)}}, "failed", [])
+        try:
+            return self._close({**values, "result": {"request": request_of(self._job)}}, "failed", [])
+        except JobCancelled:
+            return self.cancel()
+
+    def cancel(self) -> Outcome:
+        """Close the record as cancelled, unless whoever wanted it has done so."""
+        outcome = self.fail(CANCELLED)
+        return "cancelled" if outcome == "failed" else outcome
 
     def _work(self, folder: Path, record: Record) -> tuple[Done, str]:
         operation = OPERATIONS[self._job.operation]
@@ -173,7 +181,11 @@ class Attempt:
 
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
         def close() -> bool:
-            self._lease.confirm()  # each time: the wait for Directus may have outlasted the lease
+            try:
+                self._lease.confirm(closing=values["error"] != CANCELLED)  # each time: the wait may have outlasted the lease
+            except JobCancelled:
+                self._maybe_strays = True  # the outputs are there, and nobody will name them
+                raise
             return self._directus.update_open_job(self._job.job_id, values)
 
         if not self._patiently(close):

@@ -21,6 +21,7 @@ from chalicelib.errors import (
     TicketsUnavailable,
     WorkerStopping,
 )
+from chalicelib.jobs import CANCELLED
 from chalicelib.ledger import Forgotten
 from chalicelib.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
 
@@ -93,20 +94,25 @@ class Lease:
         if self._stop is None or isinstance(reason, (LeaseLost, WorkerStopping)):
             self._stop = reason
 
-    def confirm(self) -> None:
+    def confirm(self, *, closing: bool = False) -> None:
         """Ask the ledger whether the job is still ours, waiting for Redis if it has to: nobody can take it for a lease now.
+
+        `closing`: its record is about to be closed, other than as cancelled; then nobody can cancel it either.
 
         Raises:
             LeaseLost: it is not; nothing may be changed any more.
+            JobCancelled: it is to be closed, and somebody who wants it cancelled was first.
             WorkerStopping: the worker goes down while Redis is away.
         """
         while True:
             try:
-                self._renew()
+                word = self._renew(closing=closing)
                 break
             except LedgerUnavailable:
                 self.wait(1)
         self.check_fence()
+        if closing and word == "cancelled":
+            raise JobCancelled(CANCELLED)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past a lost fence."""
@@ -128,13 +134,16 @@ class Lease:
             except Exception:  # a lease that nobody renews is worse than any bug
                 logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
 
-    def _renew(self) -> None:
-        word = self._ledger.renew(self.job, self.token, self.percent)
+    def _renew(self, *, closing: bool = False) -> str:
+        word = self._ledger.renew(self.job, self.token, self.percent, closing=closing)
         if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
             mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
             logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
+            if word == "ok" and closing:
+                word = self._ledger.renew(self.job, self.token, self.percent, closing=True)
         if word == "lost":
             self.stop(LeaseLost("Another worker holds the job now"))
         elif word == "cancelled":
-            self.stop(JobCancelled("Cancelled"))
+            self.stop(JobCancelled(CANCELLED))
+        return word

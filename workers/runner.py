@@ -148,7 +148,7 @@ class Runner:
         except MediaRejected as rejected:
             error, outcome = str(rejected), attempt.fail(str(rejected))
         except JobCancelled:
-            error, outcome = jobs.CANCELLED, self._cancelled(attempt)
+            error, outcome = jobs.CANCELLED, attempt.cancel()
         except (LeaseLost, WorkerStopping, Unavailable):
             raise
         except Exception as failed:
@@ -164,11 +164,6 @@ class Runner:
                 logger.exception("attempt failed")
             outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
         return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
-
-    @staticmethod
-    def _cancelled(attempt: Attempt) -> Outcome:
-        outcome = attempt.fail(jobs.CANCELLED)  # Directus knows already, unless the ledger alone was told
-        return "cancelled" if outcome == "failed" else outcome
 
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
         """Count the outcome, waiting for Redis if it has to, and let the ticket follow; True when the job is over."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -24,12 +24,14 @@ app.conf.update(
         "is_secure": False,
         "predefined_queues": {QUEUE: {"url": f"{URL}/000000000000/{QUEUE}"}},
         "wait_time_seconds": 10,
-        "polling_interval": 0.1,
+        "polling_interval": 0.01,
     },
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
 )
 ran: list[str] = []
 goal = 0
+over = threading.Event()
 
 
 @app.task(name="bench.job")  # type: ignore[untyped-decorator]
@@ -38,7 +40,7 @@ def job(job_id: str, data: dict[str, Any]) -> None:
     del data
     ran.append(job_id)
     if len(ran) == goal:
-        raise KeyboardInterrupt  # the only way out of a solo worker from within
+        over.set()
 
 
 def enqueue(arguments: dict[str, Any]) -> dict[str, float]:
@@ -49,18 +51,31 @@ def enqueue(arguments: dict[str, Any]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - started}
 
 
-def drain(arguments: dict[str, Any]) -> dict[str, Any]:
+def drain(arguments: dict[str, Any]) -> None:
     """Run jobs until there were so many; say in which order."""
     global goal  # noqa: PLW0603 - the task runs in this process
     goal = arguments["count"]
     started = time.perf_counter()
-    with contextlib.suppress(KeyboardInterrupt, SystemExit):
-        app.Worker(pool="solo", concurrency=1, loglevel="ERROR", quiet=True, without_gossip=True, without_mingle=True).start()
-    return {"seconds": time.perf_counter() - started, "order": ran}
+
+    def tell() -> None:
+        over.wait()
+        seconds = time.perf_counter() - started
+        time.sleep(0.5)  # for its last acknowledgement
+        answer({"seconds": seconds, "order": ran})
+
+    threading.Thread(target=tell, daemon=True).start()
+    app.Worker(pool="solo", concurrency=1, loglevel="ERROR", quiet=True, without_gossip=True, without_mingle=True).start()
+
+
+def answer(value: dict[str, Any]) -> None:
+    """Print it and end: a worker has no other end."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    answer = {"enqueue": enqueue, "drain": drain}[sys.argv[1]](json.load(sys.stdin))
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-    os._exit(0)
+    said = json.load(sys.stdin)
+    if sys.argv[1] == "drain":
+        drain(said)
+    answer(enqueue(said))

@@ -20,7 +20,7 @@
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
---   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), progress,
+--   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
 --   deadline_ms (no lease goes further)
 
@@ -99,13 +99,14 @@ end
 
 local function hold(job, now, lease_ms, token)
   forget_return(job)
+  if job.token ~= token then job.closing = nil end
   call('ZADD', P .. 'active', math.min(now + lease_ms, job.deadline_ms), member(job))
   job.state, job.token, job.suspect, job.former = 'active', token, nil, nil
 end
 
 local function let_go(job)
   leave(job)
-  job.token, job.suspect, job.former = nil, nil, nil
+  job.token, job.suspect, job.former, job.closing = nil, nil, nil, nil
 end
 
 -- The time that the user named has come, or does not matter any more.

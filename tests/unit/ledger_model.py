@@ -28,6 +28,7 @@ class Job:
     ended: str = ""
     suspect: bool = False
     cancel: bool = False
+    closing: bool = False
     shared: bool = False
     adopted: bool = False
     scheduled: bool = False
@@ -185,10 +186,11 @@ class Model:
 
     def hold(self, job: Job, token: str, now: int) -> None:
         """Lease a job."""
+        job.closing &= job.token == token
         job.state, job.token, job.former, job.suspect, job.orphan = "active", token, "", False, False
         job.at = min(now + LEASE, job.deadline)
 
-    def renew(self, job_id: str, id_: str, token: str, now: int) -> str:
+    def renew(self, job_id: str, id_: str, token: str, now: int, *, closing: bool = False) -> str:
         """Renew a lease."""
         job = self.jobs.get(job_id)
         if job is None:
@@ -202,6 +204,7 @@ class Model:
         if job.state == "waiting":
             job.stalls = max(0, job.stalls - 1)
         self.hold(job, token, now)
+        job.closing |= closing and not job.cancel
         return "cancelled" if job.cancel else "ok"
 
     def finish(self, job_id: str, id_: str, token: str, outcome: str, now: int, delay: int) -> str:
@@ -221,6 +224,7 @@ class Model:
         if outcome == "retry":
             job.state, job.at, job.attempts = "delayed", now + delay, job.attempts + 1
             job.ended, job.token, job.former, job.suspect, job.orphan = token, "", "", False, False
+            job.closing = False
             return "ok"
         self.close(job, outcome, token)
         return "ok"
@@ -244,7 +248,7 @@ class Model:
             return "ok"
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
-        job.token, job.former, job.suspect, job.orphan, job.ended = "", "", False, False, token
+        job.token, job.former, job.suspect, job.orphan, job.closing, job.ended = "", "", False, False, False, token
         job.state, job.at = ("delayed", now + delay) if delay else ("waiting", 0)
         return "ok"
 
@@ -258,9 +262,19 @@ class Model:
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
         job.pool, job.state, job.token, job.former, job.suspect, job.orphan = pool, "waiting", "", "", False, False
-        job.ended = token
+        job.ended, job.closing = token, False
         job.round = self.next_round(pool, job.priority, job.user)
         return "ok"
+
+    def forbid(self, job_id: str, id_: str) -> str:
+        """Let nobody close it but as cancelled."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id != id_:
+            return "unknown"
+        if job.closing:
+            return "closing"
+        job.cancel = True
+        return "flagged"
 
     def cancel(self, job_id: str, id_: str) -> str:
         """Cancel an open job, if it is the one that is meant."""
@@ -284,7 +298,7 @@ class Model:
                 job.suspect, job.at = True, now + SECOND_LOOK
                 continue
             job.stalls += job.token != ""
-            job.orphan = job.token == ""
+            job.orphan, job.closing = job.token == "", False
             job.state, job.former, job.token, job.suspect = "waiting", job.token, "", False
             job.sent = now
             requeued.add(job.job_id)

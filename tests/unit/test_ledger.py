@@ -270,6 +270,19 @@ class TestBounds:
         assert commands() == empty
 
 
+def test_who_closes_a_job_and_who_cancels_it_exclude_each_other(ledger: Ledger) -> None:
+    """Directus would let both: its filtered update looks first, and writes then."""
+    first, second = claim(ledger, admit(ledger)), claim(ledger, admit(ledger))
+    assert first.job is not None
+    assert second.job is not None
+    assert ledger.renew(first.job, first.token, closing=True) == "ok"
+    assert ledger.forbid(first.job.job_id, first.job.id) == "closing"
+    assert ledger.forbid(second.job.job_id, second.job.id) == "flagged"
+    assert ledger.renew(second.job, second.token, closing=True) == "cancelled"
+    ledger.release(first.job, first.token)  # it did not come to that
+    assert ledger.forbid(first.job.job_id, first.job.id) == "flagged"
+
+
 def test_what_is_repeated_is_answered_as_before(ledger: Ledger) -> None:
     for call in (lambda held: ledger.release(held.job, held.token, 5), lambda held: ledger.move(held.job, held.token)):
         held = claim(ledger, admit(ledger))

@@ -130,12 +130,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.paused = self.model.paused | {pool} if paused else self.model.paused - {pool}
 
     @precondition(lambda self: self.claims)
-    @rule(index=INDEX)
-    def renew(self, index: int) -> None:
+    @rule(index=INDEX, closing=st.booleans())
+    def renew(self, index: int, closing: bool) -> None:
         """Holders, and those who were."""
         job, token = self.holder(index)
-        word = self.ledger.renew(job, token, 50)
-        assert word == self.model.renew(job.job_id, job.id, token, self.clock.ms)
+        word = self.ledger.renew(job, token, 50, closing=closing)
+        assert word == self.model.renew(job.job_id, job.id, token, self.clock.ms, closing=closing)
         if word == "unknown" and self.records[job.job_id] in ("pending", "processing"):
             self.adopt_one(job, "processing", token)
 
@@ -180,6 +180,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.records.get(record) in ("pending", "processing"):
             self.records[record] = "failed"
             open_id = self.model.jobs[record].id if record in self.model.jobs else ""
+            assert self.ledger.forbid(record, open_id) == self.model.forbid(record, open_id)
             assert self.ledger.cancel(record, open_id)[0] == self.model.cancel(record, open_id)
 
     @rule()
