@@ -52,6 +52,8 @@ class Directus:
         self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
         self._authorization = f"Bearer {token}"
         self._missing: frozenset[str] = frozenset()
+        self.may_give = True
+        """Whether Directus lets us make an output its user's own, as far as we know."""
 
     # Records
 
@@ -66,14 +68,22 @@ class Directus:
         rows = self._rows("GET", "/items/media_jobs", params=params)
         return {row["id"]: _read(row, Record) for row in rows}
 
-    def update_open_job(self, job_id: str, values: dict[str, Any]) -> bool:
-        """Change a record unless it is completed or failed; False when it is, or is gone."""
-        return self._update(job_id, {"_in": OPEN_STATES}, values)
+    def start_job(self, job_id: str, values: dict[str, Any]) -> Record | None:
+        """Change a pending record and return it with its owner and its input file; None when it is not pending, or is gone."""
+        rows = self._update(job_id, {"_eq": "pending"}, values, fields=JOB_FIELDS)
+        return _read(rows[0], Record) if rows else None
+
+    def update_open_job(self, job_id: str, values: dict[str, Any], *, give_to: str | None = None) -> bool:
+        """Change a record unless it is completed or failed; False when it is, or is gone.
+
+        `give_to`: the user whose own its output file becomes, in the same call, if we may.
+        """
+        return bool(self._update(job_id, {"_in": OPEN_STATES}, values, give_to=give_to))
 
     def reopen_job(self, job_id: str) -> bool:
         """Set a failed record back to pending; False when it was not failed any more."""
         values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None, "result": None}
-        return self._update(job_id, {"_eq": "failed"}, values)
+        return bool(self._update(job_id, {"_eq": "failed"}, values))
 
     def count_completed(self, user_id: str, operation: str, since: str) -> int:
         """Count a user's completed jobs of one operation created at or after `since` (ISO 8601)."""
@@ -192,19 +202,28 @@ class Directus:
         params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
         return int(self._rows("GET", "/items/media_jobs", params=params)[0]["count"])  # PostgreSQL sends a string
 
-    def _update(self, job_id: str, status: dict[str, Any], values: dict[str, Any]) -> bool:
-        """Change a record, without the optional columns that this Directus turns out to lack."""
-        query = {"filter": {"id": {"_eq": job_id}, "status": status}, "fields": ["id"]}
+    def _update(
+        self, job_id: str, status: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Change a record, without the optional columns that this Directus turns out to lack; return it, or nothing."""
+        query = {"filter": {"id": {"_eq": job_id}, "status": status}}
         while True:
             known = {name: value for name, value in values.items() if name not in self._missing}
+            giving = bool(give_to and self.may_give and known.get("output_file_id"))
+            if giving:
+                known["output_file_id"] = {"id": known["output_file_id"], "uploaded_by": give_to}
             body = {"query": query, "data": known}
-            answer = self._call("PATCH", "/items/media_jobs", json=body, accept=(FORBIDDEN,))
+            answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(FORBIDDEN,))
             if answer.status_code != FORBIDDEN:
-                return bool(_data(answer))
+                rows: list[dict[str, Any]] = _data(answer)
+                return rows
             named = UNKNOWN_COLUMN.search(answer.text)
-            if named is None or named[1] not in OPTIONAL_COLUMNS & known.keys():
+            if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
+                self._missing |= {named[1]}
+            elif giving:
+                self.may_give = False
+            else:
                 raise _refused("PATCH", "/items/media_jobs", answer)
-            self._missing |= {named[1]}
 
     def _call(
         self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any

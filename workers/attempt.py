@@ -69,17 +69,20 @@ class Attempt:
             JobStopped: it ended without a result; `runner.py` decides what follows.
             Unavailable: a dependency is away.
         """
-        record = self._directus.read_job(self._job.job_id)
-        if record is None or record.status not in OPEN_STATES:
-            return self._settle(record)
-        self._maybe_strays |= record.status == "processing"
-        if self._claim.stalls > MAX_STALLS:
-            raise MediaRejected("The job stalled more than once: its worker died twice while running it")
         started = {"attempts": self._claim.attempt, "started_at": timestamp()}
-        if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
-            started |= {"status": "processing", "progress": 0, "error": None}
-        if not self._directus.update_open_job(self._job.job_id, started):
-            return self._settle(self._directus.read_job(self._job.job_id))
+        anew = {"status": "processing", "progress": 0, "error": None}
+        record = self._directus.start_job(self._job.job_id, started | anew) if self._claim.runs == 1 else None
+        if record is None:  # it is not the first attempt, or not pending any more
+            record = self._directus.read_job(self._job.job_id)
+            if record is None or record.status not in OPEN_STATES:
+                return self._settle(record)
+            self._maybe_strays |= record.status == "processing"
+            if self._claim.stalls > MAX_STALLS:
+                raise MediaRejected("The job stalled more than once: its worker died twice while running it")
+            if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
+                started |= anew
+            if not self._directus.update_open_job(self._job.job_id, started):
+                return self._settle(self._directus.read_job(self._job.job_id))
         with sandbox.private_folder(self._tools.work_dir) as folder:
             with ProgressReporter(self._directus, self._lease):
                 done, name = self._work(folder, record)
@@ -157,8 +160,8 @@ class Attempt:
                 there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
                 output.path.write_text(output.path.read_text().replace(output.refers_to, there))
             file_id = self._patiently(partial(self._upload, output, name))
-            if not self._patiently(partial(self._directus.give_file, file_id, self._job.user_id)):
-                logger.warning("Directus does not let us give the output to its user", extra={"file_id": file_id})
+            if files:  # the first becomes the user's own when the record is closed
+                self._patiently(partial(self._directus.give_file, file_id, self._job.user_id))
             size = output.path.stat().st_size
             files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
         return files
@@ -186,13 +189,15 @@ class Attempt:
             except JobCancelled:
                 self._maybe_strays = True  # the outputs are there, and nobody will name them
                 raise
-            return self._directus.update_open_job(self._job.job_id, values)
+            return self._directus.update_open_job(self._job.job_id, values, give_to=self._job.user_id)
 
         if not self._patiently(close):
             record = self._patiently(lambda: self._directus.read_job(self._job.job_id))
             if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
                 self._delete(outputs)
             return self._settle(record)
+        if not self._directus.may_give:
+            logger.warning("Directus does not let us give outputs to their users", extra={"job_id": self._job.job_id})
         if self._maybe_strays:
             self._delete_strays(outputs)
         return outcome

@@ -11,6 +11,7 @@ import requests
 
 from chalicelib.directus import Directus
 from chalicelib.errors import DirectusUnavailable
+from chalicelib.records import FailedJobs
 from infra.local import accounts, directus_real, parts
 from infra.local.process import LOOPBACK, Part, pick_port
 from infra.local.stack import login
@@ -155,6 +156,39 @@ class TestRecords:
         assert server.service.read_jobs([missing]) == {}
         assert code(server.call("GET", f"/items/media_jobs/{missing}", server.token)) == (403, "FORBIDDEN")
         assert server.service.update_open_job(missing, {"progress": 1}) is False
+
+    def test_starting_a_job_reads_it_too(self, server: Server) -> None:
+        row = server.record(status="pending")
+        record = server.service.start_job(row["id"], {"status": "processing", "attempts": 1})
+        assert record is not None
+        assert (record.id, record.status, record.attempts) == (row["id"], "processing", 1)
+        assert record.user_created is not None
+        assert (record.user_created.id, record.user_created.subscription_tier) == (row["user_created"], "enterprise")
+        assert server.service.start_job(row["id"], {"status": "processing"}) is None
+        assert server.service.start_job(str(uuid.uuid4()), {"status": "processing"}) is None
+
+    def test_an_output_becomes_its_user_s_when_the_record_is_closed(self, server: Server) -> None:
+        row = server.record(status="processing")
+        file_id = server.service.upload_file(io.BytesIO(b"film"), title="t", name="a.mp4", mime="video/mp4")
+        values = {"status": "completed", "output_file_id": file_id}
+        assert server.service.update_open_job(row["id"], values, give_to=row["user_created"])
+        assert server.service.may_give
+        file, record = server.service.read_file(file_id), server.service.read_job(row["id"])
+        assert file is not None
+        assert record is not None
+        assert (file.uploaded_by, record.output_file_id, record.status) == (row["user_created"], file_id, "completed")
+        assert file.filename_download == "a.mp4"
+
+    def test_what_failed_and_what_it_has_in_common(self, server: Server) -> None:
+        mark = uuid.uuid4().hex
+        rows = [server.record(status="failed", error=f"{mark} {number}") for number in range(3)]
+        server.record(status="failed", error=f"Cancelled {mark}", operation="upload")
+        which = FailedJobs(operation="transcoding", user_id=rows[0]["user_created"], error=mark, since="2020-01-01T00:00:00Z")
+        assert sorted(server.service.find_failed(which, 10)) == sorted(row["id"] for row in rows)
+        assert len(server.service.find_failed(which, 2)) == 2
+        assert server.service.find_failed(FailedJobs(error=mark, until="2020-01-01T00:00:00Z"), 10) == []
+        server.record(status="failed", error="Cancelled", operation="analysis")
+        assert server.service.find_failed(FailedJobs(operation="analysis", error="Cancelled"), 10) == []
 
     def test_several_at_once(self, server: Server) -> None:
         rows = [server.record()["id"] for _ in range(3)]

@@ -127,7 +127,7 @@ def test_without_redis_or_directus_every_ticket_is_a_failure(queue: Api, monkeyp
         patch.setattr(queue.parts.scripts, "call", away(LedgerUnavailable))
         assert len(failures(lambda_handler.handler(received, Context()))) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(queue.parts.directus, "read_job", away(DirectusUnavailable))
+        patch.setattr(queue.parts.directus, "_call", away(DirectusUnavailable))
         assert len(failures(lambda_handler.handler(received, Context()))) == 1
     assert queue.call("GET", "/stats").json["stats"]["delayed"] == 1  # released for half a minute, no attempt spent
 

@@ -121,7 +121,8 @@ def _add_rows(app: Flask, home: StandIn, path: str, fixed: str) -> None:
             return jsonify(data=home.create(collection, body, user))
         found = home.read(collection, {**body["query"], "fields": ["*"]})
         changed = [home.change(collection, row["id"], body["data"], user) for row in found]
-        return jsonify(data=[home.shape(collection, row, body["query"].get("fields")) for row in changed])
+        fields = query.parse(request.args).get("fields") or body["query"].get("fields")
+        return jsonify(data=[home.shape(collection, row, fields) for row in changed])
 
     def row(key: str, collection: str = fixed) -> Response | tuple[str, int]:
         user = home.allow(collection, {"GET": "read", "PATCH": "update", "DELETE": "delete"}[request.method])

@@ -150,6 +150,10 @@ class StandIn:
                 message = f'You don\'t have permission to access field "{name}" in collection "{collection}" or it does not'
                 raise Refusal(403, "FORBIDDEN", f"{message} exist. Queried in root.")
         known = {name: value for name, value in values.items() if name in COLUMNS[collection] and name != "id"}
+        for name, value in known.items():
+            if isinstance(value, dict) and (related := RELATIONS.get((collection, name))):  # the related row is changed too
+                self.change(related, value["id"], value, self.allow(related, "update"))
+                known[name] = value["id"]
         if "date_updated" in COLUMNS[collection]:
             known |= {"user_updated": user["id"], "date_updated": now()}
         return self.store.change(collection, key, known)
