@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import captions, cold, ledger, overhead, thumbnails
+from bench import captions, cold, idle, ledger, overhead, queues, recovery, thumbnails
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BENCHES: dict[str, Callable[[], Figures]] = {
     "ledger": ledger.run,
+    "queues": queues.run,
+    "recovery": recovery.run,
+    "idle": idle.run,
     "cold": cold.run,
     "thumbnails": thumbnails.run,
     "captions": captions.run,

@@ -87,6 +87,7 @@ def system() -> Iterator[System]:
         os.environ.update(parts.AWS_ENVIRONMENT)
         Logger(service="mediaq")
         logging.disable(logging.WARNING)
+        os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
         redis_port, sqs_port = pick_port(), pick_port()
         running = [parts.redis_part(Path(folder) / "redis", redis_port), parts.sqs_part(Path(folder) / "sqs", sqs_port)]
         try:

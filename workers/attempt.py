@@ -46,6 +46,8 @@ RUN: dict[str, Callable[[Work], Done]] = {
     "analysis": analysis.run,
 }
 UPLOAD_SHARE = 10  # of 100 points of progress
+STRAYS_SECONDS = 120.0
+"""How long a job that is over is kept open for Directus to come back, so that no output of it is left over."""
 
 
 class Attempt:
@@ -210,15 +212,23 @@ class Attempt:
         return outcome
 
     def _delete_strays(self, keep: list[str]) -> None:
-        """Delete what earlier attempts uploaded before they died, and nothing of an admission that came after us."""
-        try:
-            self._lease.confirm()
-            record = self._directus.read_job(self._job.job_id)
-            if record is not None and (record.status in OPEN_STATES or record.output_file_id not in (None, *keep)):
-                return
-            self._delete([one for one in self._directus.find_files(f"{self._job.job_id}/") if one not in keep])
-        except DirectusUnavailable:
-            logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})
+        """Delete what earlier attempts uploaded before they died, waiting a while for Directus if it has to."""
+        deadline = time.monotonic() + STRAYS_SECONDS
+        while True:
+            try:
+                return self._delete_strays_now(keep)
+            except DirectusUnavailable:
+                if time.monotonic() > deadline:
+                    logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})
+                    return None
+            self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
+
+    def _delete_strays_now(self, keep: list[str]) -> None:
+        self._lease.confirm()
+        record = self._directus.read_job(self._job.job_id)
+        if record is not None and (record.status in OPEN_STATES or record.output_file_id not in (None, *keep)):
+            return  # an admission that came after us has outputs of its own
+        self._delete([one for one in self._directus.find_files(f"{self._job.job_id}/") if one not in keep])
 
     def _delete(self, files: list[str]) -> None:
         for file in files:

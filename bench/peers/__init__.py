@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,11 +32,18 @@ def bullmq_worker(redis_url: str, **arguments: Any) -> subprocess.Popen[bytes]:
         env={**os.environ, "REDIS_URL": redis_url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps(arguments).encode())
     process.stdin.close()
     return process
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker as an accident would: the Node of the wheel is a child of its launcher."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def python(script: str, command: str, arguments: Any, environment: dict[str, str]) -> Any:

@@ -1,0 +1,77 @@
+"""What an empty system does all day: one container worker at its defaults, and the keeper's Lambda once a minute."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import noop
+from chalicelib.keeper import Keeper
+from chalicelib.tickets import RUNNING_SECONDS
+from infra.local import parts
+from infra.local.process import LOOPBACK
+from infra.local.proxies.http import HttpProxy
+
+if TYPE_CHECKING:
+    from bench import Figures
+
+SECONDS = 60
+AN_HOUR = 3600
+POLL_SECONDS = "10"  # the default, not that of the local system
+
+
+def run() -> Figures:
+    """Count for a minute, and say what an hour of it is."""
+    with noop.system() as system, tempfile.TemporaryDirectory() as folder:
+        proxy = HttpProxy(int(system.sqs.rpartition(":")[2]))
+        counted: Counter[str] = Counter()
+        proxy.record = lambda exchange: counted.update([exchange.headers.get("X-Amz-Target", "other").rpartition(".")[2]])
+        endpoint = f"http://{LOOPBACK}:{proxy.port}"
+        redis_port = int(system.scripts.redis.connection_pool.connection_kwargs["port"])
+        queues = {name: url.replace(system.sqs, endpoint) for name, url in system.queues.items()}
+        environment = parts.environment(
+            redis_port=redis_port,
+            sqs_url=endpoint,
+            directus_url=f"http://{LOOPBACK}:1",
+            queues=queues,
+            work=Path(folder) / "work",
+        )
+        worker = parts.worker_part(environment | {"POLL_SECONDS": POLL_SECONDS}, Path(folder), "worker", 2, 0).start()
+        time.sleep(12)  # past its first polls
+        before, redis_before = counted.total(), _scripts(system)
+        time.sleep(SECONDS)
+        sqs, redis = counted.total() - before, _scripts(system) - redis_before
+        worker.kill()
+        keeper_sqs, keeper_redis = _keeper(system, counted, endpoint)
+        proxy.close()
+    runs = AN_HOUR // 60
+    return {
+        "an hour of nothing": {
+            "SQS calls of a worker": round(sqs * AN_HOUR / SECONDS),
+            "SQS calls of the keeper": keeper_sqs * runs,
+            "Redis calls of a worker": round(redis * AN_HOUR / SECONDS),
+            "Redis calls of the keeper": keeper_redis * runs,
+            "Lambda invocations": runs,
+        },
+        "SQS calls of a job of one hour": {"renewals": round(AN_HOUR / (RUNNING_SECONDS / 2.5)), "send, receive, delete": 3},
+    }
+
+
+def _keeper(system: noop.System, counted: Counter[str], endpoint: str) -> tuple[int, int]:
+    """Count what one run does, of a ledger that has its totals."""
+    nothing: Any = None  # Directus is asked after a wipe alone
+    system.ledger.census()
+    system.scripts.redis.hset("{bench}:meta", "seeded", 1)
+    before, redis_before = counted.total(), _scripts(system)
+    keeper = Keeper(system.ledger, system.tickets(endpoint), nothing)
+    keeper.run()
+    keeper.publish_gauges()
+    return counted.total() - before, _scripts(system) - redis_before
+
+
+def _scripts(system: noop.System) -> int:
+    stats = system.scripts.redis.info("commandstats")
+    return sum(int(stats.get(name, {"calls": 0})["calls"]) for name in ("cmdstat_evalsha", "cmdstat_eval"))
