@@ -42,12 +42,18 @@ def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, bro
     system.stack.parts["worker"].start()
 
 
+def bull_job_id(system: System, job_id: str) -> str:
+    seen = system.ledger.look(job_id)
+    assert seen is not None
+    return seen.id
+
+
 def test_a_cancelled_job_stops_and_ends_as_failed_but_is_not_counted(system: System, long_clip: Path) -> None:
     before = system.stats()
     job_id = system.submit(long_clip, SLOW)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
     system.admin("PATCH", f"/items/media_jobs/{job_id}", json={"status": "failed", "error": "Cancelled"})
-    assert system.ledger.cancel(job_id) == "flagged"
+    assert system.ledger.cancel(job_id, bull_job_id(system, job_id)) == ("flagged", False)
     until(lambda: system.stats()["active"] == 0, 5, "stopped")
     record = system.app.record(job_id)
     assert (record["status"], record["error"], record["output_file_id"]) == ("failed", "Cancelled", None)
@@ -58,7 +64,7 @@ def test_a_cancelled_job_stops_and_ends_as_failed_but_is_not_counted(system: Sys
 def test_cancelled_in_the_ledger_alone_ends_the_record_too(system: System, long_clip: Path) -> None:
     job_id = system.submit(long_clip, SLOW)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
-    system.ledger.cancel(job_id)
+    system.ledger.cancel(job_id, bull_job_id(system, job_id))
     record = system.app.wait(job_id, 10)
     assert (record["status"], record["error"]) == ("failed", "Cancelled")
 
