@@ -15,6 +15,7 @@ NAME ?=
 DIRECTUS ?= standin
 MINUTES ?= 10
 SEED ?= 0
+ALONE ?=
 
 .PHONY: help
 help:  ## list the targets
@@ -58,8 +59,8 @@ verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile 
 	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
 
 .PHONY: chaos
-chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7)
-	@$(PY) -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7; ALONE=1: each fault by itself, 20 seconds each)
+	@$(PY) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(if $(ALONE),--alone)
 
 .PHONY: bench
 bench: $(DEV)  ## print the figures, and write them to .local/bench.json (NAME=thumbnails for some)

@@ -19,6 +19,8 @@ from tests.chaos.recorder import Recorder
 from tests.chaos.run import Run, report
 from tests.integration.conftest import make_clip, until
 
+pytestmark = pytest.mark.timeout(900)  # a run that does not settle has more to say than that it took too long
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

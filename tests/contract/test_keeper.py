@@ -9,6 +9,7 @@ import pytest
 from chalice.test import Client
 
 from chalicelib.jobs import encode
+from tests.conftest import PREFIX
 from tests.contract.test_media import drain_tickets
 
 if TYPE_CHECKING:
@@ -40,6 +41,24 @@ def test_two_at_once_do_no_harm(api: Api) -> None:
         reports = list(threads.map(lambda _: api.parts.keeper.run(sleep=lambda seconds: None), range(2)))
     assert [report.tickets for report in reports] == [0, 0]
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
+
+
+def test_a_quiet_run_costs_three_scripts_and_a_look_into_each_dead_letter_queue(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.parts.keeper.run(sleep=lambda seconds: None)
+    api.parts.scripts.redis.hset(f"{PREFIX}:meta", "seeded", 1)
+    sent: list[str] = []
+    asked: list[str] = []
+    events = api.parts.tickets._sqs.meta.events
+    events.register("before-send.sqs.*", lambda request, **_: sent.append(str(request.headers["X-Amz-Target"])))
+    monkeypatch.setattr(api.parts.directus, "_call", lambda *a, **k: asked.append(a[1]))
+    before = api.parts.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    api.parts.keeper.run(sleep=lambda seconds: None)
+    assert api.parts.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 3
+    assert len(sent) == 2
+    assert all("ReceiveMessage" in one for one in sent)
+    assert asked == []
 
 
 class TestDeadLetters:

@@ -241,6 +241,21 @@ class TestCancel:
 
 
 class TestBounds:
+    def test_a_sweep_does_a_hundred_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
+        """When everything is wrong at once it is a matter of some runs, and no run is a long one."""
+        for _ in range(250):
+            claim(ledger, admit(ledger))
+        for _ in range(250):
+            admit(ledger)
+        clock.advance(61_000)
+        found = [len(ledger.sweep().missing)]
+        for _ in range(8):
+            clock.advance(5_001)
+            found.append(len(ledger.sweep().missing))
+        assert max(found) <= 300
+        assert ledger.stats()[:2] == (500, 0)
+        assert sum(found) >= 250
+
     def test_history_is_trimmed_and_totals_are_not(self, ledger: Ledger, scripts: Scripts) -> None:
         for outcome, jobs in (("completed", 125), ("failed", 1023)):
             for _ in range(jobs):
