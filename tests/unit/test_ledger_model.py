@@ -5,12 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import uuid
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -19,7 +17,9 @@ from chalicelib import ledger
 from chalicelib.jobs import MediaJob
 from chalicelib.ledger import Forgotten, Ledger, new_token
 from tests.unit.factories import Repeatable
-from tests.unit.ledger_model import Job, Model
+from tests.unit.ledger_model import Model
+from tests.unit.ledger_model_job import Job
+from tests.unit.snapshot import dump, restore
 
 if TYPE_CHECKING:
     from tests.conftest import Clock, LossyScripts
@@ -202,7 +202,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def save(self) -> None:
         """From here on, writes may be lost."""
         keys = self.scripts.redis.scan_iter(count=1000)
-        self.saved = ({key: _dump(self.scripts, key) for key in keys}, self.model.copy())
+        self.saved = ({key: dump(self.scripts, key) for key in keys}, self.model.copy())
 
     @precondition(lambda self: self.saved is not None)
     @rule()
@@ -212,7 +212,7 @@ class LedgerMachine(RuleBasedStateMachine):
         dump, model = self.saved
         self.scripts.redis.flushall()
         for key, value in dump.items():
-            _restore(self.scripts, key, value)
+            restore(self.scripts, key, value)
         self.model, self.saved = copy.deepcopy(model), None
         self.put_back_all()
 
@@ -285,22 +285,6 @@ class LedgerMachine(RuleBasedStateMachine):
         for job_id, status in self.records.items():
             if status == "processing":
                 assert job_id in self.model.jobs or job_id in ticketed
-
-
-def _dump(scripts: LossyScripts, key: str) -> Any:
-    raw = _raw(scripts)
-    return raw.dump(key), max(0, raw.pttl(key))
-
-
-def _restore(scripts: LossyScripts, key: str, value: Any) -> None:
-    _raw(scripts).restore(key, value[1], value[0], replace=True)
-
-
-@cache
-def _raw(scripts: LossyScripts) -> Any:
-    """A connection that leaves bytes alone."""
-    arguments = scripts.redis.connection_pool.connection_kwargs
-    return redis.Redis(host=arguments["host"], port=arguments["port"], db=arguments["db"])
 
 
 def test_scripts_follow_the_model(shared_scripts: LossyScripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
