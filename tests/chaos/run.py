@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import requests
+from redis.exceptions import RedisError
 
 from chalicelib.errors import LedgerUnavailable
 from infra.local import accounts
@@ -88,7 +89,7 @@ class Run:
             self.recorder.note("fault", name=name)
             try:
                 FAULTS[name](self.field, random.Random(seed))
-            except (KeyError, OSError) as error:  # two faults at once: the process is gone already
+            except (KeyError, OSError, RedisError) as error:  # two faults at once: what it acts on is gone already
                 self.recorder.note("fault failed", name=name, error=repr(error))
             self.recorder.note("fault over", name=name)
 
