@@ -35,7 +35,7 @@ def run() -> Figures:
     return {
         "seconds from kill -9 to the retries": {
             **_named("mediaq container", _mediaq()),
-            **_named("mediaq Lambdas alone", _lambdas_alone()),
+            **_named("mediaq keeper alone, new ticket", _keeper_alone()),
             **_named("bullmq", _bullmq()),
         }
     }
@@ -68,8 +68,8 @@ def _mediaq() -> list[float]:
             stack.stop()
 
 
-def _lambdas_alone() -> list[float]:
-    """No container worker sweeps: only the keeper does, once a minute. The kill comes at its worst moment for that."""
+def _keeper_alone() -> list[float]:
+    """Where only Lambdas work, the keeper sweeps, once a minute: until it sends new tickets, from nearly its worst moment."""
     with noop.system() as system:
         tickets = system.tickets(system.sqs)
         nothing: Any = None  # it would be asked after a wipe alone

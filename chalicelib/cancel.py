@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from chalicelib.ownership import Ownership
     from chalicelib.tickets import Tickets
 
-Answer = Literal["cancelled", "closed", "missing"]
+Answer = Literal["cancelled", "closed", "closing", "missing"]
 SAID: dict[Answer, str] = {
     "cancelled": "cancelled",
     "closed": "completed or failed already; nothing was changed",
+    "closing": "being closed this moment; nothing was changed",
     "missing": "there is no such record",
 }
 
@@ -46,8 +47,11 @@ class Canceller:
             Unavailable: Directus or Redis is away.
         """
         self._ownership.read(job_id, caller)
-        if self.cancel(job_id) != "cancelled":
-            raise Conflict("jobId names a job that is completed or failed already")
+        match self.cancel(job_id):
+            case "closing":
+                raise Conflict("jobId names a job that is being closed this moment")
+            case "closed" | "missing":
+                raise Conflict("jobId names a job that is completed or failed already")
 
     def cancel(self, job_id: str) -> Answer:
         """Cancel a job by its record's id, whoever it belongs to.
@@ -57,7 +61,7 @@ class Canceller:
         """
         seen = self._ledger.look(job_id)  # what is admitted from now on is not what is meant
         if seen is not None and self._ledger.forbid(job_id, seen.id) == "closing":
-            return "closed"
+            return "closing"
         values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
         if seen is not None and seen.body:
             values["result"] = {"request": request_of(decode(seen.body))}

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import requests
+from aws_lambda_powertools import Logger
 from requests.adapters import HTTPAdapter
 
 from chalicelib.errors import AttemptFailed, DirectusUnavailable
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
     from chalicelib.records import FailedJobs
 
-OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
+logger = Logger(service="mediaq", child=True)
+OK, NO_CONTENT, BAD, UNAUTHORIZED, FORBIDDEN = 200, 204, 400, 401, 403
 IDS_IN_A_URL = 100  # Node refuses headers of more than 16 kB
-TOO_MUCH = (400, 413)
+TOO_MUCH = (BAD, 413)
 UPLOAD_TIMEOUT = (60.0, 600.0)
 """Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
-REFUSED = (400, UNAUTHORIZED, FORBIDDEN)
+REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
 NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
 OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
@@ -52,8 +54,6 @@ class Directus:
         self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
         self._authorization = f"Bearer {token}"
         self._missing: frozenset[str] = frozenset()
-        self.may_give = True
-        """Whether Directus lets us make an output its user's own, as far as we know."""
 
     # Records
 
@@ -81,8 +81,8 @@ class Directus:
         return bool(self._update(job_id, {"_in": OPEN_STATES}, values, give_to=give_to))
 
     def reopen_job(self, job_id: str) -> bool:
-        """Set a failed record back to pending; False when it was not failed any more."""
-        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None, "result": None}
+        """Set a failed record back to pending; False when it was not failed any more. Its result keeps what was asked for."""
+        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
         return bool(self._update(job_id, {"_eq": "failed"}, values))
 
     def count_completed(self, user_id: str, operation: str, since: str) -> int:
@@ -207,21 +207,22 @@ class Directus:
     ) -> list[dict[str, Any]]:
         """Change a record, without the optional columns that this Directus turns out to lack; return it, or nothing."""
         query = {"filter": {"id": {"_eq": job_id}, "status": status}}
+        giving = bool(give_to and values.get("output_file_id"))
         while True:
             known = {name: value for name, value in values.items() if name not in self._missing}
-            giving = bool(give_to and self.may_give and known.get("output_file_id"))
             if giving:
                 known["output_file_id"] = {"id": known["output_file_id"], "uploaded_by": give_to}
             body = {"query": query, "data": known}
-            answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(FORBIDDEN,))
-            if answer.status_code != FORBIDDEN:
+            answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(BAD, FORBIDDEN))
+            if answer.status_code == OK:
                 rows: list[dict[str, Any]] = _data(answer)
                 return rows
             named = UNKNOWN_COLUMN.search(answer.text)
             if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
                 self._missing |= {named[1]}
-            elif giving:
-                self.may_give = False
+            elif giving:  # not allowed, or the user is gone: the output stays ours
+                logger.warning("Directus does not let us give an output to its user", extra={"job_id": job_id})
+                giving = False
             else:
                 raise _refused("PATCH", "/items/media_jobs", answer)
 

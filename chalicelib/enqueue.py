@@ -100,7 +100,7 @@ class Enqueuer:
             except ApiError as error:
                 answers.append(error)
         final = self._send(list(admitted.values()))
-        return [one if isinstance(one, ApiError) else final[one.job_id] for one in answers]
+        return [one if isinstance(one, ApiError) else final[one.record.id] for one in answers]
 
     def _parse(self, data: Any) -> MediaRequest | BadRequest:
         try:
@@ -128,7 +128,7 @@ class Enqueuer:
         job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
         self._check_connection(job, owner)
         delay_ms = request.delay_ms(self._tickets.delay_max_ms)
-        return _Admitted(job.job_id, self._admit(job, record, verdict.limit, delay_ms))
+        return _Admitted(record, self._admit(job, record, verdict.limit, delay_ms))
 
     def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
         """Return the input file, None for an address.
@@ -215,24 +215,30 @@ class Enqueuer:
         """Send the tickets; an admission without one is taken back, unless somebody claimed it all the same."""
         sendings = [Sending(one.send, one.delay_ms) for _, one in admitted if one.send is not None]
         unsent = self._tickets.send_all(sendings)
-        return {one.job_id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
+        return {one.record.id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
 
     def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:
-        job_id, admission = admitted
+        record, admission = admitted
         if unsent is not None:
             try:
-                word = self._ledger.retract(job_id, admission.id)
+                word = self._ledger.retract(record.id, admission.id)
+                if word == "retracted":
+                    self._undo(record, admission)
             except Unavailable as error:
                 return error
-            if word == "retracted" and admission.delay_ms:
-                self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
             if word != "kept":
                 return unsent
-        return Enqueued(admission.id, job_id)
+        return Enqueued(admission.id, record.id)
+
+    def _undo(self, record: Record, admission: Admission) -> None:
+        if admission.delay_ms:
+            self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
+        if record.status == "failed":  # it was set to pending for us
+            self._directus.update_open_job(record.id, {"status": "failed", "error": record.error})
 
 
 class _Admitted(NamedTuple):
-    job_id: str
+    record: Record
     admission: Admission
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
+SEED_TRIES = 5
 DEAD_LETTER_CALLS = 10  # a run: a hundred tickets
 
 
@@ -77,18 +78,20 @@ class Keeper:
     def seed_totals(self) -> bool:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
 
-        Not before every holder of a lease has had time to speak up: a job that is running still counts itself.
+        Not before every holder of a lease has had time to speak up: a job that is running still counts itself. And only from
+        a moment in which no such job closed its record, which may take some tries while many are.
         """
-        before = self._ledger.census()
-        if before.seeded or before.age_ms < LEASE_MS:
-            return False
-        counted = self._count(before.open)
-        after = self._ledger.census()
-        if counted != self._count(before.open) or after._replace(age_ms=before.age_ms) != before:
-            return False  # jobs are starting or finishing this moment: the next run will find a quiet one
-        self._ledger.seed_totals(counted, before)
-        logger.info("totals seeded from Directus", extra={"completed": counted[0], "failed": counted[1]})
-        return True
+        for _ in range(SEED_TRIES):
+            before = self._ledger.census()
+            if before.seeded or before.age_ms < LEASE_MS:
+                return False
+            uncounted = self._count(before.open)
+            completed, failed = self._count()
+            if uncounted == self._count(before.open):
+                self._ledger.seed_totals((completed - uncounted[0], failed - uncounted[1]), before)
+                logger.info("totals seeded from Directus", extra={"completed": completed, "failed": failed})
+                return True
+        return False
 
     def publish_gauges(self) -> None:
         """Write the counts as CloudWatch metrics, in the embedded metric format."""
@@ -100,12 +103,10 @@ class Keeper:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         metrics.flush_metrics()
 
-    def _count(self, open_: list[str]) -> tuple[int, int]:
-        completed, failed = (
-            self._directus.count_status(status) - (self._directus.count_status(status, open_) if open_ else 0)
-            for status in ("completed", "failed")
-        )
-        return completed, failed
+    def _count(self, among: list[str] | None = None) -> tuple[int, int]:
+        if among == []:
+            return 0, 0
+        return self._directus.count_status("completed", among), self._directus.count_status("failed", among)
 
 
 def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib.auth import ON_BEHALF, OPERATOR
-from chalicelib.errors import NotFound, Unauthorized
+from chalicelib.errors import Forbidden, NotFound, Unauthorized
 
 if TYPE_CHECKING:
     from chalicelib.auth import Caller
@@ -39,6 +39,8 @@ class Ownership:
             if not self.is_administrator(caller):
                 raise NotFound("jobId must be the id of one of your media_jobs records")
         elif owner.status != "active":
+            if caller is ON_BEHALF:
+                raise Forbidden("The owner of the record is suspended")
             raise Unauthorized
         return record, owner
 

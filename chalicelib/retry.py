@@ -39,7 +39,8 @@ class Retrier:
             ApiError: it has not failed, is not the caller's, or may not be enqueued any more.
         """
         record, _ = self._ownership.read(job_id, caller)
-        if record.status != "failed":
+        begun = record.status == "pending" and asked_for(record) is not None  # a retry that got no further than the record
+        if record.status != "failed" and not begun:
             raise Conflict(f"jobId names a job that is {record.status}; only a failed one can be retried")
         return self._enqueuer.enqueue(request_of(record), ON_BEHALF)
 
@@ -56,8 +57,8 @@ class Retrier:
 
 def request_of(record: Record) -> dict[str, Any]:
     """Return what the job of a record was asked for, as `POST /queue/media` takes it."""
-    asked = record.result.get("request") if isinstance(record.result, dict) else None
-    if not isinstance(asked, dict):
+    asked = asked_for(record)
+    if asked is None:
         asked = {
             "operation": record.operation,
             "params": record.params,
@@ -67,3 +68,9 @@ def request_of(record: Record) -> dict[str, Any]:
             "creator_profile_id": record.creator_profile_id,
         }
     return {**asked, "jobId": record.id, "delay": None, "run_at": None}
+
+
+def asked_for(record: Record) -> dict[str, Any] | None:
+    """Return what a worker or a cancel wrote down."""
+    asked = record.result.get("request") if isinstance(record.result, dict) else None
+    return asked if isinstance(asked, dict) else None

@@ -198,8 +198,7 @@ class Attempt:
             if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
                 self._delete(outputs)
             return self._settle(record)
-        if not self._directus.may_give:
-            logger.warning("Directus does not let us give outputs to their users", extra={"job_id": self._job.job_id})
+        self._lease.closed()
         if self._maybe_strays:
             self._delete_strays(outputs)
         return outcome
@@ -207,6 +206,7 @@ class Attempt:
     def _settle(self, record: Record | None) -> Outcome:
         """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
         outcome = _settled(record)
+        self._lease.closed()
         if self._maybe_strays:
             self._delete_strays(_named_by(record))
         return outcome

@@ -49,6 +49,7 @@ class Lease:
         self._tickets = tickets
         self.percent = 0
         self._stop: JobStopped | None = None
+        self._closed = False
         self._over = threading.Event()
         self._deadline = time.monotonic() + self.job.wall_ms / 1000
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
@@ -114,6 +115,10 @@ class Lease:
         if closing and word == "cancelled":
             raise JobCancelled(CANCELLED)
 
+    def closed(self) -> None:
+        """Note that the record is closed: a ledger that has forgotten the job counts it in Directus, and not by us."""
+        self._closed = True
+
     def wait(self, seconds: float) -> None:
         """Sleep, but not past a lost fence."""
         until = time.monotonic() + seconds
@@ -136,6 +141,8 @@ class Lease:
 
     def _renew(self, *, closing: bool = False) -> str:
         word = self._ledger.renew(self.job, self.token, self.percent, closing=closing)
+        if word == "unknown" and self._closed:
+            return "ok"
         if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
             mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.chaos.recorder import Event, Recorder
 
 CLOSED = ("completed", "failed")
+OK = 200
 
 
 def broken_rules(
@@ -42,12 +43,15 @@ def _once(events: list[Event], row: dict[str, Any]) -> list[str]:
         if event.kind != "patch" or not event.data["changed"]:
             continue
         status = event.data["status"]
-        if status == "pending":
+        if status == "pending" and (closed is None or closed.data["status"] == "failed"):
             closed = None
         elif closed is not None:
             wrong.append(f"{event.who} set it to {status} at {event.at}, after {closed.who} had closed it at {closed.at}")
         if status in CLOSED:
             closed = event
+    cancelled = any(event.kind == "cancel" and event.data["status"] == OK for event in events)
+    if cancelled and row["error"] != "Cancelled" and not any(event.kind == "retry" for event in events):
+        wrong.append(f"was cancelled, its caller was told so, and it is {row['status']}")
     if closed is None or closed.data["status"] != row["status"]:
         wrong.append(f"is {row['status']}, which nobody was seen to write")
     return wrong
@@ -98,13 +102,12 @@ def _never_fall(events: list[Event]) -> list[str]:
 def _nothing_without_redis(events: list[Event]) -> list[str]:
     """Rule 5: with Redis out of reach of the API nothing is accepted."""
     windows = []
-    cut: float | None = None
+    cut: dict[str, float] = {}
     for event in events:
         if event.kind == "api without redis":
-            cut = event.at
-        elif event.kind == "api with redis" and cut is not None:
-            windows.append((cut, event.at))
-            cut = None
+            cut[event.who] = event.at
+        elif event.kind == "api with redis" and event.who in cut:
+            windows.append((cut.pop(event.who), event.at))
     accepted = [(event.job, event.data["asked_at"], event.at) for event in events if event.kind == "accepted"]
     return [
         f"{job} was accepted at {answered}, with Redis out of reach"

@@ -107,9 +107,9 @@ def freeze_redis(field: Field, dice: random.Random) -> None:
     process = field.stores["redis"].process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
-    field.recorder.note("api without redis")
+    field.recorder.note("api without redis", who="freeze")
     time.sleep(dice.choice([2, 8, 20]))
-    field.recorder.note("api with redis")
+    field.recorder.note("api with redis", who="freeze")
     process.send_signal(signal.SIGCONT)
 
 
@@ -121,9 +121,10 @@ def redis_connections(mode: str) -> Act:
         for process in those:
             process.redis.set_mode(mode)
         if len(those) > 1:
-            field.recorder.note("api without redis")
+            field.recorder.note("api without redis", who=mode)
         time.sleep(dice.choice([2, 7, 15]))
-        field.recorder.note("api with redis")
+        if len(those) > 1:
+            field.recorder.note("api with redis", who=mode)
         for process in those:
             process.redis.set_mode("pass")
             process.redis.hang_up()

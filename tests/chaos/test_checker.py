@@ -46,6 +46,8 @@ def test_a_good_history(tmp_path: Path) -> None:
     [
         (GOOD, {"row": {"status": "processing"}, "stats": {"completed": 0}, "files": {}}, "was accepted and is processing"),
         ([*GOOD, patch(5, "failed", "worker-2")], {}, "worker-2 set it to failed at 5, after worker-1 had closed it at 2"),
+        ([*GOOD, patch(5, "pending", "api")], {}, "api set it to pending at 5, after worker-1 had closed it at 2"),
+        ([*GOOD, Event(5, "cancel", "j", "client", {"status": 200})], {}, "was cancelled, its caller was told so, and it is completed"),
         ([*GOOD, patch(5, "processing", "worker-2")], {}, "worker-2 set it to processing at 5"),
         (GOOD[:1], {}, "is completed, which nobody was seen to write"),
         (GOOD, {"files": {"j": ["f1", "f2"]}}, "names 1 outputs, but Directus has 2"),
@@ -59,7 +61,7 @@ def test_a_good_history(tmp_path: Path) -> None:
             {}, "was accepted at 9, with Redis out of reach",
         ),
     ],
-    ids=["lost", "twice", "reopened", "unseen", "strays", "no output", "miscounted", "left over", "fell", "without Redis"],
+    ids=["lost", "twice", "admitted anew", "cancelled", "reopened", "unseen", "strays", "no output", "miscounted", "left over", "fell", "without Redis"],
 )  # fmt: skip
 def test_each_rule_can_be_broken(tmp_path: Path, events: list[Event], changes: dict[str, Any], said: str) -> None:
     found = check(tmp_path, events, **changes)

@@ -172,12 +172,16 @@ class TestRecords:
         file_id = server.service.upload_file(io.BytesIO(b"film"), title="t", name="a.mp4", mime="video/mp4")
         values = {"status": "completed", "output_file_id": file_id}
         assert server.service.update_open_job(row["id"], values, give_to=row["user_created"])
-        assert server.service.may_give
         file, record = server.service.read_file(file_id), server.service.read_job(row["id"])
         assert file is not None
         assert record is not None
         assert (file.uploaded_by, record.output_file_id, record.status) == (row["user_created"], file_id, "completed")
         assert file.filename_download == "a.mp4"
+        again = server.record(status="processing")
+        assert server.service.update_open_job(again["id"], values, give_to=str(uuid.uuid4()))  # a user who is gone
+        closed = server.service.read_job(again["id"])
+        assert closed is not None
+        assert (closed.output_file_id, closed.status) == (file_id, "completed")
 
     def test_what_failed_and_what_it_has_in_common(self, server: Server) -> None:
         mark = uuid.uuid4().hex

@@ -10,9 +10,11 @@ import pytest
 from chalicelib.__main__ import main
 from chalicelib.jobs import decode
 from infra.local import accounts
+from tests.contract.conftest import serve
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import Api
+    from chalicelib.scripts import Scripts
+    from tests.contract.conftest import Api, Backends
 
 PARAMS = {"format": "webm", "resolution": "360p"}
 
@@ -98,7 +100,6 @@ class TestRetry:
         seen = api.parts.ledger.look(record)
         assert seen is not None
         assert (seen.priority, decode(seen.body).params) == (2, PARAMS)
-        assert api.directus("GET", f"/items/media_jobs/{record}")["result"] is None
 
     def test_only_what_failed(self, api: Api) -> None:
         record = api.record()
@@ -107,6 +108,34 @@ class TestRetry:
             409, "jobId names a job that is pending; only a failed one can be retried",
         )  # fmt: skip
         assert api.call("POST", f"/jobs/{failed(api, 'pro')}/retry", api.backends.tokens["enterprise"]).status_code == 404
+
+
+def test_a_retry_without_sqs_leaves_the_job_as_it_failed(backends: Backends, scripts: Scripts) -> None:
+    request = {"operation": "transcoding", "params": PARAMS}
+    for api in serve(backends, QUEUE_URL_CONTAINER="http://127.0.0.1:1/000000000000/none"):
+        record = failed(api, result={"request": request})
+        answer = api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"])
+        assert answer.status_code == 503
+        row = api.directus("GET", f"/items/media_jobs/{record}")
+        assert (row["status"], row["error"], row["result"]) == ("failed", "bad luck", {"request": request})
+
+
+def test_a_retry_that_got_no_further_than_the_record_may_be_asked_again(api: Api) -> None:
+    record = failed(api, result={"request": {"operation": "transcoding", "params": PARAMS}})
+    assert api.parts.directus.reopen_job(record)  # and then the API died
+    assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
+    assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
+
+
+def test_a_job_that_is_being_closed_cannot_be_cancelled(api: Api) -> None:
+    record = api.record()
+    bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding"}).json["bullJobId"]
+    claim = api.parts.ledger.claim("container", bull_job_id, record, "t")
+    assert claim.job is not None
+    assert api.parts.ledger.renew(claim.job, "t", closing=True) == "ok"
+    answer = api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"])
+    assert (answer.status_code, answer.json) == (409, {"error": "jobId names a job that is being closed this moment"})
+    assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"
 
 
 class TestCommands:

@@ -246,7 +246,7 @@ class Model:
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
             return "unknown"
-        if job.state == "active":
+        if job.state == "active" or job.runs:
             job.cancel = True
             return "flagged"
         self.close(job, "cancelled", "")

@@ -96,8 +96,8 @@ class HttpProxy:
         exchange = Exchange(handler.command, handler.path, dict(handler.headers.items()), body)
         watches = [watch for watch in self.watches if watch.matches(self.signature(exchange))]
         fault = self.fault
-        for watch in watches:
-            watch.before()
+        if any(watch.instead() for watch in watches):
+            raise HangUp
         if fault is None or not fault.before(exchange):
             self.forward(exchange)
             self.record(exchange)

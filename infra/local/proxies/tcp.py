@@ -70,8 +70,8 @@ class TcpProxy:
                 if self.mode == "swallow" or (self.mode == "deaf" and not asking):
                     continue
                 watches = [watch for watch in self.watches if asking and watch.matches(data)]
-                for watch in watches:
-                    watch.before()
+                if any(watch.instead() for watch in watches):
+                    break
                 sink.sendall(data)
                 for watch in watches:
                     watch.after()

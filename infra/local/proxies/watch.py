@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Does something, once, when it sees a text pass: just before it is passed on, or just after."""
+    """Does something, once, when it sees a text: instead of passing it on, or just after that."""
 
     def __init__(self, text: bytes, act: Callable[[], object], *, after: bool) -> None:
         self._text = text
@@ -27,10 +27,11 @@ class Watch:
             self._armed = False
             return True
 
-    def before(self) -> None:
-        """The text is about to be passed on."""
+    def instead(self) -> bool:
+        """Act instead of passing it on, if that is what it is for; True when it is not to be passed on."""
         if not self._after:
             self._act()
+        return not self._after
 
     def after(self) -> None:
         """It was passed on."""

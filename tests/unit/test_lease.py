@@ -1,0 +1,56 @@
+"""The lease of a running job, on a real ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.errors import JobCancelled
+from tests.unit.factories import admit, claim
+from workers.lease import Lease
+
+if TYPE_CHECKING:
+    from chalicelib.ledger import Ledger
+    from chalicelib.scripts import Scripts
+
+NO_TICKETS: Any = None
+
+
+def test_a_running_job_is_put_back_into_a_wiped_ledger(ledger: Ledger, scripts: Scripts) -> None:
+    lease = Lease(claim(ledger, admit(ledger)), None, ledger, NO_TICKETS)
+    scripts.redis.flushall()
+    lease.confirm()
+    assert ledger.stats().active == 1
+
+
+def test_one_whose_record_is_closed_is_not(ledger: Ledger, scripts: Scripts) -> None:
+    """Its outcome is among those that are counted in Directus: counted here too it would be two."""
+    got = claim(ledger, admit(ledger))
+    assert got.job is not None
+    lease = Lease(got, None, ledger, NO_TICKETS)
+    lease.confirm(closing=True)
+    lease.closed()
+    scripts.redis.flushall()
+    lease.confirm()
+    assert ledger.stats()[:3] == (0, 0, 0)
+    assert ledger.finish(got.job, got.token, "completed", {}) == "unknown"
+    assert ledger.stats().completed == 0
+
+
+def test_a_job_that_was_cancelled_first_is_not_closed_otherwise(ledger: Ledger) -> None:
+    got = claim(ledger, admit(ledger))
+    assert got.job is not None
+    lease = Lease(got, None, ledger, NO_TICKETS)
+    assert ledger.forbid(got.job.job_id, got.job.id) == "flagged"
+    with pytest.raises(JobCancelled):
+        lease.confirm(closing=True)
+    lease.confirm()  # as cancelled it may be closed
+
+
+def test_after_a_wipe_it_is_put_back_and_closed_under_the_same_rule(ledger: Ledger, scripts: Scripts) -> None:
+    got = claim(ledger, admit(ledger))
+    assert got.job is not None
+    scripts.redis.flushall()
+    Lease(got, None, ledger, NO_TICKETS).confirm(closing=True)
+    assert ledger.forbid(got.job.job_id, got.job.id) == "closing"
