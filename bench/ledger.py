@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROUNDS = 5
 JOBS = 5000
 CONCURRENCIES = (1, 8, 32)
+DELAYED = 20_000
+HOUR_MS = 3_600_000
 DEPTHS = (0, 10_000, 100_000)
 Measured = tuple[float, float]
 """Seconds, and seconds that Redis computed."""
@@ -39,7 +41,7 @@ def run() -> Figures:
     with redis_server() as url:
         scripts = Scripts(url, "{bench}")
         figures = throughput(scripts, url)
-        return figures | waiting(scripts, url)
+        return figures | delayed(scripts) | waiting(scripts, url)
 
 
 @contextmanager
@@ -92,18 +94,12 @@ SIDES = ("mediaq", "bullmq")
 def _ours(scripts: Scripts, made: list[MediaJob], concurrency: int) -> dict[str, Measured]:
     scripts.redis.flushall()
     ledger = Ledger(scripts)
-
-    def drain(ticket: MediaJob) -> None:
-        claim = ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
-        assert claim.job is not None
-        ledger.finish(claim.job, claim.token, "completed", {})
-
     tickets: list[MediaJob] = []
     admit = _measured(
         scripts, lambda: tickets.extend(_each(made, concurrency, lambda one: ledger.admit(one, "pending", -1).send))
     )
     # The jobs of one user and priority: tickets in the order of their ids find their own, as those of a calm queue do.
-    finish = _measured(scripts, lambda: _each(sorted(tickets, key=lambda one: one.id), concurrency, drain))
+    finish = _measured(scripts, lambda: _each(sorted(tickets, key=lambda one: one.id), concurrency, partial(_drain, ledger)))
     assert ledger.stats().completed == len(made)
     return {"mediaq admit": admit, "mediaq drain": finish}
 
@@ -116,6 +112,34 @@ def _bullmq(scripts: Scripts, url: str, made: list[MediaJob], concurrency: int) 
         "bullmq admit": (admit["seconds"], admit["redis_seconds"]),
         "bullmq drain": (drain["seconds"], drain["redis_seconds"]),
     }
+
+
+def delayed(scripts: Scripts) -> Figures:
+    """Jobs a second through claim and finish, alone and beside many that wait for later, in turns."""
+    seconds: dict[int, list[float]] = {}
+    for _ in range(ROUNDS):
+        for count in (0, DELAYED):
+            scripts.redis.flushall()
+            ledger = Ledger(scripts)
+            _each(
+                [job(number) for number in range(count)], 8, partial(ledger.admit, record="pending", limit=-1, delay_ms=HOUR_MS)
+            )
+            tickets = [ledger.admit(job(0), "pending", -1).send for _ in range(1000)]
+            seconds.setdefault(count, []).append(timed(partial(_drain_all, ledger, tickets)))
+    rates = {f"beside {count}": round(1000 / statistics.median(values)) for count, values in seconds.items()}
+    return {"jobs a second beside delayed ones": rates}
+
+
+def _drain_all(ledger: Ledger, tickets: list[MediaJob | None]) -> None:
+    for ticket in tickets:
+        assert ticket is not None
+        _drain(ledger, ticket)
+
+
+def _drain(ledger: Ledger, ticket: MediaJob) -> None:
+    claim = ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
+    assert claim.job is not None
+    ledger.finish(claim.job, claim.token, "completed", {})
 
 
 def waiting(scripts: Scripts, url: str) -> Figures:

@@ -55,19 +55,25 @@ def freeze_worker(field: Field, dice: random.Random) -> None:
     worker.signal(signal.SIGCONT)
 
 
-def freeze_worker_at_finish(field: Field, dice: random.Random) -> None:
-    """SIGSTOP between the PATCH of a record and `finish`, until another worker has the job."""
-    worker = _worker(field, dice)
-    stop = Watch(TRIGGERS["completed"][1], lambda: worker.signal(signal.SIGSTOP), after=True)
-    worker.directus.watches.append(stop)
-    time.sleep(16)
-    worker.directus.watches.remove(stop)
-    worker.signal(signal.SIGCONT)
+def freeze_worker_at(trigger: str) -> Act:
+    """SIGSTOP the moment that something has passed, until another worker has the job."""
+
+    def act(field: Field, dice: random.Random) -> None:
+        worker = _worker(field, dice)
+        where, text = TRIGGERS[trigger]
+        stop = Watch(text, lambda: worker.signal(signal.SIGSTOP), after=True)
+        proxy = getattr(worker, where)
+        proxy.watches.append(stop)
+        time.sleep(16)
+        proxy.watches.remove(stop)
+        worker.signal(signal.SIGCONT)
+
+    return act
 
 
-def terminate_worker(field: Field, dice: random.Random) -> None:
-    """SIGTERM, as a deployment does."""
-    _worker(field, dice).signal(signal.SIGTERM)
+def terminate(field: Field, dice: random.Random) -> None:
+    """SIGTERM to any process, as a deployment does."""
+    field.processes[dice.choice(sorted(field.processes))].signal(signal.SIGTERM)
 
 
 def kill_api(field: Field, dice: random.Random) -> None:
@@ -164,8 +170,8 @@ FAULTS: dict[str, Act] = {
     **{f"kill worker before {name}": kill_worker_at(name, after=False) for name in TRIGGERS},
     **{f"kill worker after {name}": kill_worker_at(name, after=True) for name in TRIGGERS},
     "freeze worker": freeze_worker,
-    "freeze worker at finish": freeze_worker_at_finish,
-    "terminate worker": terminate_worker,
+    **{f"freeze worker at {name}": freeze_worker_at(name) for name in ("claim", "completed", "finish", "delete")},
+    "terminate": terminate,
     "kill api": kill_api,
     "kill keeper": kill_keeper,
     "flushall": flush,

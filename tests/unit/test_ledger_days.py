@@ -78,6 +78,19 @@ def test_a_day_leaves_the_memory_where_it_was(ledger: Ledger, scripts: Scripts, 
         assert sum(used.values()) < 10_000  # rounds: of users whose last job was cancelled, until the round is over
 
 
+def test_thousands_that_are_due_at_once_are_promoted_some_at_a_time(ledger: Ledger, clock: Clock) -> None:
+    for number in range(1000):
+        ledger.admit(job(f"u{number}"), "pending", -1, 1000)
+    now = admit(ledger, priority=1)
+    clock.advance(1000)
+    got = claim(ledger, now)
+    assert got.job == now
+    assert ledger.stats()[:3] == (100, 1, 900)
+    while ledger.stats().delayed:
+        ledger.sweep()
+    assert ledger.stats()[:3] == (1000, 1, 0)
+
+
 def test_thousands_of_delayed_jobs_cost_the_others_nothing(ledger: Ledger, scripts: Scripts) -> None:
     def commands() -> int:
         before = scripts.redis.info("commandstats")
