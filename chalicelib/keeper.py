@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Ledger
+    from chalicelib.ledger import Census, Ledger
     from chalicelib.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
@@ -79,7 +79,7 @@ class Keeper:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
 
         Not before every holder of a lease has had time to speak up: a job that is running still counts itself. And only from
-        a moment in which no such job closed its record, which may take some tries while many are.
+        a moment in which no job closed its record, which may take some tries while many are running.
         """
         for _ in range(SEED_TRIES):
             before = self._ledger.census()
@@ -87,11 +87,17 @@ class Keeper:
                 return False
             uncounted = self._count(before.open)
             completed, failed = self._count()
-            if uncounted == self._count(before.open):
+            if uncounted == self._count(before.open) and not self._slipped_through(before, self._ledger.census()):
                 self._ledger.seed_totals((completed - uncounted[0], failed - uncounted[1]), before)
                 logger.info("totals seeded from Directus", extra={"completed": completed, "failed": failed})
                 return True
         return False
+
+    def _slipped_through(self, before: Census, after: Census) -> bool:
+        """Say whether a job was claimed and closed between the two: nobody knows whether it is among those that were counted."""
+        begun, gone = set(after.open) - set(before.open), set(before.open) - set(after.open)
+        ended = after.completed + after.failed - before.completed - before.failed
+        return ended > len(gone) or self._count(sorted(begun)) != (0, 0)
 
     def publish_gauges(self) -> None:
         """Write the counts as CloudWatch metrics, in the embedded metric format."""
