@@ -94,7 +94,7 @@ class Keeper:
         return False
 
     def _slipped_through(self, before: Census, after: Census) -> bool:
-        """Say whether a job was claimed and closed between the two: nobody knows whether it is among those that were counted."""
+        """Say whether a job was claimed and closed between the two: nobody knows whether it was counted."""
         begun, gone = set(after.open) - set(before.open), set(before.open) - set(after.open)
         ended = after.completed + after.failed - before.completed - before.failed
         return ended > len(gone) or self._count(sorted(begun)) != (0, 0)

@@ -61,6 +61,37 @@ def test_a_quiet_run_costs_three_scripts_and_a_look_into_each_dead_letter_queue(
     assert asked == []
 
 
+@pytest.mark.parametrize("claimed", ["before the count", "during the count"])
+def test_totals_are_seeded_from_a_moment_in_which_nothing_closes(
+    api: Api, monkeypatch: pytest.MonkeyPatch, claimed: str
+) -> None:
+    """A record is closed while its keeper counts: the outcome is counted once, by the worker that finishes the job."""
+    record = api.record()
+    bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding"}).json["bullJobId"]
+    known = api.parts.directus.count_status("completed")
+    count, held = api.parts.directus.count_status, []
+
+    def claim() -> None:
+        held.append(api.parts.ledger.claim("container", bull_job_id, record, "t").job)
+
+    def count_while_a_worker_closes(status: str, among: list[str] | None = None) -> int:
+        if among is None and status == "completed" and not held[1:]:
+            if claimed == "during the count":
+                claim()
+            held.append(None)
+            assert api.parts.directus.update_open_job(record, {"status": "completed"})
+        return count(status, among)
+
+    if claimed == "before the count":
+        claim()
+    api.parts.scripts.redis.hset(f"{PREFIX}:meta", "born_ms", 0)
+    monkeypatch.setattr(api.parts.directus, "count_status", count_while_a_worker_closes)
+    assert api.parts.keeper.seed_totals()
+    assert api.parts.ledger.stats().completed == known
+    assert api.parts.ledger.finish(held[0], "t", "completed", {}) == "ok"
+    assert api.parts.ledger.stats().completed == known + 1 == count("completed")
+
+
 class TestDeadLetters:
     def test_open_jobs_get_a_ticket_and_the_others_are_cleared_away(self, api: Api) -> None:
         drain_tickets(api.parts.tickets)
