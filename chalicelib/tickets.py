@@ -35,7 +35,7 @@ DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200
 RECEIVED_SECONDS = 30
 """How long a received ticket stays away from others: enough to claim, and short when its receiver died."""
-RUNNING_SECONDS = 300
+RUNNING_SECONDS = 180
 """How long the ticket of a running job stays away; renewed while the job runs. The job of a dead worker does not wait for
 it, because whoever requeues the job sends it a fresh ticket."""
 

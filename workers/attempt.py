@@ -18,7 +18,7 @@ from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, Jo
 from chalicelib.jobs import CANCELLED, MAX_STALLS, OPERATIONS, request_of
 from chalicelib.records import OPEN_STATES, timestamp
 from chalicelib.validation import validate, without_empty
-from workers import sandbox
+from workers import sandbox, strays
 from workers.inputs import Inputs
 from workers.operations import analysis, caption_generation, download, thumbnail, transcoding, upload
 from workers.progress import ProgressReporter
@@ -77,6 +77,7 @@ class Attempt:
         if record is None:  # it is not the first attempt, or not pending any more
             record = self._directus.read_job(self._job.job_id)
             if record is None or record.status not in OPEN_STATES:
+                self._maybe_strays = True  # of a run that the ledger may have forgotten
                 return self._settle(record)
             self._maybe_strays |= record.status == "processing"
             if self._claim.stalls > MAX_STALLS:
@@ -207,8 +208,8 @@ class Attempt:
         """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
         outcome = _settled(record)
         self._lease.closed()
-        if self._maybe_strays:
-            self._delete_strays(_named_by(record))
+        if self._maybe_strays and strays.are_told(record):
+            self._delete_strays(strays.named_by(record))
         return outcome
 
     def _delete_strays(self, keep: list[str]) -> None:
@@ -228,7 +229,7 @@ class Attempt:
         record = self._directus.read_job(self._job.job_id)
         if record is not None and (record.status in OPEN_STATES or record.output_file_id not in (None, *keep)):
             return  # an admission that came after us has outputs of its own
-        self._delete([one for one in self._directus.find_files(f"{self._job.job_id}/") if one not in keep])
+        strays.delete(self._directus, self._job.job_id, keep)
 
     def _delete(self, files: list[str]) -> None:
         for file in files:
@@ -270,15 +271,6 @@ def _settled(record: Record | None) -> Outcome:
     if record is not None and record.status == "failed" and record.error != CANCELLED:
         return "failed"
     return "cancelled"  # deleted, or set to a status that is none of ours: somebody does not want it any more
-
-
-def _named_by(record: Record | None) -> list[str]:
-    """Return the ids of the files that a record names as its outputs."""
-    if record is None:
-        return []
-    listed = record.result.get("outputs") if isinstance(record.result, dict) else None
-    ids = [one.get("file_id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return [one for one in (record.output_file_id, *ids) if one]
 
 
 def _file_name(name: str, output: Output) -> str:

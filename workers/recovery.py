@@ -8,6 +8,7 @@ from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger import Forgotten
 from chalicelib.records import OPEN_STATES
 from chalicelib.tickets import RECEIVE_AT_MOST
+from workers import strays
 
 if TYPE_CHECKING:
     from chalicelib.directus import Directus
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directus) -> bool:
     """Adopt the ticket's job, and more of the queue while at it: a wiped ledger has forgotten them all.
 
-    Returns False when the ticket stands for nothing any more: its record is closed or gone, or was admitted anew.
+    Returns False when the ticket stands for nothing any more: its record is closed or gone, or was admitted anew. What a
+    forgotten run of it may have left is deleted then.
 
     Raises:
         Unavailable: a dependency is away.
@@ -30,7 +32,10 @@ def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directu
     try:
         own, others = ticket.job, [one.job for one in more if one.job is not None]
         records = directus.read_jobs(list({job.job_id for job in (own, *others)}))
-        if not _is_open(records.get(own.job_id)):
+        record = records.get(own.job_id)
+        if not _is_open(record):
+            if strays.are_told(record):
+                strays.delete(directus, own.job_id, strays.named_by(record))
             return False
         forgotten = [_forgotten(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
         return ledger.adopt(forgotten)[0] != "old"

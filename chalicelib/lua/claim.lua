@@ -8,7 +8,7 @@
 --         {unknown}     the ledger has forgotten the job, or never knew this admission: read the record
 local now = time_ms(ARGV[1])
 local pool, id, job_id, token, lease_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local HOLD_ACTIVE_MS = 600000
+local HOLD_ACTIVE_MS = 150000  -- when its worker dies and Redis is wiped, this ticket is all that is left of the job
 local HOLD_PAUSED_MS = 300000
 promote(now, 100)
 

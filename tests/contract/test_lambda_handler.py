@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,29 @@ def test_a_forgotten_job_comes_back_by_its_ticket(queue: Api) -> None:
     queue.parts.scripts.redis.flushall()
     assert failures(lambda_handler.handler(event(queue), Context())) == []
     assert queue.directus("GET", f"/items/media_jobs/{record}")["status"] == "failed"
+
+
+def test_what_a_forgotten_run_left_is_deleted(queue: Api) -> None:
+    """It had uploaded an output when its worker died, the job was completed by another, and Redis was wiped."""
+    record = enqueue(queue)
+    keep, stray = (
+        queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
+        for _ in range(2)
+    )
+    queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "completed", "output_file_id": keep, "result": {}})
+    queue.parts.scripts.redis.flushall()
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert queue.parts.directus.find_files(f"{record}/") == [keep]
+    assert stray != keep
+
+
+def test_a_run_that_finds_its_record_closed_looks_for_what_another_left(queue: Api) -> None:
+    """The same, but the ledger still, or again, has the job: as one that nobody has run."""
+    record = enqueue(queue)
+    queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
+    queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "bad luck"})
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert queue.parts.directus.find_files(f"{record}/") == []
 
 
 def test_a_ticket_of_nobody_s_is_dropped(queue: Api) -> None:
