@@ -21,7 +21,7 @@ def named_by(record: Record | None) -> list[str]:
 
 
 def are_told(record: Record | None) -> bool:
-    """Say whether a closed record tells its outputs from strays: one that completed needs the optional column `result` for that."""
+    """Say whether a closed record tells its outputs from strays: a completed one needs the optional column `result` for it."""
     return record is None or record.status != "completed" or isinstance(record.result, dict)
 
 
