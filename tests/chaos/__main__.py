@@ -20,7 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long (10)")
     parser.add_argument("--seed", type=int, default=0, help="which faults come when; 0 takes one at random and says it")
-    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only this one; may be given several times")
+    several = f"only this one; may be given several times: {', '.join(FAULTS)}"
+    parser.add_argument("--fault", action="append", choices=list(FAULTS), metavar="NAME", help=several)
     parser.add_argument("--alone", action="store_true", help="each fault alone, 20 seconds each, instead of all mixed")
     options = parser.parse_args()
     seed = options.seed or random.randrange(1, 10_000)
@@ -34,6 +35,8 @@ def main() -> int:
         home = ROOT / ".local" / "chaos" / f"{chosen}-{number}"
         forget(home)
         started = time.monotonic()
+        sys.stdout.write(f"round {number + 1} of {len(plans)}: {seconds:.0f} s of trouble, and then some until all is quiet\n")
+        sys.stdout.flush()
         run = Run(home, chosen, seconds, names)
         wrong = run.perform()
         broken += len(wrong)
