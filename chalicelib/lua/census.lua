@@ -2,8 +2,18 @@
 --
 -- ARGV  1 now
 -- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of a job that is or was running and is not closed...}
+--
+-- Another server than before, after a restart or a failover, may have lost the last writes, and with them jobs that began and
+-- ended in that moment: what is counted in Directus then comes on top, as after a wipe.
 local now = time_ms(ARGV[1])
 born(now)
+local server = call('INFO', 'server'):match('run_id:(%x+)')
+local known = call('HGET', P .. 'meta', 'run_id')
+if known ~= server then call('HSET', P .. 'meta', 'run_id', server) end
+if known and known ~= server then
+  call('HDEL', P .. 'meta', 'seeded')
+  call('HSET', P .. 'meta', 'born_ms', now)
+end
 local meta = call('HMGET', P .. 'meta', 'seeded', 'born_ms')
 local totals = call('HMGET', P .. 'totals', 'completed', 'failed')
 local answer = {meta[1] and 1 or 0, now - tonumber(meta[2]), tonumber(totals[1] or 0), tonumber(totals[2] or 0)}

@@ -15,7 +15,7 @@
 --   <p>:totals             hash   completed, failed, cancelled
 --   <p>:history:completed  list   summaries, newest first, the last 100 and a few; history:failed, 1000
 --   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted in Directus
---   <p>:meta               hash   born_ms (first write after a wipe), seeded, last_us (of the last id)
+--   <p>:meta               hash   born_ms (first write after a wipe or a restart), run_id (of the server), seeded, last_us (of the last id)
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and

@@ -1,4 +1,4 @@
--- Set the totals from what Directus counted, once after a wipe.
+-- Set the totals from what Directus counted, once after a wipe, a restart or a failover.
 --
 -- ARGV  1 completed and 2 failed as Directus has them, less the jobs that the ledger still has open
 --       3 completed and 4 failed as the ledger had them when the counting began: what it counted since comes on top

@@ -68,6 +68,18 @@ class TestLoss:
         assert ledger.adopt([Forgotten(held.job, "processing", 0, held.token)]) == ["adopted"]
         assert ledger.renew(held.job, held.token) == "ok"
 
+    def test_after_a_failover_the_totals_are_counted_again(self, ledger: Ledger, scripts: Scripts, clock: Clock) -> None:
+        """A job that was admitted and finished within the lost second: nobody would ever tell."""
+        ledger.seed_totals((5, 1), ledger.census())
+        assert ledger.census().seeded
+        scripts.redis.hset("{test}:meta", "run_id", "of the primary that is gone")
+        clock.advance(60_000)
+        again = ledger.census()
+        assert (again.seeded, again.age_ms, again.completed) == (False, 0, 5)
+        ledger.seed_totals((6, 1), again)
+        assert ledger.stats()[3:5] == (6, 1)
+        assert ledger.census().seeded
+
     def test_a_requeued_job_is_not_counted_in_directus(self, ledger: Ledger, clock: Clock) -> None:
         """Its worker may have closed the record and died: whoever claims it next counts it."""
         held = claim(ledger, admit(ledger))
