@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.settings import POOLS
 from chalicelib.tickets import Tickets
 from infra.local import accounts
 from tests.contract.conftest import serve
@@ -285,10 +286,11 @@ def test_the_warm_path_costs_one_read_one_script_and_one_send(api: Api, monkeypa
 
 
 def drain_tickets(tickets: Tickets) -> int:
-    """Delete every ticket of the container queue and say how many there were."""
+    """Delete every ticket of both queues and say how many there were."""
     count = 0
-    while found := tickets.receive("container", 10, wait_seconds=0):
-        for ticket in found:
-            tickets.delete(ticket)
-        count += len(found)
+    for pool in POOLS:
+        while found := tickets.receive(pool, 10, wait_seconds=0):
+            for ticket in found:
+                tickets.delete(ticket)
+            count += len(found)
     return count
