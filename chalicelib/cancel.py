@@ -7,10 +7,11 @@ The worker hears of it with the next renewal of its lease, within 2 s, and its m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.errors import Conflict
-from chalicelib.jobs import CANCELLED, decode, request_of
+from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode, request_of
 from chalicelib.records import timestamp
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Canceller:
             return "closing"
         values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
         if seen is not None and seen.body:
-            values["result"] = {"request": request_of(decode(seen.body))}
+            with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
+                values["result"] = {"request": request_of(decode(seen.body))}
         if not self._directus.update_open_job(job_id, values):
             record = self._directus.read_job(job_id)
             if record is None:

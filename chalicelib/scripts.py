@@ -62,19 +62,18 @@ class Scripts:
         try:
             connection = self._take()
             try:
-                answer = self._run(connection, name, (self.prefix,), args)
+                return self._run(connection, name, (self.prefix,), args)
             except (redis.ConnectionError, redis.TimeoutError):
-                answer = self._run(connection, name, (self.prefix, self.prefix), args)
+                return self._run(connection, name, (self.prefix, self.prefix), args)
+            finally:
+                self._idle.append(connection)  # one that broke connects anew when it is used
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
-            self._idle.append(connection)
             if isinstance(error, UNWRITABLE) or UNWRITABLE_TEXT.search(str(error)):
                 self._hang_up()
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
-        self._idle.append(connection)
-        return answer
 
     def _hang_up(self) -> None:
         """Close what is idle: after a failover, the new primary is to be found."""

@@ -25,7 +25,7 @@ from workers.progress import ProgressReporter
 from workers.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from chalicelib.directus import Directus
@@ -201,35 +201,29 @@ class Attempt:
             return self._settle(record)
         self._lease.closed()
         if self._maybe_strays:
-            self._delete_strays(outputs)
+            self._clear_strays(outputs)
         return outcome
 
     def _settle(self, record: Record | None) -> Outcome:
         """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
         outcome = _settled(record)
         self._lease.closed()
-        if self._maybe_strays and strays.are_told(record):
-            self._delete_strays(strays.named_by(record))
+        if self._maybe_strays:
+            self._clear_strays(())
         return outcome
 
-    def _delete_strays(self, keep: list[str]) -> None:
+    def _clear_strays(self, keep: Sequence[str]) -> None:
         """Delete what earlier attempts uploaded before they died, waiting a while for Directus if it has to."""
         deadline = time.monotonic() + STRAYS_SECONDS
         while True:
             try:
-                return self._delete_strays_now(keep)
+                self._lease.confirm()
+                return strays.clear(self._directus, self._job.job_id, keep)
             except DirectusUnavailable:
                 if time.monotonic() > deadline:
                     logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})
                     return None
             self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
-
-    def _delete_strays_now(self, keep: list[str]) -> None:
-        self._lease.confirm()
-        record = self._directus.read_job(self._job.job_id)
-        if record is not None and (record.status in OPEN_STATES or record.output_file_id not in (None, *keep)):
-            return  # an admission that came after us has outputs of its own
-        strays.delete(self._directus, self._job.job_id, keep)
 
     def _delete(self, files: list[str]) -> None:
         for file in files:

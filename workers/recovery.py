@@ -34,8 +34,7 @@ def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directu
         records = directus.read_jobs(list({job.job_id for job in (own, *others)}))
         record = records.get(own.job_id)
         if not _is_open(record):
-            if strays.are_told(record):
-                strays.delete(directus, own.job_id, strays.named_by(record))
+            strays.clear(directus, own.job_id)
             return False
         forgotten = [_forgotten(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
         return ledger.adopt(forgotten)[0] != "old"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.records import OPEN_STATES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -11,26 +13,35 @@ if TYPE_CHECKING:
     from chalicelib.records import Record
 
 
-def named_by(record: Record | None) -> list[str]:
+def clear(directus: Directus, job_id: str, keep: Sequence[str] = ()) -> None:
+    """Delete the outputs of a job that is over, but for those that its record names and those to keep.
+
+    The files are listed before the record is read: what a later admission uploads, once the record is open again, is not among
+    them.
+
+    Raises:
+        DirectusUnavailable: some may be left.
+    """
+    found = directus.find_files(f"{job_id}/")
+    if not set(found) - set(keep):
+        return
+    record = directus.read_job(job_id)
+    if record is not None and (record.status in OPEN_STATES or not _tells(record, keep)):
+        return
+    for file_id in found:
+        if file_id not in (*keep, *_named_by(record)):
+            directus.delete_file(file_id)
+
+
+def _tells(record: Record, keep: Sequence[str]) -> bool:
+    """Say whether its outputs are known: a completed one that is not ours needs the optional column `result` to tell them."""
+    return record.status != "completed" or isinstance(record.result, dict) or record.output_file_id in keep
+
+
+def _named_by(record: Record | None) -> list[str]:
     """Return the ids of the files that a record names as its outputs."""
     if record is None:
         return []
     listed = record.result.get("outputs") if isinstance(record.result, dict) else None
     ids = [one.get("file_id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return [one for one in (record.output_file_id, *ids) if one]
-
-
-def are_told(record: Record | None) -> bool:
-    """Say whether a closed record tells its outputs from strays: a completed one needs the optional column `result` for it."""
-    return record is None or record.status != "completed" or isinstance(record.result, dict)
-
-
-def delete(directus: Directus, job_id: str, keep: Sequence[str]) -> None:
-    """Delete the outputs of a job that is over, but for those to keep.
-
-    Raises:
-        DirectusUnavailable: some may be left.
-    """
-    for file_id in directus.find_files(f"{job_id}/"):
-        if file_id not in keep:
-            directus.delete_file(file_id)

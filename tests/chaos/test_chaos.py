@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SECONDS = float(os.environ.get("MEDIAQ_CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("MEDIAQ_CHAOS_SECONDS", "12"))
 """How long there is trouble; `make verify` says 60."""
 SEED = int(os.environ.get("MEDIAQ_CHAOS_SEED", "1"))
 SLOW_JOBS = 20

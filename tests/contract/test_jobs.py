@@ -10,6 +10,7 @@ import pytest
 from chalicelib.__main__ import main
 from chalicelib.jobs import decode
 from infra.local import accounts
+from tests.conftest import PREFIX
 from tests.contract.conftest import serve
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ class TestCancel:
         assert api.call("GET", "/stats").json["stats"]["delayed"] == 1
         assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
         assert api.call("GET", "/stats").json["stats"]["delayed"] == 0
+
+    def test_one_that_a_later_release_admitted(self, api: Api) -> None:
+        record = api.record()
+        api.enqueue({"jobId": record, "operation": "transcoding"})
+        rewrite = "local j = cmsgpack.unpack(redis.call('GET', KEYS[1])) j.body = ARGV[1] redis.call('SET', KEYS[1], cmsgpack.pack(j))"
+        api.parts.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{record}", '{"v":2}')
+        assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
+        assert api.call("GET", "/stats").json["stats"]["waiting"] == 0
 
     def test_other_peoples_are_not_there(self, api: Api) -> None:
         record = api.record("pro")

@@ -215,6 +215,28 @@ def test_a_run_that_finds_its_record_closed_looks_for_what_another_left(queue: A
     assert queue.parts.directus.find_files(f"{record}/") == []
 
 
+def test_what_a_later_admission_uploads_meanwhile_is_no_stray(queue: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the files and the look at the record, the job is retried and another worker is quick."""
+    record = enqueue(queue)
+    queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "bad luck"})
+    queue.parts.scripts.redis.flushall()
+    find, uploaded = queue.parts.directus.find_files, []
+
+    def upload() -> str:
+        return queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/a.jpg", name="a.jpg", mime="image/jpeg")
+
+    def find_and_be_overtaken(prefix: str) -> list[str]:
+        found = find(prefix)
+        uploaded.append(upload())
+        return found
+
+    stray = upload()
+    monkeypatch.setattr(queue.parts.directus, "find_files", find_and_be_overtaken)
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert find(f"{record}/") == uploaded
+    assert stray not in uploaded
+
+
 def test_a_ticket_of_nobody_s_is_dropped(queue: Api) -> None:
     stranger = job(pool="lambda", job_id=str(uuid.uuid4()))
     queue.parts.tickets._sqs.send_message(QueueUrl=queue.parts.settings.queue_urls["lambda"], MessageBody=jobs.encode(stranger))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import System
 
-JOBS = {"Tickets": 300, "ShuffledTickets": 400}
+JOBS = {"Tickets": 300, "ShuffledTickets": 1000}
 """How many; the harder of the two has more."""
 
 
