@@ -11,11 +11,12 @@ import requests
 from werkzeug.test import Client
 
 from chalicelib import services, settings
-from infra.local import accounts, parts
+from infra.local import accounts, directus_real, parts
 from infra.local.gateway import Gateway
-from infra.local.process import LOOPBACK, pick_port
+from infra.local.process import LOOPBACK, Part, pick_port
 from infra.local.stack import login
 from tests.conftest import PREFIX
+from tests.contract.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,3 +147,17 @@ def serve(backends: Backends, **changes: str) -> Iterator[Api]:
         patch.setenv("AWS_ENDPOINT_URL", backends.environment["AWS_ENDPOINT_URL"])
         yield Api(backends, Client(Gateway(app)), wired)
     services.use(None)
+
+
+@pytest.fixture(scope="session", params=["standin", "real"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home: Path = tmp_path_factory.mktemp(request.param)
+    port = pick_port()
+    part: Part
+    if request.param == "real":
+        part = directus_real.part(home / "directus", port)
+    else:
+        part = parts.stand_in_part(home / "directus", port)
+    part.start()
+    yield Server(f"http://{LOOPBACK}:{port}")
+    part.stop()

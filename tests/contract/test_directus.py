@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import uuid
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -12,48 +11,8 @@ import requests
 from chalicelib.directus import Directus
 from chalicelib.errors import DirectusUnavailable
 from chalicelib.records import FailedJobs
-from infra.local import accounts, directus_real, parts
-from infra.local.process import LOOPBACK, Part, pick_port
-from infra.local.stack import login
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-BEST = accounts.BEST
-
-
-class Server:
-    """A Directus, as its clients see it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.service = Directus(url, accounts.SERVICE_TOKEN, 10)
-        self.token = login(url, BEST.email, BEST.password)
-
-    def call(self, method: str, path: str, token: str | None = None, **request: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return requests.request(method, self.url + path, headers=headers, timeout=20, **request)
-
-    def record(self, **values: Any) -> dict[str, Any]:
-        answer = self.call("POST", "/items/media_jobs", self.token, json={"operation": "transcoding", **values})
-        assert answer.status_code == 200, answer.text
-        row: dict[str, Any] = answer.json()["data"]
-        return row
-
-
-@pytest.fixture(scope="session", params=["standin", "real"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home: Path = tmp_path_factory.mktemp(request.param)
-    port = pick_port()
-    part: Part
-    if request.param == "real":
-        part = directus_real.part(home / "directus", port)
-    else:
-        part = parts.stand_in_part(home / "directus", port)
-    part.start()
-    yield Server(f"http://{LOOPBACK}:{port}")
-    part.stop()
+from infra.local import accounts
+from tests.contract.server import BEST, Server
 
 
 def code(answer: requests.Response) -> tuple[int, str]:

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chalicelib import ledger
 from chalicelib.jobs import MediaJob
 from chalicelib.ledger import Forgotten, Ledger, new_token
-from tests.unit.factories import Repeatable
+from tests.unit import factories
+from tests.unit.factories import CYCLE, Repeatable
 from tests.unit.ledger_model import Model
 from tests.unit.ledger_model_job import Job
 from tests.unit.snapshot import dump, restore
@@ -26,18 +27,9 @@ if TYPE_CHECKING:
 
 USERS = [str(uuid.UUID(int=number)) for number in range(1, 4)]
 RECORDS = [str(uuid.UUID(int=number)) for number in range(100, 108)]
-CYCLE = "2027-01"
 LIMIT = 5
 EXAMPLES = int(os.environ.get("MEDIAQ_EXAMPLES", "150"))
 INDEX = st.one_of(st.integers(0, 2), st.integers(0, 50))
-
-
-def envelope(job_id: str, user: str = USERS[0], priority: int = 10, pool: str = "container") -> MediaJob:
-    """An envelope of a transcoding job."""
-    return MediaJob(
-        job_id=job_id, user_id=user, operation="transcoding", pool=pool, priority=priority, cycle=CYCLE,  # type: ignore[arg-type]
-        input_file_id=RECORDS[0],
-    )  # fmt: skip
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -80,14 +72,16 @@ class LedgerMachine(RuleBasedStateMachine):
         state: Any = claimed or self.records.get(record, "pending")
         if state == "completed":
             return
-        job = envelope(record, user, priority, pool)
-        got = self.ledger.admit(job, state, limit, delay)
-        expected = self.model.admit(self.as_model(msgspec.structs.replace(job, id=got.id)), state, self.clock.ms, delay, limit)
+        asked = factories.job(user, priority, pool, record)
+        got = self.ledger.admit(asked, state, limit, delay)
+        expected = self.model.admit(
+            self.as_model(msgspec.structs.replace(asked, id=got.id)), state, self.clock.ms, delay, limit
+        )
         assert got.word == expected
         if got.word == "reopen" and self.records.get(record) == "failed":
             self.records[record] = "pending"
-            again = self.ledger.admit(job, "reopened", limit, delay)
-            named = msgspec.structs.replace(job, id=again.id)
+            again = self.ledger.admit(asked, "reopened", limit, delay)
+            named = msgspec.structs.replace(asked, id=again.id)
             assert again.word == self.model.admit(self.as_model(named), "reopened", self.clock.ms, delay, limit) == "admitted"
             got = again
         if got.word == "admitted":
