@@ -42,6 +42,7 @@ def main() -> None:
     target.parent.mkdir(exist_ok=True)
     figures: Figures = json.loads(target.read_text()) if target.exists() else {}
     for name in names:
+        print(f"measuring {name}", flush=True)
         measured = BENCHES[name]()
         _print(measured)
         figures |= measured

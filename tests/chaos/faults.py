@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.scripts import source
@@ -37,12 +38,8 @@ def kill_worker_at(trigger: str, *, after: bool) -> Act:
 
     def act(field: Field, dice: random.Random) -> None:
         worker = _worker(field, dice)
-        where, text = TRIGGERS[trigger]
-        done = Watch(text, lambda: worker.signal(signal.SIGKILL), after=after)
-        proxy = getattr(worker, where)
-        proxy.watches.append(done)
-        _wait(lambda: not worker.alive, 15)
-        proxy.watches.remove(done)
+        with _signalled_at(worker, trigger, signal.SIGKILL, after=after):
+            _wait(lambda: not worker.alive, 15)
 
     return act
 
@@ -60,12 +57,8 @@ def freeze_worker_at(trigger: str) -> Act:
 
     def act(field: Field, dice: random.Random) -> None:
         worker = _worker(field, dice)
-        where, text = TRIGGERS[trigger]
-        stop = Watch(text, lambda: worker.signal(signal.SIGSTOP), after=True)
-        proxy = getattr(worker, where)
-        proxy.watches.append(stop)
-        time.sleep(16)
-        proxy.watches.remove(stop)
+        with _signalled_at(worker, trigger, signal.SIGSTOP, after=True):
+            time.sleep(16)
         worker.signal(signal.SIGCONT)
 
     return act
@@ -187,6 +180,19 @@ FAULTS: dict[str, Act] = {
 }
 WIPES = {"flushall", "roll redis back", "empty redis"}
 """After these the totals start anew."""
+
+
+@contextmanager
+def _signalled_at(worker: Process, trigger: str, number: int, *, after: bool) -> Iterator[None]:
+    """Send a worker a signal, once, at the moment that something passes while this lasts."""
+    where, text = TRIGGERS[trigger]
+    watch = Watch(text, lambda: worker.signal(number), after=after)
+    watches = getattr(worker, where).watches
+    watches.append(watch)
+    try:
+        yield
+    finally:
+        watches.remove(watch)
 
 
 def _worker(field: Field, dice: random.Random) -> Process:
