@@ -60,6 +60,7 @@ class HttpProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # the head of an answer and its body are two writes
 
             def handle_one_request(self) -> None:
                 with contextlib.suppress(OSError, HangUp, http.client.HTTPException):
