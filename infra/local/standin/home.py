@@ -105,9 +105,12 @@ class StandIn:
     def read(self, collection: str, asked: Row) -> list[Row]:
         """Answer a query on a collection."""
         columns = COLUMNS[collection]
-        key = ((asked.get("filter") or {}).get("id") or {}).get("_eq")
-        one = self.store.get(collection, key)  # the usual question; a scan would answer the same
-        stored = self.store.all(collection) if key is None else [one] if one else []
+        by_id = (asked.get("filter") or {}).get("id") or {}
+        keys = [by_id["_eq"]] if "_eq" in by_id else query.listed(by_id["_in"]) if "_in" in by_id else None
+        if keys is None:
+            stored = self.store.all(collection)
+        else:  # the usual questions; a scan would answer the same
+            stored = [row for key in dict.fromkeys(keys) if (row := self.store.get(collection, key))]
         try:
             if "aggregate" in asked:
                 return [{"count": len(query.select(stored, {**asked, "limit": -1}, columns))}]

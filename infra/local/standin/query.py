@@ -97,7 +97,8 @@ def _same(value: Any, wanted: Any) -> bool:
     return value == wanted or (value is not None and str(value) == str(wanted))
 
 
-def _list(wanted: Any) -> list[Any]:
+def listed(wanted: Any) -> list[Any]:
+    """Read the operand of `_in`: a list, or one by comma."""
     return wanted.split(",") if isinstance(wanted, str) else list(wanted)
 
 
@@ -108,8 +109,8 @@ def _truth(wanted: Any) -> bool:
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "_eq": _same,
     "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: null is unequal to nothing
-    "_in": lambda value, wanted: any(_same(value, one) for one in _list(wanted)),
-    "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in _list(wanted)),
+    "_in": lambda value, wanted: any(_same(value, one) for one in listed(wanted)),
+    "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in listed(wanted)),
     "_null": lambda value, wanted: (value is None) == _truth(wanted),
     "_nnull": lambda value, wanted: (value is not None) == _truth(wanted),
     "_gte": lambda value, wanted: value is not None and value >= wanted,
