@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 from chalice import Rate
 
-from chalicelib.routes import jobs, media, stats, taxonomy
+from chalicelib.routes import health, jobs, media, stats, taxonomy
 from chalicelib.routes.api import QueueApi
 from chalicelib.services import services
 
@@ -13,6 +13,7 @@ logger = Logger(service="mediaq")
 
 app = QueueApi("mediaq")
 app.register_blueprint(stats.blueprint, url_prefix="/queue")
+app.register_blueprint(health.blueprint, url_prefix="/queue")
 app.register_blueprint(media.blueprint, url_prefix="/queue")
 app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
 app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
@@ -22,9 +23,10 @@ app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 def keeper(event: object) -> dict[str, object]:
     """Sweep, send missing tickets, seed the totals after a wipe, publish the gauges."""
     del event
+    report = None
     try:
         report = services().keeper.run()
     finally:
-        services().keeper.publish_gauges()
+        services().monitor.run(report)
     logger.info("keeper", extra=report._asdict())
     return report._asdict()

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import noop
+from chalicelib import settings
 from chalicelib.keeper import Keeper
+from chalicelib.monitor import Monitor
 from chalicelib.tickets import RUNNING_SECONDS
 from infra.local import parts
 from infra.local.process import LOOPBACK
@@ -45,7 +47,7 @@ def run() -> Figures:
         time.sleep(SECONDS)
         sqs, redis = counted.total() - before, _scripts(system) - redis_before
         worker.kill()
-        keeper_sqs, keeper_redis = _keeper(system, counted, endpoint)
+        keeper_sqs, keeper_redis = _keeper(system, counted, endpoint, environment)
         proxy.close()
     runs = AN_HOUR // 60
     return {
@@ -60,15 +62,15 @@ def run() -> Figures:
     }
 
 
-def _keeper(system: noop.System, counted: Counter[str], endpoint: str) -> tuple[int, int]:
+def _keeper(system: noop.System, counted: Counter[str], endpoint: str, environment: dict[str, str]) -> tuple[int, int]:
     """Count what one run does, of a ledger that has its totals."""
     nothing: Any = None  # Directus is asked after a wipe alone
     system.ledger.census()
     system.scripts.redis.hset("{bench}:meta", "seeded", 1)
     before, redis_before = counted.total(), _scripts(system)
     keeper = Keeper(system.ledger, system.tickets(endpoint), nothing)
-    keeper.run()
-    keeper.publish_gauges()
+    report = keeper.run()
+    Monitor(system.ledger, settings.load(environment)).run(report)
     return counted.total() - before, _scripts(system) - redis_before
 
 

@@ -22,8 +22,8 @@ from workers.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.answers import Claim
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Claim
     from workers.lease import Lease
 
 

@@ -29,6 +29,7 @@ IDS_IN_A_URL = 100  # Node refuses headers of more than 16 kB
 TOO_MUCH = (BAD, 413)
 UPLOAD_TIMEOUT = (60.0, 600.0)
 """Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
+PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
 NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
@@ -185,6 +186,10 @@ class Directus:
         """Make a file of ours a user's own, which cannot be said when it is made; False when we may not."""
         answer = self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner}, accept=(FORBIDDEN,))
         return answer.status_code == OK
+
+    def ping(self) -> None:
+        """See whether Directus answers."""
+        self._call("GET", "/server/ping", timeout=PING_TIMEOUT)
 
     # Taxonomy
 

@@ -34,9 +34,10 @@ from chalicelib.validation import is_web_address
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chalicelib.answers import Admission
     from chalicelib.auth import Caller
     from chalicelib.directus import Directus
-    from chalicelib.ledger import Admission, Ledger, RecordState
+    from chalicelib.ledger import Ledger, RecordState
     from chalicelib.ownership import Ownership
     from chalicelib.presets import Presets
     from chalicelib.records import File, Owner, Record

@@ -15,9 +15,10 @@ from chalicelib.tickets import RECEIVE_AT_MOST, Sending
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.answers import Census
     from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Census, Ledger
+    from chalicelib.ledger import Ledger
     from chalicelib.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
@@ -32,6 +33,8 @@ class Report(NamedTuple):
     """How many were sent."""
     revived: int
     """How many of them for jobs whose ticket was found in a dead-letter queue."""
+    dead: int
+    """How many tickets are left in the dead-letter queues, for a person to look at."""
     seeded: bool
 
 
@@ -49,8 +52,9 @@ class Keeper:
         sleep(SECOND_LOOK_MS / 1000)
         tickets += self.sweep()
         seeded = self.seed_totals()
-        revived = sum(self.revive(pool) for pool in POOLS)
-        return Report(tickets + revived, revived, seeded)
+        dead = sum(self._tickets.count_dead(pool) for pool in POOLS)
+        revived = sum(self.revive(pool) for pool in POOLS) if dead else 0
+        return Report(tickets + revived, revived, dead - revived, seeded)
 
     def sweep(self) -> int:
         """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
@@ -98,16 +102,6 @@ class Keeper:
         begun, gone = set(after.open) - set(before.open), set(before.open) - set(after.open)
         ended = after.completed + after.failed - before.completed - before.failed
         return ended > len(gone) or self._count(sorted(begun)) != (0, 0)
-
-    def publish_gauges(self) -> None:
-        """Write the counts as CloudWatch metrics, in the embedded metric format."""
-        from aws_lambda_powertools import Metrics  # noqa: PLC0415 - not for a route to pay for
-        from aws_lambda_powertools.metrics import MetricUnit  # noqa: PLC0415
-
-        metrics = Metrics(namespace="mediaq", service="mediaq")
-        for name, value in self._ledger.stats()._asdict().items():
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-        metrics.flush_metrics()
 
     def _count(self, among: list[str] | None = None) -> tuple[int, int]:
         if among == []:

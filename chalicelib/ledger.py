@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from chalicelib import jobs
+from chalicelib.answers import Admission, Census, Claim, Observation, Sight, Stats, Sweep, Verdict
 from chalicelib.jobs import MediaJob
 from chalicelib.settings import POOLS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chalicelib.scripts import Scripts
 
 LEASE_MS = 10_000
@@ -32,86 +34,6 @@ HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
 Outcome = Literal["completed", "failed", "cancelled", "retry"]
 RecordState = Literal["pending", "processing", "failed", "reopened"]
 Clock = Callable[[], int]
-
-
-@dataclass(frozen=True)
-class Admission:
-    """The answer of `admit`: see `lua/admit.lua` for the words."""
-
-    word: str
-    id: str = ""
-    send: MediaJob | None = None
-    """The envelope that needs a ticket, if any."""
-    delay_ms: int = 0
-    """How long until that job is due."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The answer of `claim`: a job to run when `word` is `run`, else what to do with the ticket."""
-
-    word: str
-    hold_ms: int = 0
-    job: MediaJob | None = None
-    token: str = ""
-    attempt: int = 0
-    stalls: int = 0
-    runs: int = 0
-    """How often the job was claimed, this time included."""
-
-
-class Stats(NamedTuple):
-    """The published counts and the figures of the taxonomy cache."""
-
-    waiting: int
-    active: int
-    delayed: int
-    completed: int
-    failed: int
-    size: int
-    hits: int
-    misses: int
-
-
-class Census(NamedTuple):
-    """What the keeper needs to seed the totals after a wipe."""
-
-    seeded: bool
-    age_ms: int
-    completed: int
-    failed: int
-    open: list[str]
-    """The jobs whose record may be closed although they are not counted yet."""
-
-
-class Sweep(NamedTuple):
-    """What a sweep found."""
-
-    missing: list[MediaJob]
-    """The jobs that need a fresh ticket."""
-    paused: frozenset[str]
-    """The pools that are paused."""
-
-
-class Sight(msgspec.Struct, kw_only=True):
-    """What the ledger knows of one job."""
-
-    id: str
-    state: Literal["waiting", "delayed", "active", "completed", "failed", "cancelled", "retracted"]
-    user: str = ""
-    operation: str = ""
-    pool: str = ""
-    priority: int = 0
-    attempts: int = 0
-    """How many failed."""
-    runs: int = 0
-    """How often it was claimed."""
-    stalls: int = 0
-    progress: int = 0
-    at_ms: int | None = None
-    """When a delayed job is due, when the lease of an active one ends."""
-    body: str = ""
-    """The envelope of an open job."""
 
 
 class Forgotten(msgspec.Struct):
@@ -240,6 +162,18 @@ class Ledger:
         """Read what seeding the totals needs."""
         seeded, age_ms, completed, failed, *open_ = self._call("census")
         return Census(bool(seeded), age_ms, completed, failed, sorted(open_))
+
+    def observe(self, window_ms: int) -> Observation:
+        """Look at everything that runs, and at what ended within `window_ms`; for the keeper, once a minute."""
+        finished, failed, still, oldest, used, allowed, *pools = self._call("observe", window_ms, *POOLS)
+        waiting, active = dict(zip(POOLS, pools[::2], strict=True)), dict(zip(POOLS, pools[1::2], strict=True))
+        return Observation(finished, failed, still, oldest, used, allowed, waiting, active)
+
+    def judge(self, conditions: Iterable[tuple[str, bool, int]] = ()) -> Verdict:
+        """Note (alarm, whether its condition is true, for how many ms it must be); without any, only say which are on."""
+        flat = [part for name, true, hold_ms in conditions for part in (name, int(true), hold_ms)]
+        now_ms, observed_ms, *on = self._call("judge", *flat)
+        return Verdict(now_ms, observed_ms, dict(zip(on[::2], on[1::2], strict=True)))
 
     def seed_totals(self, counted: tuple[int, int], before: Census) -> None:
         """Set (completed, failed) as Directus counted them since `before` was read."""

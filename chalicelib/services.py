@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from chalicelib.cancel import Canceller
     from chalicelib.directus import Directus
     from chalicelib.enqueue import Enqueuer
+    from chalicelib.health import Examiner
     from chalicelib.keeper import Keeper
     from chalicelib.ledger import Ledger
+    from chalicelib.monitor import Monitor
     from chalicelib.ownership import Ownership
     from chalicelib.retry import Retrier
     from chalicelib.schedules import Schedules
@@ -125,6 +127,20 @@ class Services:
         from chalicelib.keeper import Keeper  # noqa: PLC0415
 
         return Keeper(self.ledger, self.tickets, self.directus)
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """What the keeper publishes and judges."""
+        from chalicelib.monitor import Monitor  # noqa: PLC0415
+
+        return Monitor(self.ledger, self.settings)
+
+    @cached_property
+    def examiner(self) -> Examiner:
+        """What can be reached."""
+        from chalicelib.health import Examiner  # noqa: PLC0415
+
+        return Examiner(self.ledger, self.tickets, self.directus)
 
 
 class _Process:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chalicelib.alarms import NAMES
 from chalicelib.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Settings:
     whisper_model: Path | None
     transcribe_bucket: str
     log_level: str
+    stage: str
+    worker_concurrency: int
+    """How many jobs a container worker runs at a time."""
+    alarm_over: dict[str, float]
+    """Thresholds of alarms that are not those of `alarms.py`."""
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -86,6 +92,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         whisper_model=read.path("WHISPER_MODEL"),
         transcribe_bucket=read.text("TRANSCRIBE_BUCKET", ""),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        stage=read.text("STAGE", "local"),
+        worker_concurrency=int(read.number("WORKER_CONCURRENCY", os.cpu_count() or 1, 1, 256)),
+        alarm_over=read.thresholds("ALARM_OVER"),
     )
 
 
@@ -137,6 +146,19 @@ class _Reader:
         if not least <= value <= most:
             raise SettingsError(f"{name} must be a number from {least} to {most}, not {raw!r}")
         return value
+
+    def thresholds(self, name: str) -> dict[str, float]:
+        wants = f"{name} must be alarm=threshold pairs, such as waiting=500,failure-ratio=0.2; alarms are {', '.join(NAMES)}"
+        found: dict[str, float] = {}
+        for pair in self.text(name, "").replace(",", " ").split():
+            alarm, _, value = pair.partition("=")
+            try:
+                found[alarm] = float(value)
+            except ValueError as error:
+                raise SettingsError(wants) from error
+        if not found.keys() <= set(NAMES):
+            raise SettingsError(wants)
+        return found
 
     def flag(self, name: str) -> bool:
         return self.choice(name, "0", ("0", "1")) == "1"

@@ -176,6 +176,17 @@ class Tickets:
         self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
         self.delete(ticket)
 
+    def ping(self) -> None:
+        """See whether SQS answers for every queue."""
+        for url in self._urls.values():
+            self._do("get_queue_attributes", url, AttributeNames=["QueueArn"])
+
+    def count_dead(self, pool: str) -> int:
+        """Return about how many messages the dead-letter queue of a pool has."""
+        names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._do("get_queue_attributes", self._dead_letter_urls[pool], AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
     def _url(self, ticket: Ticket) -> str:
         return (self._dead_letter_urls if ticket.dead else self._urls)[ticket.pool]
 

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         parts.ledger,
         parts.polling_tickets,
         pools=options.pools,
-        concurrency=options.concurrency,
+        concurrency=options.concurrency or current.worker_concurrency,
         poll_seconds=current.poll_seconds,
         drain_seconds=options.drain_seconds,
     ).run()
@@ -52,11 +52,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m workers",
         description="Run media jobs. SIGTERM drains: running jobs are finished, or given back at the deadline or at a second "
         "SIGTERM. The settings are environment variables, see docs/settings.md.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--pools", type=_pools, default="lambda,container", help="the pools to serve, by comma")
-    parser.add_argument("--concurrency", type=_count, default=os.cpu_count() or 1, help="jobs at a time")
-    parser.add_argument("--drain-seconds", type=float, default=25, help="time to finish jobs after SIGTERM")
+    parser.add_argument(
+        "--pools", type=_pools, default="lambda,container", help="the pools to serve, by comma (lambda,container)"
+    )
+    parser.add_argument("--concurrency", type=_count, help="jobs at a time (WORKER_CONCURRENCY, or the number of processors)")
+    parser.add_argument("--drain-seconds", type=float, default=25, help="time to finish jobs after SIGTERM (25)")
     return parser
 
 

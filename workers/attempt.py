@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from chalicelib.answers import Claim
     from chalicelib.directus import Directus
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Claim, Outcome
+    from chalicelib.ledger import Outcome
     from chalicelib.records import Record
     from workers.lease import Lease
     from workers.work import Done, Output, Tools

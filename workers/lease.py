@@ -28,8 +28,9 @@ from chalicelib.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from chalicelib.answers import Claim
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Claim, Ledger
+    from chalicelib.ledger import Ledger
     from chalicelib.tickets import Ticket, Tickets
 
 logger = Logger(service="mediaq", child=True)

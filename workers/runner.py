@@ -16,6 +16,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import jobs
+from chalicelib.answers import Claim
 from chalicelib.errors import (
     AttemptFailed,
     JobCancelled,
@@ -27,7 +28,7 @@ from chalicelib.errors import (
     Unavailable,
     WorkerStopping,
 )
-from chalicelib.ledger import Claim, new_token
+from chalicelib.ledger import new_token
 from workers import recovery
 from workers.attempt import Attempt
 from workers.lease import Lease

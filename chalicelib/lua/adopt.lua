@@ -21,7 +21,7 @@ local function put_back(entry)
   }
   take_round(job)
   charge(job)
-  if entry.record == 'pending' then wait(job) else hold_again(job, entry.token) end
+  if entry.record == 'pending' then wait(job, now) else hold_again(job, entry.token) end
   save(job)
 end
 

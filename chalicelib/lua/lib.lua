@@ -15,14 +15,17 @@
 --   <p>:totals             hash   completed, failed, cancelled
 --   <p>:history:completed  list   summaries, newest first, the last 100 and a few; history:failed, 1000
 --   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted in Directus
---   <p>:meta               hash   born_ms (first write after a wipe or a restart), run_id (of the server), seeded, last_us (of the last id)
+--   <p>:meta               hash   born_ms (first write after a wipe or a restart), run_id (of the server), seeded, last_us (of the last id),
+--                          observed_ms, moved and moved_ms (what the running jobs looked like, and since when)
+--   <p>:trend              list   "<ms> <completed> <failed>", one an observation, as far back as failures are looked at
+--   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
 --   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
---   deadline_ms (no lease goes further)
+--   deadline_ms (no lease goes further), since (waits since then, and not since its admission)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
 
@@ -85,8 +88,10 @@ local function forget_return(job)
   job.returned = nil
 end
 
-local function wait(job)
+-- `since`: when it began to wait, unless that is when it was admitted.
+local function wait(job, since)
   note_return(job)
+  job.since = since
   call('ZADD', P .. 'waiting:' .. job.pool, job.score, member(job))
   job.state = 'waiting'
 end
@@ -155,7 +160,7 @@ local function promote(now, limit)
     if job and member(job) == m then
       if not job.score then take_round(job) end  -- it takes its turn when it comes, not when it was asked for
       unschedule(job)
-      wait(job)
+      wait(job, now)
       save(job)
     end
   end

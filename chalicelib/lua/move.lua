@@ -9,6 +9,6 @@ if job.id > ARGV[3] or not speaks(job, ARGV[4]) then return {'lost'} end
 let_go(job)
 job.ended, job.pool, job.body = ARGV[4], ARGV[5], ARGV[6]
 take_round(job)
-wait(job)
+wait(job, time_ms(ARGV[1]))
 save(job)
 return {'ok'}

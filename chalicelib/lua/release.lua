@@ -9,6 +9,7 @@ if job.id == ARGV[3] and job.ended == ARGV[4] then return {'ok'} end
 if job.id > ARGV[3] or not speaks(job, ARGV[4]) then return {'lost'} end
 let_go(job)
 job.ended = ARGV[4]
-if delay_ms > 0 then delay(job, time_ms(ARGV[1]) + delay_ms) else wait(job) end
+local now = time_ms(ARGV[1])
+if delay_ms > 0 then delay(job, now + delay_ms) else wait(job, now) end
 save(job)
 return {'ok'}

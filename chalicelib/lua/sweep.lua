@@ -36,7 +36,7 @@ for _, m in ipairs(call('ZRANGEBYSCORE', P .. 'active', '-inf', now, 'LIMIT', 0,
     let_go(job)
     -- Put back after a wipe, and nobody spoke up: then no worker is to blame.
     job.former, job.stalls = former, (job.stalls or 0) + (former ~= '' and 1 or 0)
-    wait(job)
+    wait(job, now)
     ticket(job)
   end
 end

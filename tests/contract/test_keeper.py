@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from chalice.test import Client
 
+from chalicelib import alarms
+from chalicelib.errors import TicketsUnavailable
 from chalicelib.jobs import encode
 from tests.conftest import PREFIX
 from tests.contract.test_media import drain_tickets
@@ -26,11 +28,32 @@ def test_it_runs_and_publishes_the_counts(
     api.enqueue({"jobId": api.record(), "operation": "transcoding"})
     with Client(app) as client:
         event = client.events.generate_cw_event(source="aws.events", detail_type="Scheduled Event", detail={}, resources=[])
-        assert client.lambda_.invoke("keeper", event).payload == {"tickets": 0, "revived": 0, "seeded": False}
+        report = client.lambda_.invoke("keeper", event).payload
+        assert report == {"tickets": 0, "revived": 0, "dead": 0, "seeded": False}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert len(lines) == 1
     assert lines[0]["waiting"] == [1.0]
-    assert lines[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "mediaq"
+    described = lines[0]["_aws"]["CloudWatchMetrics"][0]
+    assert described["Namespace"] == "mediaq"
+    assert described["Dimensions"] == [["stage", "service"]]
+    assert (lines[0]["stage"], lines[0]["service"]) == ("local", "mediaq")
+    ours = {alarm.metric for alarm in alarms.ALARMS if alarm.source is None}
+    assert ours | {"container_workers_wanted"} <= {metric["Name"] for metric in described["Metrics"]}
+    assert lines[0]["keeper_rounds"] == [1.0]
+
+
+def test_a_round_that_fails_publishes_what_is_known_and_is_missed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from app import app
+
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
+    monkeypatch.setattr(api.parts.tickets, "count_dead", lambda pool: (_ for _ in ()).throw(TicketsUnavailable))
+    with Client(app) as client, pytest.raises(TicketsUnavailable):
+        client.lambda_.invoke("keeper", client.events.generate_cw_event("aws.events", "Scheduled Event", {}, []))
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert line["waiting"] == [0.0]
+    assert "keeper_rounds" not in line
 
 
 def test_two_at_once_do_no_harm(api: Api) -> None:
@@ -57,7 +80,7 @@ def test_a_quiet_run_costs_three_scripts_and_a_look_into_each_dead_letter_queue(
     api.parts.keeper.run(sleep=lambda seconds: None)
     assert api.parts.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 3
     assert len(sent) == 2
-    assert all("ReceiveMessage" in one for one in sent)
+    assert all("GetQueueAttributes" in one for one in sent)
     assert asked == []
 
 

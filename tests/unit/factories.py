@@ -56,6 +56,13 @@ def drain(ledger: Ledger, ticket: object, outcome: str = "completed") -> list[st
     return order
 
 
+def run_new(ledger: Ledger, user: str = "u1") -> tuple[MediaJob, str]:
+    """Admit a job that nothing is before, and claim it; return it with the token of its holder."""
+    got = claim(ledger, admit(ledger, user, priority=1))
+    assert got.job is not None
+    return got.job, got.token
+
+
 class Repeatable:
     """In place of `secrets`: the ids of two runs of one example are the same, or hypothesis could not shrink it."""
 

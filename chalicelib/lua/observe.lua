@@ -1,0 +1,71 @@
+-- What the gauges are made of. Looks at every running job, so it is for the keeper, once a minute.
+--
+-- ARGV  1 now   2 how far back failures are looked at (ms)   3... the pools
+-- Returns {finished, failed (both within that time), ms in which no running job moved and none ended, age (ms) of the job that
+--          waits longest, bytes used and bytes allowed (0: no limit) of Redis, waiting and active of each pool...}
+--
+-- The job that waits longest is looked for among the first of each priority: a line is served from the front, so nothing behind
+-- them has waited much longer.
+local now, window = time_ms(ARGV[1]), tonumber(ARGV[2])
+local FIRST = 10
+local PRIORITIES = 100
+local totals = call('HMGET', P .. 'totals', 'completed', 'failed', 'cancelled')
+local completed, failed = tonumber(totals[1] or 0), tonumber(totals[2] or 0)
+born(now)
+
+-- The oldest sample that is still looked at; samples come in order.
+local trend = P .. 'trend'
+call('RPUSH', trend, string.format('%d %d %d', now, completed, failed))
+local function sample()
+  local at, was_completed, was_failed = call('LINDEX', trend, 0):match('(%d+) (%d+) (%d+)')
+  return tonumber(at), tonumber(was_completed), tonumber(was_failed)
+end
+local at, was_completed, was_failed = sample()
+while now - at > window do
+  call('LPOP', trend)
+  at, was_completed, was_failed = sample()
+end
+
+local active, looks = {}, {}
+for _, m in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do
+  local job = load(job_of(m))
+  if job then
+    active[job.pool] = (active[job.pool] or 0) + 1
+    table.insert(looks, m .. '=' .. (job.progress or ''))
+  end
+end
+local still = 0
+if #looks == 0 then
+  call('HDEL', P .. 'meta', 'moved', 'moved_ms')
+else
+  table.sort(looks)
+  local look = redis.sha1hex(completed .. ' ' .. failed .. ' ' .. (totals[3] or 0) .. ' ' .. table.concat(looks, ' '))
+  local last = call('HMGET', P .. 'meta', 'moved', 'moved_ms')
+  if last[1] == look then
+    still = now - tonumber(last[2])
+  else
+    call('HSET', P .. 'meta', 'moved', look, 'moved_ms', now)
+  end
+end
+
+local oldest, answer = 0, {}
+for i = 3, #ARGV do
+  local waiting = P .. 'waiting:' .. ARGV[i]
+  local count = call('ZCARD', waiting)
+  local from = count > 0 and 1 or PRIORITIES + 1
+  for priority = from, PRIORITIES do
+    local low, high = priority * TWO32, '(' .. string.format('%.0f', (priority + 1) * TWO32)
+    for _, m in ipairs(call('ZRANGEBYSCORE', waiting, string.format('%.0f', low), high, 'LIMIT', 0, FIRST)) do
+      local job = load(job_of(m))
+      local since = job and (job.since or tonumber(m:sub(1, 8) .. m:sub(10, 13), 16)) or now
+      oldest = math.max(oldest, now - since)
+    end
+  end
+  table.insert(answer, count)
+  table.insert(answer, active[ARGV[i]] or 0)
+end
+
+local memory = call('INFO', 'memory')
+local used, allowed = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
+return {math.max(0, completed - was_completed + failed - was_failed), math.max(0, failed - was_failed), still, oldest,
+  tonumber(used), tonumber(allowed), unpack(answer)}
