@@ -1,0 +1,1 @@
+"""mediaq on AWS: the package, the template, and what puts them there."""

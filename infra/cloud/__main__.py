@@ -1,0 +1,130 @@
+"""`python -m infra.cloud`: mediaq in an AWS account (`make package`, `make deploy`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.cloud import package, runbook
+from infra.cloud.deploy import Account, DeploymentFailed
+from infra.cloud.template import HERE
+from infra.local.parts import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OUT = ROOT / ".local" / "package"
+STAGES = HERE / "stages"
+FOUNDATION = "mediaq-foundation"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Exit codes: 0 done, 1 it went wrong (the text says how), 2 the arguments are wrong."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.command(options)
+    except (package.RuleBroken, DeploymentFailed, BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"mediaq: {error}\n")
+        return 1
+    return code
+
+
+def make(options: argparse.Namespace) -> int:
+    """Write the template and the zip."""
+    del options
+    made = package.make(OUT)
+    _say(f"{made.template}\n{made.archive}  {made.archive.stat().st_size:,} bytes  sha256 {made.sha256}")
+    return 0
+
+
+def foundation(options: argparse.Namespace) -> int:
+    """Make what a deployment stands on: network, bucket, image repository."""
+    template = json.loads((HERE / "foundation.json").read_text())
+    _say("a NAT gateway takes some minutes")
+    _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress}))
+    return 0
+
+
+def deploy(options: argparse.Namespace) -> int:
+    """Package, and bring the stack of a stage to it."""
+    account = Account(boto3.Session(), _say)
+    parameters = read_stage(options.stage) | dict(options.set)
+    bucket = options.bucket
+    if not bucket:
+        known = account.outputs(FOUNDATION)
+        bucket = known["Bucket"]
+        if "VpcId" not in parameters:
+            parameters |= {"VpcId": known["VpcId"], "SubnetIds": known["SubnetIds"]}
+    outputs = account.deploy(f"mediaq-{options.stage}", package.make(OUT), bucket, parameters)
+    _tell(outputs)
+    return 0
+
+
+def destroy(options: argparse.Namespace) -> int:
+    """Delete the stack of a stage: queues with the tickets in them, Redis, everything but the foundation."""
+    Account(boto3.Session(), _say).delete(f"mediaq-{options.stage}")
+    return 0
+
+
+def alarms(options: argparse.Namespace) -> int:
+    """Print the table of alarms as it stands in docs/operations.md."""
+    del options
+    _say(runbook.table())
+    return 0
+
+
+def read_stage(stage: str) -> dict[str, str]:
+    """Return the parameters of a stage, from its file if it has one."""
+    file = STAGES / f"{stage}.json"
+    values = json.loads(file.read_text()) if file.exists() else {}
+    return {"Stage": stage} | {name: str(value) for name, value in values.items()}
+
+
+def _tell(outputs: Mapping[str, str]) -> None:
+    for name, value in sorted(outputs.items()):
+        _say(f"{name} = {value}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("must be Parameter=value; infra/cloud/parameters.json has them all")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.cloud",
+        description="mediaq in an AWS account. Credentials, region and AWS_ENDPOINT_URL are read as by the AWS CLI.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    sub = commands.add_parser("package", help=make.__doc__, description=make.__doc__)
+    sub.set_defaults(command=make)
+    sub = commands.add_parser("foundation", help=foundation.__doc__, description=foundation.__doc__)
+    sub.add_argument("--egress", choices=("nat", "endpoints", "both"), default="nat", help="how it reaches AWS (nat)")
+    sub.set_defaults(command=foundation)
+    sub = commands.add_parser("deploy", help=deploy.__doc__, description=deploy.__doc__)
+    sub.add_argument("stage", help="dev, prod, or a name of your own")
+    sub.add_argument("--bucket", default="", help="where packages go (that of the foundation, and then its network too)")
+    sub.add_argument("--set", action="append", type=_pair, default=[], metavar="PARAMETER=VALUE", help="change a parameter")
+    sub.set_defaults(command=deploy)
+    sub = commands.add_parser("destroy", help=destroy.__doc__, description=destroy.__doc__)
+    sub.add_argument("stage", help="the stage to delete")
+    sub.set_defaults(command=destroy)
+    sub = commands.add_parser("alarms", help=alarms.__doc__, description=alarms.__doc__)
+    sub.set_defaults(command=alarms)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

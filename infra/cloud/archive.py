@@ -1,0 +1,133 @@
+"""The zip of the API's functions: our code, the locked libraries, and compiled bytecode. The same commit gives the same bytes.
+
+Lambda's folder is read-only, so without bytecode every cold start would compile every module anew.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import chalice
+
+from infra.local.parts import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LOCK = ROOT / "requirements" / "api.lock"
+CACHE = Path.home() / ".cache" / "mediaq"
+PLATFORM = (
+    "manylinux2014_x86_64"  # Chalice's functions run on x86-64; of the libraries only msgspec and charset-normalizer care
+)
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The runtime that Chalice names in the template is that of this interpreter; bytecode fits no other."""
+CHALICE_RUNTIME = ("__init__.py", "app.py")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip knows
+
+NEVER_IMPORTED = (
+    "*.pyi",
+    "*/py.typed",
+    "*/tests/*",
+    "*.dist-info/*",
+    "bin/*",
+    "botocore/data/*/*",  # but see KEPT
+    "botocore/docs/*",
+    "boto3/data/*",
+    "boto3/docs/*",
+    "boto3/examples/*",
+    "aws_lambda_powertools/event_handler/*",
+    "aws_lambda_powertools/utilities/*",
+)
+KEPT = (
+    "botocore/data/sqs/*",
+    "botocore/data/scheduler/*",
+    "*.dist-info/METADATA",  # for importlib.metadata.version
+)
+
+
+def build(target: Path, work: Path) -> str:
+    """Write the zip to `target` and return its SHA-256; `work` is an empty folder."""
+    _copy(_libraries(), work)
+    for name in CHALICE_RUNTIME:
+        _place(Path(chalice.__file__).with_name(name), work / "chalice" / name)
+    ours(work, "app.py", "chalicelib")
+    return pack(work, target)
+
+
+def ours(work: Path, *names: str) -> None:
+    """Copy files and folders of ours."""
+    for name in names:
+        source = ROOT / name
+        for file in [source] if source.is_file() else sorted(source.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                _place(file, work / file.relative_to(ROOT))
+
+
+def pack(folder: Path, target: Path) -> str:
+    """Compile a folder and write it as a zip whose bytes depend on the contents only; return its SHA-256."""
+    _compile(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, file.read_bytes())
+    return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def _libraries() -> Path:
+    """Return the folder with the locked libraries, installed for Lambda and not for this machine; made once a lock."""
+    key = hashlib.sha256(LOCK.read_bytes() + PYTHON.encode()).hexdigest()[:12]
+    folder = CACHE / f"api-{key}"
+    if not folder.exists():
+        half = folder.with_suffix(f".{os.getpid()}")
+        shutil.rmtree(half, ignore_errors=True)
+        command = [
+            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--target", str(half),
+            "--platform", PLATFORM, "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:",
+            "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(LOCK),
+        ]  # fmt: skip
+        subprocess.run(command, check=True)  # noqa: S603 - our own
+        try:
+            half.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(half)
+    return folder
+
+
+def _copy(source: Path, target: Path) -> None:
+    for file in sorted(source.rglob("*")):
+        name = file.relative_to(source).as_posix()
+        if file.is_file() and "__pycache__" not in file.parts and (_any(name, KEPT) or not _any(name, NEVER_IMPORTED)):
+            _place(file, target / name)
+
+
+def _any(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _compile(folder: Path) -> None:
+    """Put bytecode beside every module. It is never compared with its source, so nothing looks at the clock or at hashes."""
+    for file in sorted(folder.rglob("*.py")):
+        py_compile.compile(
+            str(file),
+            dfile=f"/var/task/{file.relative_to(folder).as_posix()}",
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )

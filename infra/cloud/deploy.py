@@ -1,0 +1,155 @@
+"""Puts a package into an account: uploads it, makes a change set, carries it out, and tells what happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.cloud import package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from infra.cloud.package import Package
+
+Say = Callable[[str], None]
+CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+ENDED = ("_COMPLETE", "_FAILED")
+NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
+
+
+class DeploymentFailed(RuntimeError):
+    """The stack did not get there; the text says which resource was the reason, and why."""
+
+
+class Account:
+    """An AWS account and region, or an emulator of one: whatever the session's clients talk to."""
+
+    def __init__(self, session: Any, say: Say = lambda text: None, poll_seconds: float = 3) -> None:
+        self._cloudformation = session.client("cloudformation")
+        self._s3 = session.client("s3")
+        self._say = say
+        self._poll_seconds = poll_seconds
+
+    def deploy(self, stack: str, made: Package, bucket: str, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Bring the stack to the package and the parameters; return its outputs. Other parameters stay as they were.
+
+        Raises:
+            DeploymentFailed: it could not be changed, and is as it was before.
+        """
+        key = self._upload(bucket, made.archive)
+        template = package.placed(json.loads(made.template.read_text()), bucket, key)
+        return self.apply(stack, template, parameters, bucket)
+
+    def apply(
+        self, stack: str, template: dict[str, Any], parameters: Mapping[str, str], bucket: str | None = None
+    ) -> dict[str, str]:
+        """Bring the stack to a template, by way of a bucket when it is too large to be handed over (51 200 bytes)."""
+        body = json.dumps(template, sort_keys=True, separators=(",", ":"))
+        source = {"TemplateURL": self._upload_template(bucket, body)} if bucket else {"TemplateBody": body}
+        there = self._status(stack)
+        if there is not None and there.startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")):
+            self.delete(stack)  # a first deployment that failed leaves a stack that cannot be changed
+            there = None
+        kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
+        given: list[Any] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+        given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
+        if self._change(stack, source, given, "UPDATE" if there else "CREATE"):
+            self._follow(stack)
+        return self.outputs(stack)
+
+    def delete(self, stack: str) -> None:
+        """Delete the stack and wait until it is gone."""
+        self._cloudformation.delete_stack(StackName=stack)
+        while (status := self._status(stack)) is not None:
+            if status == "DELETE_FAILED":
+                raise DeploymentFailed(self._why(stack))
+            time.sleep(self._poll_seconds)
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of a stack."""
+        [found] = self._cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+    def _upload(self, bucket: str, file: Path) -> str:
+        """Upload under a name that says what it is, so that the same zip is the same place and changes nothing."""
+        key = f"mediaq/{hashlib.sha256(file.read_bytes()).hexdigest()}.zip"
+        self._say(f"uploading {file.name} to s3://{bucket}/{key}")
+        self._s3.upload_file(str(file), bucket, key)
+        return key
+
+    def _upload_template(self, bucket: str, body: str) -> str:
+        key = f"mediaq/{hashlib.sha256(body.encode()).hexdigest()}.json"
+        self._s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
+        return f"{self._s3.meta.endpoint_url}/{bucket}/{key}"
+
+    def _change(self, stack: str, source: dict[str, str], parameters: list[Any], kind: str) -> bool:
+        """Make and carry out a change set; False when there is nothing to change."""
+        name = f"mediaq-{time.time_ns()}"
+        names = {"StackName": stack, "ChangeSetName": name}
+        self._cloudformation.create_change_set(
+            **names, **source, ChangeSetType=kind, Parameters=parameters, Capabilities=CAPABILITIES
+        )
+        waiting = {"Delay": max(1, round(self._poll_seconds)), "MaxAttempts": 200}
+        try:
+            self._cloudformation.get_waiter("change_set_create_complete").wait(**names, WaiterConfig=waiting)
+        except WaiterError as error:
+            reason = self._cloudformation.describe_change_set(**names).get("StatusReason", "")
+            if any(text in reason for text in NOTHING_TO_DO):
+                self._cloudformation.delete_change_set(**names)
+                self._say("nothing has changed")
+                return False
+            raise DeploymentFailed(reason or str(error)) from error
+        changes = self._cloudformation.describe_change_set(**names).get("Changes", [])
+        for change in changes:
+            found = change.get("ResourceChange", {})
+            again = " (made anew)" if found.get("Replacement") == "True" else ""
+            self._say(f"{found.get('Action', ''):8} {found.get('LogicalResourceId')}{again}")
+        self._cloudformation.execute_change_set(**names)
+        return True
+
+    def _follow(self, stack: str) -> None:
+        seen: set[str] = set()
+        since = time.time() - 60
+        while True:
+            status = self._status(stack) or ""
+            for event in reversed(self._events(stack)):
+                if event["EventId"] not in seen and event["Timestamp"].timestamp() > since:
+                    seen.add(event["EventId"])
+                    reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
+                    self._say(f"{event['ResourceStatus']:24} {event['LogicalResourceId']}{reason}")
+            if status.endswith(ENDED) and "CLEANUP" not in status:
+                break
+            time.sleep(self._poll_seconds)
+        if "ROLLBACK" in status or "FAILED" in status:
+            raise DeploymentFailed(self._why(stack))
+
+    def _why(self, stack: str) -> str:
+        """Return the first failure of the last attempt: what follows is its consequence."""
+        failed = [event for event in self._events(stack) if event["ResourceStatus"].endswith("_FAILED")]
+        if not failed:
+            return f"{stack} was rolled back, and no event says why"
+        return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
+
+    def _events(self, stack: str) -> list[Any]:
+        return list(self._cloudformation.describe_stack_events(StackName=stack)["StackEvents"])
+
+    def _status(self, stack: str) -> str | None:
+        try:
+            [found] = self._cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        status = str(found["StackStatus"])
+        return None if status == "DELETE_COMPLETE" else status
+
+    def _parameters(self, stack: str) -> set[str]:
+        [found] = self._cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        return {parameter["ParameterKey"] for parameter in found.get("Parameters", [])}

@@ -1,0 +1,141 @@
+"""One role a part, each with the calls that the part makes and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+QUEUES = ("LambdaQueue", "ContainerQueue")
+DEAD_LETTERS = ("LambdaDeadLetters", "ContainerDeadLetters")
+RECEIVING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+ANYWHERE = "*"  # where AWS knows no narrower resource
+
+
+def resources() -> Json:
+    """Return the roles as resources of the template."""
+    return {
+        "ApiRole": _role(
+            "lambda",
+            _in_vpc(),
+            _traced(),
+            _logs("ApiLogs"),
+            _queues("sqs:SendMessage", "sqs:GetQueueAttributes", of=QUEUES),
+            _allow(
+                "scheduler:CreateSchedule",
+                "scheduler:DeleteSchedule",
+                on=[{"Fn::Sub": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${Schedules}/*"}],
+            ),
+            _allow("iam:PassRole", on=[{"Fn::GetAtt": ["ScheduleRole", "Arn"]}]),
+        ),
+        "KeeperRole": _role(
+            "lambda",
+            _in_vpc(),
+            _traced(),
+            _logs("KeeperLogs"),
+            _queues("sqs:SendMessage", of=QUEUES),
+            _queues(*RECEIVING, of=DEAD_LETTERS),
+        ),
+        "LambdaWorkerRole": _role(
+            "lambda",
+            _in_vpc(),
+            _traced(),
+            _logs("LambdaWorkerLogs"),
+            _queues(*RECEIVING, of=QUEUES[:1]),
+            _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS[:1]),
+            condition="HasWorker",
+        ),
+        "ContainerRole": _role(
+            "ecs-tasks",
+            _queues(*RECEIVING, of=QUEUES),
+            _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS),
+            _if(
+                "HasTranscribe",
+                _allow(
+                    "s3:PutObject",
+                    "s3:GetObject",
+                    "s3:DeleteObject",
+                    on=[{"Fn::Sub": "arn:${AWS::Partition}:s3:::${TranscribeBucket}/mediaq-*"}],
+                ),
+            ),
+            _if(
+                "HasTranscribe",
+                _allow(
+                    "transcribe:StartTranscriptionJob",
+                    "transcribe:GetTranscriptionJob",
+                    "transcribe:DeleteTranscriptionJob",
+                    on=[
+                        {
+                            "Fn::Sub": "arn:${AWS::Partition}:transcribe:${AWS::Region}:${AWS::AccountId}"
+                            ":transcription-job/mediaq-*"
+                        }
+                    ],
+                ),
+            ),
+            _allow(
+                "ecs:UpdateTaskProtection",
+                "ecs:GetTaskProtection",
+                on=[{"Fn::Sub": "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/${Cluster}/*"}],
+            ),
+            condition="HasContainers",
+        ),
+        "ContainerStartRole": _role(
+            "ecs-tasks",
+            _logs("ContainerLogs"),
+            _allow("ecr:GetAuthorizationToken", on=[ANYWHERE]),
+            _allow(
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:BatchGetImage",
+                on=[{"Fn::Sub": "arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/mediaq-worker"}],
+            ),
+            _allow("secretsmanager:GetSecretValue", on=[{"Ref": "SecretArn"}]),
+            _if("MakeRedis", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisAuth"}])),
+            _if("OwnRedisSecret", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisSecretArn"}])),
+            condition="HasContainers",
+        ),
+        "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES)),
+        "Schedules": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": {"Fn::Sub": "mediaq-${Stage}"}}},
+    }
+
+
+def _role(service: str, *statements: Json, condition: str = "") -> Json:
+    trusted: Json = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    if service != "lambda":  # no other account's schedule or task may borrow it; Lambda names no source
+        trusted["Condition"] = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    policy = {"PolicyName": "calls", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
+    role: Json = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trusted]},
+            "Policies": [policy],
+        },
+    }
+    return role | ({"Condition": condition} if condition else {})
+
+
+def _allow(*actions: str, on: list[Any]) -> Json:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on}
+
+
+def _queues(*actions: str, of: tuple[str, ...]) -> Json:
+    return _allow(*actions, on=[{"Fn::GetAtt": [queue, "Arn"]} for queue in of])
+
+
+def _logs(group: str) -> Json:
+    return _allow("logs:CreateLogStream", "logs:PutLogEvents", on=[{"Fn::GetAtt": [group, "Arn"]}])
+
+
+def _in_vpc() -> Json:
+    """What Lambda does with the function's role to put it into a network."""
+    return _if(
+        "InVpc",
+        _allow("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface", on=[ANYWHERE]),
+    )
+
+
+def _traced() -> Json:
+    return _if("Traced", _allow("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=[ANYWHERE]))
+
+
+def _if(condition: str, statement: Json) -> Json:
+    return {"Fn::If": [condition, statement, {"Ref": "AWS::NoValue"}]}

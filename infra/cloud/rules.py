@@ -1,0 +1,172 @@
+"""What no template of ours may have. `make package` and the tests refuse one that breaks a rule, and name the resource."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json = dict[str, Any]
+VISIBILITY_TIMES = 6
+"""https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+ANY_RESOURCE = {
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface", "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+}  # fmt: skip
+"""Calls that AWS allows on nothing narrower than everything."""
+SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS")
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def violations(template: Json) -> list[str]:
+    """Return what is wrong with a template, a sentence each."""
+    resources: Json = template["Resources"]
+    checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _secrets, _containers, _logs)
+    return [f"{name}: {text}" for check in checks for name, text in check(resources)]
+
+
+def _of(resources: Json, *types: str) -> Iterator[tuple[str, Json]]:
+    for name, resource in resources.items():
+        if resource["Type"] in types:
+            yield name, resource.get("Properties", {})
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _walk(node: Any) -> Iterator[Json]:
+    """Yield every statement of every policy below `node`, those of a condition included."""
+    if isinstance(node, dict):
+        if "Effect" in node:
+            yield node
+        for value in node.values():
+            yield from _walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _walk(value)
+
+
+def _statements(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, resource in resources.items():
+        for managed in _listed(resource.get("Properties", {}).get("ManagedPolicyArns", [])):
+            yield name, f"has the policy {managed}, whose actions are not ours to see"
+        for statement in _walk(resource.get("Properties", {})):
+            if statement["Effect"] != "Allow":
+                continue
+            actions = _listed(statement.get("Action", []))
+            yield from ((name, f"allows {action}") for action in actions if "*" in action)
+            if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
+                yield name, "allows all but something"
+            if "*" in _listed(statement.get("Resource", [])) and not ANY_RESOURCE.issuperset(actions):
+                yield name, f"allows {', '.join(actions)} on everything"
+            if statement.get("Principal") in ("*", {"AWS": "*"}):
+                yield name, "lets everybody in"
+
+
+def _queues(resources: Json) -> Iterator[tuple[str, str]]:
+    dead = set()
+    guarded = set()
+    for name, queue in _of(resources, "AWS::SQS::Queue"):
+        if not queue.get("SqsManagedSseEnabled") and not queue.get("KmsMasterKeyId"):
+            yield name, "is not encrypted"
+        target = queue.get("RedrivePolicy", {}).get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
+        dead.add(target)
+    for _, policy in _of(resources, "AWS::SQS::QueuePolicy"):
+        denied = [
+            statement for statement in _walk(policy)
+            if statement["Effect"] == "Deny" and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        ]  # fmt: skip
+        if denied:
+            guarded |= {queue.get("Ref") for queue in policy["Queues"]}
+    for name, queue in _of(resources, "AWS::SQS::Queue"):
+        if name not in dead and "RedrivePolicy" not in queue:
+            yield name, "has no dead-letter queue"
+        if name not in guarded:
+            yield name, "takes calls without TLS"
+
+
+def _redis(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, redis in _of(resources, "AWS::ElastiCache::ReplicationGroup"):
+        for setting in ("AtRestEncryptionEnabled", "TransitEncryptionEnabled"):
+            if redis.get(setting) is not True:
+                yield name, f"needs {setting}"
+        if not redis.get("AuthToken"):
+            yield name, "needs an AuthToken"
+        if redis.get("NumNodeGroups") != 1:
+            yield name, "must be one shard: the keys of the ledger live in one slot"
+        parameters = resources.get(redis.get("CacheParameterGroupName", {}).get("Ref", ""), {}).get("Properties", {})
+        if parameters.get("Properties", {}).get("maxmemory-policy") != "noeviction":
+            yield name, "must not evict: maxmemory-policy noeviction"
+
+
+def _mappings(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, mapping in _of(resources, "AWS::Lambda::EventSourceMapping"):
+        if mapping.get("BatchSize") != 1:
+            yield name, "must have BatchSize 1: a ticket may run for minutes, and others would wait behind it"
+        if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            yield name, "must have ReportBatchItemFailures, or a job that is not done loses its ticket"
+        if not mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            yield name, "needs a MaximumConcurrency"
+        queue = resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        function = resources[mapping["FunctionName"]["Ref"]]["Properties"]
+        if queue.get("VisibilityTimeout", 30) < VISIBILITY_TIMES * function["Timeout"]:
+            yield name, f"needs a visibility timeout of {VISIBILITY_TIMES} times the function's {function['Timeout']} s"
+
+
+def _open_ports(resources: Json) -> Iterator[tuple[str, str]]:
+    rules = [(name, rule) for name, rule in _of(resources, "AWS::EC2::SecurityGroupIngress")]
+    for name, group in _of(resources, "AWS::EC2::SecurityGroup"):
+        rules += [(name, rule) for rule in group.get("SecurityGroupIngress", [])]
+    for name, rule in rules:
+        if rule.get("CidrIp") in EVERYWHERE or rule.get("CidrIpv6") in EVERYWHERE:
+            yield name, "is open to everybody"
+
+
+def _open_doors(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, service in _of(resources, "AWS::ECS::Service"):
+        if service.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {}).get("AssignPublicIp") != "DISABLED":
+            yield name, "has a public address"
+    for name, url in _of(resources, "AWS::Lambda::Url"):
+        if url.get("AuthType") != "AWS_IAM":
+            yield name, "is a function that anybody may call"
+    for name, bucket in _of(resources, "AWS::S3::Bucket"):
+        blocked = bucket.get("PublicAccessBlockConfiguration", {})
+        if list(blocked.values()).count(True) != 4:  # noqa: PLR2004 - there are four ways to be public
+            yield name, "may be made public"
+        if not bucket.get("BucketEncryption"):
+            yield name, "is not encrypted"
+    for name, permission in _of(resources, "AWS::Lambda::Permission"):
+        if permission.get("Principal") == "*":
+            yield name, "lets everybody call the function"
+
+
+def _secrets(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, function in _of(resources, "AWS::Lambda::Function", "AWS::Serverless::Function"):
+        for variable, value in function.get("Environment", {}).get("Variables", {}).items():
+            if variable.endswith(SECRET) and "resolve:secretsmanager" not in str(value):
+                yield name, f"{variable} does not come from Secrets Manager"
+
+
+def _containers(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, task in _of(resources, "AWS::ECS::TaskDefinition"):
+        for container in task["ContainerDefinitions"]:
+            for variable in container.get("Environment", []):
+                if variable["Name"].endswith(SECRET):
+                    yield name, f"{variable['Name']} does not come from Secrets Manager"
+            if container.get("ReadonlyRootFilesystem") is not True:
+                yield name, "needs a read-only root"
+            if str(container.get("User", "0")).split(":")[0] in ("0", "root"):
+                yield name, "runs as root"
+            if container.get("Privileged"):
+                yield name, "is privileged"
+
+
+def _logs(resources: Json) -> Iterator[tuple[str, str]]:
+    for name, group in _of(resources, "AWS::Logs::LogGroup"):
+        if not group.get("RetentionInDays"):
+            yield name, "keeps logs for ever"
+    for name, function in _of(resources, "AWS::Lambda::Function", "AWS::Serverless::Function"):
+        if "LogGroup" not in function.get("LoggingConfig", {}):
+            yield name, "logs into a group that is not ours, and that is kept for ever"

@@ -1,0 +1,17 @@
+"""The list of alarms for docs/operations.md, made from the table that the alarms themselves are made from."""
+
+from __future__ import annotations
+
+from chalicelib.alarms import ALARMS
+
+
+def table() -> str:
+    """Return the list as Markdown; every alarm links to its paragraph."""
+    lines = ["| alarm | turns on when | for | seen by |", "|---|---|---|---|"]
+    for alarm in ALARMS:
+        when = f"no `{alarm.metric}`" if alarm.wanted else f"`{alarm.metric}` > {alarm.over:g}"
+        seen = f"CloudWatch ({alarm.source.namespace})" if alarm.source else "the keeper, CloudWatch"
+        if alarm.wanted:
+            seen = "`GET /health`, CloudWatch"
+        lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {alarm.minutes} min | {seen} |")
+    return "\n".join(lines)

@@ -1,0 +1,129 @@
+"""The CloudFormation template: what Chalice makes of `app.py`, merged with the files beside this one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.cloud import roles, watching
+from infra.local.parts import REGION, ROOT
+
+Json = dict[str, Any]
+HERE = Path(__file__).parent
+FRAGMENTS = (
+    HERE / "parameters.json",
+    ROOT / "infra" / "queues.json",
+    HERE / "redis.json",
+    HERE / "functions.json",
+    HERE / "containers.json",
+)
+FUNCTIONS = ("APIHandler", "Keeper")
+CHALICE_STAGE = "cloud"
+
+VARIABLES: Json = {
+    "STAGE": {"Ref": "Stage"},
+    "DIRECTUS_URL": {"Ref": "DirectusUrl"},
+    "REDIS_URL": {"Fn::If": ["OwnRedis", {"Ref": "RedisUrl"}, {"Fn::Sub": "rediss://${Redis.PrimaryEndPoint.Address}:6379/0"}]},
+    "QUEUE_URL_LAMBDA": {"Ref": "LambdaQueue"},
+    "QUEUE_URL_CONTAINER": {"Ref": "ContainerQueue"},
+    "DEAD_LETTER_URL_LAMBDA": {"Ref": "LambdaDeadLetters"},
+    "DEAD_LETTER_URL_CONTAINER": {"Ref": "ContainerDeadLetters"},
+    "SCHEDULE_ROLE_ARN": {"Fn::GetAtt": ["ScheduleRole", "Arn"]},
+    "SCHEDULE_GROUP": {"Ref": "Schedules"},
+    "WORKER_CONCURRENCY": {"Ref": "ContainerConcurrency"},
+    "ALARM_OVER": watching.alarm_over(),
+    "LOG_LEVEL": {"Ref": "LogLevel"},
+    "FETCH_ALLOW": {"Ref": "FetchAllow"},
+    "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
+}
+SECRETS = {
+    "DIRECTUS_TOKEN": "directus_token",
+    "DIRECTUS_SECRET": "directus_secret",
+    "INTERNAL_TOKEN": "internal_token",
+    "CREDENTIALS_KEYS": "credentials_keys",
+}
+"""Setting -> key in the secret that `SecretArn` names."""
+
+
+def build(work: Path) -> Json:
+    """Return the whole template; `work` is an empty folder for Chalice to work in."""
+    shutil.copytree(ROOT / "chalicelib", work / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "app.py", work)
+    shutil.copytree(ROOT / ".chalice", work / ".chalice")
+    (work / "requirements.txt").touch()  # the archive is made by `archive.py`, from the lock
+    (work / "merge.json").write_text(json.dumps(ours()))
+    chalice = str(Path(sys.executable).with_name("chalice"))
+    command = [chalice, "package", "--stage", CHALICE_STAGE, "--merge-template", "merge.json", "out"]
+    environment = {"PATH": str(Path(sys.executable).parent), "AWS_DEFAULT_REGION": REGION, "HOME": str(work)}
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise RuntimeError(f"chalice package failed:\n{done.stderr or done.stdout}")
+    template: Json = json.loads((work / "out" / "sam.json").read_text())
+    for name in ("RestAPIId", "APIHandlerName", "APIHandlerArn", "EndpointURL"):  # said once, as ApiUrl
+        template["Outputs"].pop(name, None)
+    template["Description"] = "mediaq: a media job queue as a service"
+    return template
+
+
+def ours() -> Json:
+    """Return all that is not Chalice's."""
+    merged: Json = {}
+    for file in FRAGMENTS:
+        fragment = json.loads(file.read_text())
+        for section, entries in fragment.items():
+            if isinstance(entries, dict):
+                known = merged.setdefault(section, {})
+                known.update({name: entry for name, entry in entries.items() if name not in known})
+    resources: Json = merged["Resources"]
+    resources.update(roles.resources() | watching.alarms() | watching.dashboard())
+    merged["Parameters"].update(watching.parameters())
+    policy = resources["ContainersAsWanted"]["Properties"]["StepScalingPolicyConfiguration"]
+    policy["StepAdjustments"] = watching.scaling_steps()
+    for name in (*FUNCTIONS, "LambdaWorker"):
+        properties = resources[name]["Properties"]
+        properties["Environment"] = {"Variables": function_environment()}
+        properties["VpcConfig"] = {
+            "Fn::If": [
+                "InVpc",
+                {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": [{"Ref": "PartsSecurityGroup"}]},
+                {"Ref": "AWS::NoValue"},
+            ]
+        }
+    [container] = resources["ContainerTask"]["Properties"]["ContainerDefinitions"]
+    container["Environment"] = [{"Name": name, "Value": value} for name, value in container_environment().items()]
+    container["Secrets"] = _container_secrets()
+    return merged
+
+
+def function_environment() -> Json:
+    """Return the settings of a Lambda. Its secrets are filled in when it is deployed: see ADR 11."""
+    secrets: Json = {
+        name: {"Fn::Sub": f"{{{{resolve:secretsmanager:${{SecretArn}}:SecretString:{key}}}}}"} for name, key in SECRETS.items()
+    }
+    return VARIABLES | secrets | {"REDIS_PASSWORD": _redis_secret(_resolved)}
+
+
+def container_environment() -> Json:
+    """Return the settings of a container that are no secrets."""
+    return VARIABLES | {"WORK_DIR": "/work"}
+
+
+def _container_secrets() -> list[Any]:
+    """Return the secrets of a container: ECS hands them to the process, and shows them to nobody else."""
+    secrets: list[Any] = [{"Name": name, "ValueFrom": {"Fn::Sub": f"${{SecretArn}}:{key}::"}} for name, key in SECRETS.items()]
+    given = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisSecretArn}:token::"}}
+    made = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisAuth}:token::"}}
+    none = {"Ref": "AWS::NoValue"}
+    return [*secrets, {"Fn::If": ["MakeRedis", made, {"Fn::If": ["OwnRedisSecret", given, none]}]}]
+
+
+def _redis_secret(of: Any) -> Json:
+    return {"Fn::If": ["MakeRedis", of("RedisAuth"), {"Fn::If": ["OwnRedisSecret", of("RedisSecretArn"), ""]}]}
+
+
+def _resolved(arn: str) -> Json:
+    return {"Fn::Sub": f"{{{{resolve:secretsmanager:${{{arn}}}:SecretString:token}}}}"}
