@@ -43,8 +43,9 @@ class Scripts:
     a third of the time that a script takes. A connection that went stale is found out by the call, which is made once more.
     """
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, password: str = "") -> None:
         self._url = url
+        self._password = {"password": password} if password else {}  # else that of the URL, if any
         self.prefix = prefix
         self._idle: list[Redis] = []
 
@@ -98,6 +99,7 @@ class Scripts:
     def _connect(self) -> Redis:
         return Redis.from_url(
             self._url,
+            **self._password,
             single_connection_client=True,
             decode_responses=True,
             socket_connect_timeout=CONNECT_SECONDS,

@@ -36,7 +36,7 @@ class Services:
         """The scripts on Redis."""
         from chalicelib.scripts import Scripts  # noqa: PLC0415
 
-        return Scripts(self.settings.redis_url, self.settings.redis_prefix)
+        return Scripts(self.settings.redis_url, self.settings.redis_prefix, self.settings.redis_password)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -81,7 +81,7 @@ class Services:
         """Who is calling."""
         from chalicelib.auth import Authenticator  # noqa: PLC0415
 
-        return Authenticator(self.settings.directus_secret, self.directus)
+        return Authenticator(self.settings.directus_secrets, self.directus)
 
     @cached_property
     def taxonomy(self) -> Taxonomy:

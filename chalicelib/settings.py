@@ -27,16 +27,18 @@ class Settings:
     """What a part of mediaq needs to know of the world. Secrets are kept out of `repr`."""
 
     redis_url: str = field(repr=False)
+    redis_password: str = field(repr=False)
     redis_prefix: str
     directus_url: str
     directus_token: str = field(repr=False)
-    directus_secret: str = field(repr=False)
+    directus_secrets: tuple[str, ...] = field(repr=False)
+    """The one that Directus signs with, and the one before it while it is being changed."""
     directus_timeout: float
     queue_urls: dict[str, str]
     dead_letter_urls: dict[str, str]
     schedule_role_arn: str
     schedule_group: str
-    internal_token: str = field(repr=False)
+    internal_tokens: tuple[str, ...] = field(repr=False)
     trust_loopback: bool
     plans_file: Path
     presets_file: Path | None
@@ -69,16 +71,20 @@ def load(environ: Mapping[str, str]) -> Settings:
     read = _Reader(environ)
     return Settings(
         redis_url=read.url("REDIS_URL", ("redis", "rediss"), "redis://127.0.0.1:6379/0"),
+        redis_password=read.text("REDIS_PASSWORD", ""),
         redis_prefix=read.text("MEDIAQ_REDIS_PREFIX", "{mediaq}"),
         directus_url=read.url("DIRECTUS_URL", ("http", "https"), "http://127.0.0.1:8055").rstrip("/"),
         directus_token=read.secret("DIRECTUS_TOKEN", "the static token of the mediaq service user in Directus"),
-        directus_secret=read.secret("DIRECTUS_SECRET", "the SECRET that Directus signs its tokens with"),
+        directus_secrets=(
+            read.secret("DIRECTUS_SECRET", "the SECRET that Directus signs its tokens with"),
+            *read.if_set("DIRECTUS_SECRET_BEFORE"),
+        ),
         directus_timeout=read.number("DIRECTUS_TIMEOUT_SECONDS", 10, 1, 120),
         queue_urls={pool: read.url(f"QUEUE_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
         dead_letter_urls={pool: read.url(f"DEAD_LETTER_URL_{pool.upper()}", ("http", "https")) for pool in POOLS},
         schedule_role_arn=read.text("SCHEDULE_ROLE_ARN", ""),
         schedule_group=read.text("SCHEDULE_GROUP", "default"),
-        internal_token=read.text("INTERNAL_TOKEN", ""),
+        internal_tokens=read.if_set("INTERNAL_TOKEN") + read.if_set("INTERNAL_TOKEN_BEFORE"),
         trust_loopback=read.flag("TRUST_LOOPBACK"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
         presets_file=read.path("PRESETS_FILE"),
@@ -117,6 +123,10 @@ class _Reader:
 
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
+
+    def if_set(self, name: str) -> tuple[str, ...]:
+        value = self.text(name, "")
+        return (value,) if value else ()
 
     def path(self, name: str) -> Path | None:
         value = self.text(name, "")

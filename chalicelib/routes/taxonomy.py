@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice import Blueprint
 
-from chalicelib import auth
+from chalicelib.internal import require_internal
 from chalicelib.routes.api import endpoint
 from chalicelib.services import services
 
@@ -18,6 +18,6 @@ blueprint = Blueprint(__name__)
 def invalidate() -> dict[str, Any]:
     """Begin a new generation of the taxonomy cache. The body, Directus' event, is of no interest."""
     request = blueprint.current_request
-    auth.require_internal(request.headers, request.context["identity"]["sourceIp"], services().settings)
+    require_internal(request.headers, request.context["identity"]["sourceIp"], services().settings)
     services().taxonomy.invalidate()
     return {"ok": True, "message": "Taxonomy cache invalidated"}

@@ -15,7 +15,7 @@ ANY_RESOURCE = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords",
 }  # fmt: skip
 """Calls that AWS allows on nothing narrower than everything."""
-SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS")
+SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS", "BEFORE")
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 

@@ -43,7 +43,9 @@ VARIABLES: Json = {
 SECRETS = {
     "DIRECTUS_TOKEN": "directus_token",
     "DIRECTUS_SECRET": "directus_secret",
+    "DIRECTUS_SECRET_BEFORE": "directus_secret_before",
     "INTERNAL_TOKEN": "internal_token",
+    "INTERNAL_TOKEN_BEFORE": "internal_token_before",
     "CREDENTIALS_KEYS": "credentials_keys",
 }
 """Setting -> key in the secret that `SecretArn` names."""
