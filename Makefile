@@ -16,6 +16,8 @@ DIRECTUS ?= standin
 MINUTES ?= 10
 SEED ?= 0
 ALONE ?=
+STAGE ?= dev
+SET ?=
 
 .PHONY: help
 help:  ## list the targets
@@ -44,19 +46,27 @@ test: $(DEV)  ## lint, types and every tier of tests
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest tests/contract tests/integration tests/chaos -q -n 3 --dist loadfile
+	$(PY) -m pytest tests/contract tests/integration tests/deployed tests/chaos -q -n 3 --dist loadfile
 
 .PHONY: lint
 lint: $(DEV)  ## ruff, mypy and cfn-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/cfn-lint infra/*.json
+	@$(BIN)/cfn-lint infra/queues.json infra/cloud/foundation.json
 
 .PHONY: verify
 verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
 	@$(PY) -m infra.local.directus_real
 	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+
+.PHONY: package
+package: $(DEV)  ## write the CloudFormation template and the API's zip to .local/package
+	@$(PY) -m infra.cloud package
+
+.PHONY: deploy
+deploy: $(DEV)  ## bring a stage of an AWS account to this version (STAGE=prod SET="WorkerImage=... DirectusUrl=...")
+	@$(PY) -m infra.cloud deploy $(STAGE) $(foreach pair,$(SET),--set $(pair))
 
 .PHONY: chaos
 chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7; ALONE=1: each fault by itself, 20 seconds each)
@@ -75,7 +85,9 @@ format: $(DEV)  ## format the code
 lock: $(DEV)  ## resolve the dependency groups anew
 	@for group in worker local dev peers; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done
+	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done; \
+	grep -v '^chalice' requirements.txt | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --constraint requirements/local.lock - -o requirements/api.lock
 
 .PHONY: setup
 setup: $(DEV)  ## install everything that development needs

@@ -52,7 +52,12 @@ def redis_part(state: Path, port: int) -> Part:
     return Part("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
 
 
-def sqs_part(state: Path, port: int) -> Part:
+LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda")
+CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "logs", "s3", "secretsmanager", "sts")
+"""What a deployed stack needs of the emulator besides."""
+
+
+def sqs_part(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVICES) -> Part:
     """The SQS emulator, its queues kept over a restart, on loopback only: its MQTT listener is switched off."""
     state.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -60,7 +65,7 @@ def sqs_part(state: Path, port: int) -> Part:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "IOT_MTLS_ENABLED": "0",
-        "SERVICES": "sqs,cloudformation,cloudwatch,scheduler,lambda",
+        "SERVICES": ",".join(services),
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),
     }

@@ -1,0 +1,123 @@
+"""The template keeps every rule, and a template that breaks one is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.cloud import rules
+from infra.cloud.template import HERE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.cloud import package
+    from infra.cloud.template import Json
+
+
+def properties(template: Json, name: str) -> Any:
+    return template["Resources"][name]["Properties"]
+
+
+def statement(template: Json, role: str = "ApiRole") -> Any:
+    return properties(template, role)["Policies"][0]["PolicyDocument"]["Statement"]
+
+
+def allow(template: Json, action: str, resource: Any) -> None:
+    statement(template).append({"Effect": "Allow", "Action": action, "Resource": resource})
+
+
+def set_property(resource: str, name: str, value: Any) -> Callable[[Json], None]:
+    def change(template: Json) -> None:
+        properties(template, resource)[name] = value
+
+    return change
+
+
+def drop_property(resource: str, name: str) -> Callable[[Json], None]:
+    return lambda template: properties(template, resource).pop(name)
+
+
+def add(kind: str, **values: Any) -> Callable[[Json], None]:
+    return lambda template: template["Resources"].update(Added={"Type": kind, "Properties": values})
+
+
+def container(name: str, value: Any) -> Callable[[Json], None]:
+    return lambda template: properties(template, "ContainerTask")["ContainerDefinitions"][0].update({name: value})
+
+
+ANYWHERE = [{"IpProtocol": "tcp", "FromPort": 6379, "ToPort": 6379, "CidrIp": "0.0.0.0/0"}]
+BREACHES: dict[str, tuple[Callable[[Json], Any], str]] = {
+    "any action": (lambda t: allow(t, "sqs:*", "arn:aws:sqs:us-east-1:1:q"), "ApiRole: allows sqs:*"),
+    "every action": (lambda t: allow(t, "*", "arn:aws:sqs:us-east-1:1:q"), "ApiRole: allows *"),
+    "any queue": (lambda t: allow(t, "sqs:SendMessage", "*"), "ApiRole: allows sqs:SendMessage on everything"),
+    "all but one": (lambda t: statement(t).append({"Effect": "Allow", "NotAction": "iam:PassRole", "Resource": "*"}), "all but something"),
+    "a managed policy": (set_property("ApiRole", "ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]), "AdministratorAccess"),
+    "hidden in a condition": (
+        lambda t: statement(t).append({"Fn::If": ["Traced", {"Effect": "Allow", "Action": "xray:*", "Resource": "*"}, 1]}),
+        "ApiRole: allows xray:*",
+    ),
+    "a queue for everybody": (
+        lambda t: properties(t, "TlsOnly")["PolicyDocument"]["Statement"].append({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:us-east-1:1:q"}),
+        "TlsOnly: lets everybody in",
+    ),
+    "a plain queue": (drop_property("LambdaQueue", "SqsManagedSseEnabled"), "LambdaQueue: is not encrypted"),
+    "a plain dead-letter queue": (set_property("ContainerDeadLetters", "SqsManagedSseEnabled", False), "ContainerDeadLetters: is not encrypted"),
+    "no dead letters": (drop_property("ContainerQueue", "RedrivePolicy"), "ContainerQueue: has no dead-letter queue"),
+    "no TLS": (set_property("TlsOnly", "Queues", [{"Ref": "LambdaQueue"}]), "ContainerQueue: takes calls without TLS"),
+    "visibility": (set_property("LambdaQueue", "VisibilityTimeout", 5399), "visibility timeout of 6 times the function's 900 s"),
+    "a batch": (set_property("LambdaWorkerTickets", "BatchSize", 10), "must have BatchSize 1"),
+    "no batch size": (drop_property("LambdaWorkerTickets", "BatchSize"), "must have BatchSize 1"),
+    "all or nothing": (drop_property("LambdaWorkerTickets", "FunctionResponseTypes"), "ReportBatchItemFailures"),
+    "no bound": (drop_property("LambdaWorkerTickets", "ScalingConfig"), "needs a MaximumConcurrency"),
+    "plain Redis": (set_property("Redis", "TransitEncryptionEnabled", False), "Redis: needs TransitEncryptionEnabled"),
+    "Redis on a plain disk": (drop_property("Redis", "AtRestEncryptionEnabled"), "Redis: needs AtRestEncryptionEnabled"),
+    "Redis for all": (drop_property("Redis", "AuthToken"), "Redis: needs an AuthToken"),
+    "shards": (set_property("Redis", "NumNodeGroups", 2), "Redis: must be one shard"),
+    "eviction": (set_property("RedisParameters", "Properties", {"maxmemory-policy": "allkeys-lru"}), "Redis: must not evict"),
+    "an open port": (set_property("RedisSecurityGroup", "SecurityGroupIngress", ANYWHERE), "RedisSecurityGroup: is open"),
+    "an open port, apart": (add("AWS::EC2::SecurityGroupIngress", CidrIpv6="::/0"), "Added: is open"),
+    "a public worker": (set_property("Containers", "NetworkConfiguration", {"AwsvpcConfiguration": {"AssignPublicIp": "ENABLED"}}), "Containers: has a public address"),
+    "a public function": (add("AWS::Lambda::Url", AuthType="NONE"), "Added: is a function that anybody may call"),
+    "a function for all": (add("AWS::Lambda::Permission", Principal="*"), "Added: lets everybody call"),
+    "a public bucket": (add("AWS::S3::Bucket"), "Added: may be made public"),
+    "a secret in the open": (
+        lambda t: properties(t, "APIHandler")["Environment"]["Variables"].update(INTERNAL_TOKEN="abc"),
+        "APIHandler: INTERNAL_TOKEN does not come from Secrets Manager",
+    ),
+    "a secret in a task": (container("Environment", [{"Name": "DIRECTUS_TOKEN", "Value": "abc"}]), "DIRECTUS_TOKEN does not come"),
+    "a writable root": (container("ReadonlyRootFilesystem", False), "needs a read-only root"),
+    "root": (container("User", "root"), "runs as root"),
+    "privileged": (container("Privileged", True), "is privileged"),
+    "logs for ever": (drop_property("ApiLogs", "RetentionInDays"), "ApiLogs: keeps logs for ever"),
+    "logs elsewhere": (drop_property("Keeper", "LoggingConfig"), "Keeper: logs into a group"),
+}  # fmt: skip
+
+
+def test_ours_keeps_them_all(built: Json) -> None:
+    assert rules.violations(built) == []
+
+
+def test_so_does_the_foundation() -> None:
+    assert rules.violations(json.loads((HERE / "foundation.json").read_text())) == []
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_template_that_breaks_one_is_refused(built: Json, breach: str) -> None:
+    change, says = BREACHES[breach]
+    broken = copy.deepcopy(built)
+    change(broken)
+    assert any(says in found for found in rules.violations(broken)), rules.violations(broken)
+
+
+def test_cloudformation_s_own_linter_has_nothing_to_say(made: package.Package) -> None:
+    linter = str(Path(sys.executable).with_name("cfn-lint"))
+    templates = [str(made.template), *map(str, (HERE / "foundation.json", HERE.parent / "queues.json"))]
+    done = subprocess.run([linter, *templates], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
