@@ -1,30 +1,142 @@
-"""Cold starts: what a fresh process pays for the libraries of the API."""
+"""Cold starts: a fresh process from the unpacked zip to a served request, and what each library costs above a bare interpreter.
+
+Beside it the naive package of the same app: no bytecode, nothing left out, and every module imported when the process starts.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
 import statistics
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+import uuid
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import timed
+from infra.cloud import archive
+from infra.local import accounts, parts
+from infra.local.client import CreatorApp
 from infra.local.parts import ROOT
+from infra.local.process import LOOPBACK, pick_port
+from infra.local.stack import login
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench import Figures
 
-ROUNDS = 5
+ROUNDS = 15
 IMPORTS = ("chalice", "boto3", "redis", "jwt", "requests", "aws_lambda_powertools", "msgspec")
+DRIVER = ROOT / "bench" / "lambda_process.py"
+EAGER = [
+    *("boto3", "jwt", "redis", "requests", "msgspec", "aws_lambda_powertools.metrics"),
+    *(f"chalicelib.{name}" for name in ("cancel", "directus", "enqueue", "health", "keeper", "ledger", "monitor", "retry")),
+    *(f"chalicelib.{name}" for name in ("schedules", "taxonomy", "tickets")),
+]
+
+
+class Package(NamedTuple):
+    """An unpacked package, and what its processes import before they serve."""
+
+    folder: Path
+    eager: list[str]
 
 
 def run() -> Figures:
-    """Time the import of each library above Python's own start, in ms."""
+    """Time both packages in turn, and each library alone; in ms."""
+    with tempfile.TemporaryDirectory() as folder, _stores(Path(folder)) as (environment, app, token):
+        packages = _packages(Path(folder))
+        figures = {}
+        for route in ("GET stats", "POST media"):
+            seconds: dict[str, list[float]] = {name: [] for name in packages}
+            for _ in range(ROUNDS):
+                for name, package in packages.items():
+                    event = _event(route, app, token)
+                    seconds[name].append(timed(lambda package=package, event=event: _serve(package, environment, event)))  # type: ignore[misc]
+            medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+            figures[f"cold {route}"] = {
+                **{f"{name} ms": round(median * 1000) for name, median in medians.items()},
+                "ratio": round(medians["ours"] / medians["naive"], 3),
+            }
     bare = _process("pass")
-    return {"import_ms": {name: round((_process(f"import {name}") - bare) * 1000, 1) for name in IMPORTS}}
+    return figures | {"import_ms": {name: round((_process(f"import {name}") - bare) * 1000, 1) for name in IMPORTS}}
+
+
+def _packages(folder: Path) -> dict[str, Package]:
+    ours, naive = folder / "ours", folder / "naive"
+    archive.build(folder / "api.zip", folder / "work")
+    with zipfile.ZipFile(folder / "api.zip") as zipped:
+        zipped.extractall(ours)
+    shutil.copytree(archive.libraries(), naive)
+    archive.ours(naive, "app.py", "chalicelib")
+    shutil.copytree(ours / "chalice", naive / "chalice")
+    for compiled in naive.rglob("__pycache__"):
+        shutil.rmtree(compiled)
+    return {"ours": Package(ours, []), "naive": Package(naive, EAGER)}
+
+
+@contextmanager
+def _stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
+    redis_port, sqs_port, directus_port = pick_port(), pick_port(), pick_port()
+    running = [
+        parts.redis_part(folder / "redis", redis_port),
+        parts.sqs_part(folder / "sqs", sqs_port),
+        parts.stand_in_part(folder / "directus", directus_port),
+    ]
+    try:
+        for part in running:
+            part.start()
+        sqs, directus = f"http://{LOOPBACK}:{sqs_port}", f"http://{LOOPBACK}:{directus_port}"
+        token = login(directus, accounts.BEST.email, accounts.BEST.password)
+        environment = parts.environment(
+            redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=parts.make_queues(sqs), work=folder / "jobs"
+        )
+        yield environment, CreatorApp(directus, "", token), token
+    finally:
+        for part in running:
+            part.stop()
+
+
+def _event(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
+    method, name = route.split()
+    headers, body = {"content-type": "application/json"}, None
+    if method == "POST":
+        headers["authorization"] = f"Bearer {token}"
+        job_id = app.create_record("download", None, input_url=f"https://example.com/{uuid.uuid4()}")
+        body = json.dumps({"jobId": job_id, "operation": "download"})
+    path = f"/queue/{name}"
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": {key: [value] for key, value in headers.items()},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "requestContext": {"resourcePath": path, "httpMethod": method, "identity": {"sourceIp": "203.0.113.9"}},
+        "stageVariables": None,
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _serve(package: Package, environment: dict[str, str], event: dict[str, Any]) -> None:
+    command = [sys.executable, "-S", "-I", "-B", str(DRIVER), str(package.folder)]
+    if package.eager:
+        command += ["--eager", ",".join(package.eager)]
+    done = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, check=True)
+    [answer] = [json.loads(line)["answer"] for line in done.stdout.splitlines() if line.startswith('{"answer"')]
+    if answer["statusCode"] != 200:  # noqa: PLR2004 - OK
+        raise RuntimeError(f"not served: {answer}")
 
 
 def _process(code: str) -> float:
     def start() -> None:
         subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
-    return statistics.median(timed(start, 1) for _ in range(ROUNDS))
+    return statistics.median(timed(start, 1) for _ in range(5))

@@ -71,7 +71,7 @@ KEPT = (
 
 def build(target: Path, work: Path) -> str:
     """Write the zip to `target` and return its SHA-256; `work` is an empty folder."""
-    _copy(_libraries(), work)
+    _copy(libraries(), work)
     for name in CHALICE_RUNTIME:
         _place(Path(chalice.__file__).with_name(name), work / "chalice" / name)
     ours(work, "app.py", "chalicelib")
@@ -101,7 +101,7 @@ def pack(folder: Path, target: Path) -> str:
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def _libraries() -> Path:
+def libraries() -> Path:
     """Return the folder with the locked libraries, installed for Lambda and not for this machine; made once a lock."""
     key = hashlib.sha256(LOCK.read_bytes() + PYTHON.encode()).hexdigest()[:12]
     folder = CACHE / f"api-{key}"
