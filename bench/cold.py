@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import timed
+from bench.lambda_process import event
 from infra.cloud import archive
 from infra.local import accounts, parts
 from infra.local.client import CreatorApp
@@ -56,8 +57,8 @@ def run() -> Figures:
             seconds: dict[str, list[float]] = {name: [] for name in packages}
             for _ in range(ROUNDS):
                 for name, package in packages.items():
-                    event = _event(route, app, token)
-                    seconds[name].append(timed(lambda package=package, event=event: _serve(package, environment, event)))  # type: ignore[misc]
+                    request = _request(route, app, token)
+                    seconds[name].append(timed(lambda package=package, request=request: _serve(package, environment, request)))  # type: ignore[misc]
             medians = {name: statistics.median(taken) for name, taken in seconds.items()}
             figures[f"cold {route}"] = {
                 **{f"{name} ms": round(median * 1000) for name, median in medians.items()},
@@ -102,34 +103,19 @@ def _stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
             part.stop()
 
 
-def _event(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
+def _request(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
     method, name = route.split()
-    headers, body = {"content-type": "application/json"}, None
-    if method == "POST":
-        headers["authorization"] = f"Bearer {token}"
-        job_id = app.create_record("download", None, input_url=f"https://example.com/{uuid.uuid4()}")
-        body = json.dumps({"jobId": job_id, "operation": "download"})
-    path = f"/queue/{name}"
-    return {
-        "resource": path,
-        "path": path,
-        "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": {key: [value] for key, value in headers.items()},
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "requestContext": {"resourcePath": path, "httpMethod": method, "identity": {"sourceIp": "203.0.113.9"}},
-        "stageVariables": None,
-        "body": body,
-        "isBase64Encoded": False,
-    }
+    if method == "GET":
+        return event(method, f"/queue/{name}")
+    job_id = app.create_record("download", None, input_url=f"https://example.com/{uuid.uuid4()}")
+    return event(method, f"/queue/{name}", token, {"jobId": job_id, "operation": "download"})
 
 
-def _serve(package: Package, environment: dict[str, str], event: dict[str, Any]) -> None:
+def _serve(package: Package, environment: dict[str, str], request: dict[str, Any]) -> None:
     command = [sys.executable, "-S", "-I", "-B", str(DRIVER), str(package.folder)]
     if package.eager:
         command += ["--eager", ",".join(package.eager)]
-    done = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=json.dumps(request), env=environment, capture_output=True, text=True, check=True)
     [answer] = [json.loads(line)["answer"] for line in done.stdout.splitlines() if line.startswith('{"answer"')]
     if answer["statusCode"] != 200:  # noqa: PLR2004 - OK
         raise RuntimeError(f"not served: {answer}")

@@ -43,6 +43,30 @@ class Context:
         return 20_000
 
 
+def event(
+    method: str, path: str, token: str = "", body: Any = None, *, parameters: dict[str, str] | None = None, internal: str = ""
+) -> dict[str, Any]:
+    """Return what API Gateway hands to the function; `internal` is the internal token, if it is sent."""
+    headers = {"content-type": "application/json"}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    if internal:
+        headers["x-internal-token"] = internal
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": parameters,
+        "requestContext": {"resourcePath": path, "httpMethod": method, "identity": {"sourceIp": "203.0.113.9"}},
+        "stageVariables": None,
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
 def main() -> None:
     """Serve what is asked, and leave at once: the end of a process is nobody's waiting time."""
     folder = sys.argv[1]

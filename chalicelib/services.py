@@ -10,6 +10,7 @@ from chalicelib import settings as settings_module
 if TYPE_CHECKING:
     from chalicelib.auth import Authenticator
     from chalicelib.cancel import Canceller
+    from chalicelib.created import CreatedRecords
     from chalicelib.directus import Directus
     from chalicelib.enqueue import Enqueuer
     from chalicelib.health import Examiner
@@ -113,6 +114,13 @@ class Services:
         from chalicelib.retry import Retrier  # noqa: PLC0415
 
         return Retrier(self.directus, self.enqueuer, self.ownership)
+
+    @cached_property
+    def created(self) -> CreatedRecords:
+        """What enqueues records as they are made."""
+        from chalicelib.created import CreatedRecords  # noqa: PLC0415
+
+        return CreatedRecords(self.directus, self.enqueuer, self.ledger)
 
     @cached_property
     def canceller(self) -> Canceller:

@@ -32,4 +32,4 @@ def cancel(job_id: str) -> dict[str, Any]:
 def retry(job_id: str) -> dict[str, Any]:
     """Run a failed job again, as it was asked for."""
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
-    return accepted(services().retrier.retry(parse_job_id(job_id), caller), caller)
+    return accepted(services().retrier.retry(parse_job_id(job_id), caller), caller.user_id)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
-from chalicelib.errors import ApiError, Unavailable
-from chalicelib.media_request import JOB_MAX_BYTES, parse_bulk
+from chalicelib.errors import ApiError, BadRequest, Unavailable
+from chalicelib.internal import require_internal
+from chalicelib.media_request import JOB_MAX_BYTES, parse_bulk, parse_job_id
 from chalicelib.routes.api import BULK_MAX_BYTES, endpoint
 from chalicelib.services import services
 from chalicelib.validation import parse_object
 
 if TYPE_CHECKING:
-    from chalicelib.auth import Caller
     from chalicelib.enqueue import Enqueued
 
 blueprint = Blueprint(__name__)
@@ -28,7 +28,7 @@ def media() -> dict[str, Any]:
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))
     data = parse_object(request.raw_body, JOB_MAX_BYTES)
-    return accepted(services().enqueuer.enqueue(data, caller), caller)
+    return accepted(services().enqueuer.enqueue(data, caller), caller.user_id)
 
 
 @blueprint.route("/media/bulk", methods=["POST"], cors=True)
@@ -39,15 +39,27 @@ def bulk() -> dict[str, Any]:
     caller = services().authenticator.caller(request.headers.get("authorization"))
     jobs = parse_bulk(parse_object(request.raw_body, BULK_MAX_BYTES))
     answers = services().enqueuer.enqueue_all(jobs, caller)
-    results = [_refused(one) if isinstance(one, ApiError) else accepted(one, caller) for one in answers]
+    results = [_refused(one) if isinstance(one, ApiError) else accepted(one, caller.user_id) for one in answers]
     return {"ok": all(one["ok"] for one in results), "results": results}
 
 
-def accepted(enqueued: Enqueued, caller: Caller) -> dict[str, Any]:
+@blueprint.route("/media/created", methods=["POST"])
+@endpoint
+def created() -> dict[str, Any]:
+    """Enqueue the record that a Flow of Directus has just seen made; its body is the Flow's trigger."""
+    request = blueprint.current_request
+    require_internal(request.headers, request.context["identity"]["sourceIp"], services().settings)
+    key = parse_object(request.raw_body, BULK_MAX_BYTES).get("key")
+    if not isinstance(key, str):
+        raise BadRequest("key must be the id of a media_jobs record: send the Flow's {{ $trigger }}")
+    return accepted(services().created.enqueue(parse_job_id(key)), "its owner")
+
+
+def accepted(enqueued: Enqueued, user_id: str) -> dict[str, Any]:
     """Log that a job was accepted, and return what its caller is told."""
     logger.info(
         "enqueued",
-        extra={"job_id": enqueued.job_id, "bull_job_id": enqueued.bull_job_id, "user_id": caller.user_id},
+        extra={"job_id": enqueued.job_id, "bull_job_id": enqueued.bull_job_id, "user_id": user_id},
     )
     return {"ok": True, "bullJobId": enqueued.bull_job_id, "jobId": enqueued.job_id}
 

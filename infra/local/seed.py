@@ -8,7 +8,8 @@ import requests
 
 from infra.local import accounts, schema
 
-FLOW = "mediaq taxonomy"
+TAXONOMY_FLOW = "mediaq taxonomy"
+CREATED_FLOW = "mediaq created"
 
 
 class Admin:
@@ -51,23 +52,31 @@ def seed(url: str) -> None:
 
 def point_flow(url: str, api: str) -> None:
     """Make Directus call the API at `api`, and no other, whenever the taxonomy changes."""
-    admin = Admin(url)
-    for flow in admin.call("GET", f"/flows?filter[name][_eq]={FLOW}&fields=id"):
+    scope = ["items.create", "items.update", "items.delete"]
+    _flow(Admin(url), TAXONOMY_FLOW, "taxonomy_terms", scope, f"{api}/api/queue/taxonomy/invalidate")
+
+
+def enqueue_by_flow(url: str, api: str) -> None:
+    """Make Directus enqueue every media_jobs record as it is made: the option of docs/operations.md."""
+    _flow(Admin(url), CREATED_FLOW, "media_jobs", ["items.create"], f"{api}/api/queue/media/created")
+
+
+def _flow(admin: Admin, name: str, collection: str, scope: list[str], to: str) -> None:
+    for flow in admin.call("GET", f"/flows?filter[name][_eq]={name}&fields=id"):
         admin.call("DELETE", f"/flows/{flow['id']}")
-    trigger = {
-        "type": "action",
-        "scope": ["items.create", "items.update", "items.delete"],
-        "collections": ["taxonomy_terms"],
-    }
-    flow = {"name": FLOW, "status": "active", "trigger": "event", "accountability": "all", "options": trigger}
+    trigger = {"type": "action", "scope": scope, "collections": [collection]}
+    flow = {"name": name, "status": "active", "trigger": "event", "accountability": "all", "options": trigger}
     flow_id = admin.call("POST", "/flows", flow)["id"]
     request = {
         "method": "POST",
-        "url": f"{api}/api/queue/taxonomy/invalidate",
-        "headers": [{"header": "X-Internal-Token", "value": accounts.INTERNAL_TOKEN}],
+        "url": to,
+        "headers": [
+            {"header": "X-Internal-Token", "value": accounts.INTERNAL_TOKEN},
+            {"header": "Content-Type", "value": "application/json"},
+        ],
         "body": "{{ $trigger }}",
     }
-    operation = {"flow": flow_id, "key": "invalidate", "name": "Invalidate", "type": "request", "options": request}
+    operation = {"flow": flow_id, "key": "call", "name": "Call mediaq", "type": "request", "options": request}
     operation |= {"position_x": 20, "position_y": 1}
     operation_id = admin.call("POST", "/operations", operation)["id"]
     admin.call("PATCH", f"/flows/{flow_id}", {"operation": operation_id})

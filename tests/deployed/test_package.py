@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.lambda_process import event
 from chalicelib import alarms
 from infra.cloud import archive, package, runbook, template, watching
+from infra.local import accounts
 from infra.local.parts import ROOT
-from tests.deployed.conftest import event
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
@@ -99,12 +100,13 @@ def test_everything_in_it_is_used(api: Api, unpacked: Path) -> None:
         event("DELETE", "/queue/jobs/{job_id}", token, parameters={"job_id": record}),
         event("POST", "/queue/jobs/{job_id}/retry", token, parameters={"job_id": record}),
         event("POST", "/queue/media", token, {**body, "delay": 3_600_000}),
-        event("POST", "/queue/taxonomy/invalidate", internal=True),
+        event("POST", "/queue/media/created", body={"key": record}, internal=accounts.INTERNAL_TOKEN),
+        event("POST", "/queue/taxonomy/invalidate", internal=accounts.INTERNAL_TOKEN),
         {"keeper": True},
     ]
     answers, imported = serve(unpacked, api.backends.environment, *requests)
     statuses = [answer["statusCode"] for answer in answers[:-1]]
-    assert statuses == [200, 200, 200, 200, 200, 200, 200, 200], answers
+    assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 200], answers
     assert answers[-1]["dead"] == 0
     used = {str(Path(name).parent) for name in imported}
     packages = {str(file.parent.relative_to(unpacked)) for file in unpacked.rglob("*.py")}

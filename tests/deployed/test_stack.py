@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from bench.lambda_process import SCHEDULED
 from infra.cloud.deploy import DeploymentFailed
 from infra.local import accounts
 from infra.local.client import CreatorApp
@@ -100,8 +101,7 @@ def jobs_complete(cloud: Cloud, clip: Path) -> None:  # noqa: F811
     assert sorted(record["result"]["width"] for record in records) == [64, 96, 128]
     counted = until(lambda: counts(cloud, completed=3), 20, "counted")
     assert (counted["failed"], counted["waiting"]) == (0, 0)
-    report = invoke(cloud, "Keeper", {"version": "0", "id": "1", "account": "", "region": "", "time": "", "source": "aws.events",
-                                      "detail-type": "Scheduled Event", "detail": {}, "resources": []})  # fmt: skip
+    report = invoke(cloud, "Keeper", SCHEDULED)
     assert report == {"tickets": 0, "revived": 0, "dead": 0, "seeded": False}
 
 

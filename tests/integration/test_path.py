@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import requests
 
-from infra.local import accounts
+from infra.local import accounts, seed
 from tests.integration.conftest import EXAMPLE, QUICK, run_example, until
 
 if TYPE_CHECKING:
@@ -87,6 +87,26 @@ def test_a_flow_of_directus_voids_the_taxonomy_cache(real_system: System) -> Non
     figures = requests.get(f"{real_system.stack.url('api')}/api/queue/stats", timeout=5).json()["taxonomy_cache"]
     assert figures["size"] == len(before)
     assert figures["misses"] >= 4
+
+
+def test_a_flow_of_directus_enqueues_what_is_made(real_system: System, clip: Path, tmp_path: Path) -> None:
+    """The option for clients that make a record and call nothing: it runs, or says in the record why it does not."""
+    seed.enqueue_by_flow(real_system.stack.url("directus"), real_system.stack.url("api"))
+    try:
+        file_id = real_system.app.upload(clip)
+        good = real_system.app.create_record("thumbnail", file_id, params={"width": 80}, priority=3)
+        record = real_system.app.wait(good, 60)
+        assert (record["status"], record["result"]["width"]) == ("completed", 80)
+        wrong = real_system.app.create_record("thumbnail", file_id, params={"width": "wide"})
+        record = real_system.app.wait(wrong, 20)
+        assert record["status"] == "failed"
+        assert record["error"].startswith("params.width ")
+        both = real_system.app.create_record("thumbnail", file_id, params={"width": 96})
+        assert real_system.app.enqueue(both, "thumbnail", params={"width": 96}).status_code == 200
+        assert real_system.app.wait(both, 60)["status"] == "completed"
+    finally:
+        for flow in real_system.admin("GET", f"/flows?filter[name][_eq]={seed.CREATED_FLOW}&fields=id"):
+            real_system.admin("DELETE", f"/flows/{flow['id']}")
 
 
 def test_the_javascript_example_of_the_spec(real_system: System, clip: Path) -> None:
