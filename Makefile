@@ -49,10 +49,11 @@ test: $(DEV)  ## lint, types and every tier of tests
 	$(PY) -m pytest tests/contract tests/integration tests/deployed tests/chaos -q -n 3 --dist loadfile
 
 .PHONY: lint
-lint: $(DEV)  ## ruff, mypy and cfn-lint
+lint: $(DEV)  ## ruff, mypy, hadolint and cfn-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint workers/Dockerfile; fi
 	@$(BIN)/cfn-lint infra/queues.json infra/cloud/foundation.json
 
 .PHONY: verify
@@ -86,8 +87,10 @@ lock: $(DEV)  ## resolve the dependency groups anew
 	@for group in worker local dev peers; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done; \
-	grep -v '^chalice' requirements.txt | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --constraint requirements/local.lock - -o requirements/api.lock
+	for target in api image; do \
+	  if [ $$target = image ]; then group="--group pyproject.toml:image"; else group=; fi; \
+	  grep -v '^chalice' requirements.txt | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --no-header --constraint requirements/local.lock $$group - -o requirements/$$target.lock || exit 1; done
 
 .PHONY: setup
 setup: $(DEV)  ## install everything that development needs

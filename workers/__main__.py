@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 
@@ -13,6 +14,7 @@ from chalicelib.errors import SettingsError
 from chalicelib.services import Services
 from workers import sandbox
 from workers.container import ContainerWorker
+from workers.protection import TaskProtection
 from workers.runner import Runner
 from workers.tools import make_tools
 
@@ -43,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         concurrency=options.concurrency or current.worker_concurrency,
         poll_seconds=current.poll_seconds,
         drain_seconds=options.drain_seconds,
+        retire_seconds=options.retire_hours * 3600,
+        protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()
     return 0
 
@@ -58,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--concurrency", type=_count, help="jobs at a time (WORKER_CONCURRENCY, or the number of processors)")
     parser.add_argument("--drain-seconds", type=float, default=25, help="time to finish jobs after SIGTERM (25)")
+    parser.add_argument(
+        "--retire-hours",
+        type=float,
+        default=math.inf,
+        metavar="HOURS",
+        help="end by itself after so long, its jobs finished, for something to start a fresh one (never)",
+    )
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.errors import TicketsUnavailable, Unavailable
 from chalicelib.keeper import send_missing
+from workers.protection import TaskProtection
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,6 +40,8 @@ class ContainerWorker:
         concurrency: int,
         poll_seconds: int,
         drain_seconds: float,
+        retire_seconds: float = math.inf,
+        protection: TaskProtection | None = None,
     ) -> None:
         self._runner = runner
         self._ledger = ledger
@@ -46,6 +50,8 @@ class ContainerWorker:
         self._concurrency = concurrency
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
+        self._retire_seconds = retire_seconds
+        self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
         self._signals = 0
@@ -54,7 +60,10 @@ class ContainerWorker:
         self._idle = threading.Condition()
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; then drain: jobs are finished, or given back at the deadline or a second signal."""
+        """Work until SIGTERM or SIGINT; then drain: jobs are finished, or given back at the deadline or a second signal.
+
+        Retires without a signal when it is old, or when a deployment waits for it: then its jobs are finished, however long.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
@@ -63,24 +72,38 @@ class ContainerWorker:
             for thread in threads:
                 thread.start()
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
-            while not self._signals:
-                time.sleep(0.2)
+            self._wait_for_the_end()
             self._stopping.set()
+            self._finish_jobs()
             logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
             deadline = time.monotonic() + self._drain_seconds
             self._drain(deadline)
             for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
-                while thread.is_alive() and self._signals == 1:
+                while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)
             self._drain(deadline)  # a poll may have started a job at the last moment
         logger.info("stopped")
+
+    def _wait_for_the_end(self) -> None:
+        old_at = time.monotonic() + self._retire_seconds
+        while not self._signals and not self._protection.waited_for and time.monotonic() < old_at:
+            self._protection.follow(busy=self._jobs_running())
+            time.sleep(0.2)
+
+    def _finish_jobs(self) -> None:
+        """Wait for the jobs that run, as long as nobody sends a signal."""
+        if not self._signals:
+            logger.info("retiring", extra={"a_deployment_waits": self._protection.waited_for})
+        while not self._signals and self._jobs_running():
+            self._protection.follow(busy=True)
+            time.sleep(0.2)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._signals += 1  # no lock and no log in a signal handler: the main thread may be holding either
 
     def _drain(self, deadline: float) -> None:
-        while self._jobs_running() and time.monotonic() < deadline and self._signals == 1:
+        while self._jobs_running() and time.monotonic() < deadline and self._signals <= 1:
             time.sleep(0.1)
         while self._jobs_running():  # again and again: a poll that was under way may still have started one
             self._runner.stop()

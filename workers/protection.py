@@ -1,0 +1,71 @@
+"""Keeps ECS from taking the machine away under a running job, and notices when a deployment waits for it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html. Elsewhere it does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+from aws_lambda_powertools import Logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = Logger(service="mediaq", child=True)
+EXPIRES_MINUTES = 420
+"""Longer than the longest job may take: a job that was protected once ends in peace, also when nothing renews it any more."""
+RENEW_SECONDS = 600.0
+ASK_AGAIN_SECONDS = 30.0
+IDLE_SECONDS = 5.0
+"""Between two jobs protection is not given up."""
+TIMEOUT_SECONDS = 2.0
+WAITED_FOR = "DEPLOYMENT_BLOCKED"
+"""Why ECS refuses to protect a task whose service is being deployed, and waits for protected tasks to end."""
+
+
+class TaskProtection:
+    """The protection of this task, switched on while there are jobs."""
+
+    def __init__(self, agent: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """`agent` is the address of the ECS agent, as it stands in ECS_AGENT_URI; None is anywhere else."""
+        self._url = f"{agent}/task-protection/v1/state" if agent else ""
+        self._clock = clock
+        self._protected = False
+        self._retry_at = self._renew_at = 0.0
+        self._busy_at = -IDLE_SECONDS
+        self.waited_for = False
+        """True once a deployment waits for this task to end: it should take no more jobs."""
+
+    def follow(self, *, busy: bool) -> None:
+        """Protect the task while it is `busy`, and give it free afterwards. Fails quietly: the job is safe either way."""
+        if not self._url:
+            return
+        now = self._clock()
+        if busy:
+            self._busy_at = now
+        wanted = now - self._busy_at < IDLE_SECONDS
+        changes = wanted != self._protected
+        if (changes and now >= self._retry_at) or (wanted and now >= self._renew_at):
+            if self._ask(wanted=wanted):
+                self._renew_at = now + RENEW_SECONDS
+            else:
+                self._retry_at = self._renew_at = now + ASK_AGAIN_SECONDS
+
+    def _ask(self, *, wanted: bool) -> bool:
+        asked: dict[str, Any] = {"ProtectionEnabled": wanted} | ({"ExpiresInMinutes": EXPIRES_MINUTES} if wanted else {})
+        try:
+            said = requests.put(self._url, json=asked, timeout=TIMEOUT_SECONDS).json()
+        except (requests.RequestException, ValueError) as error:
+            logger.warning("task protection not changed", extra={"wanted": wanted, "cause": repr(error)})
+            return False
+        failure = {name: said[name] for name in ("failure", "error") if said.get(name)} if isinstance(said, dict) else said
+        if failure:
+            self.waited_for |= WAITED_FOR in json.dumps(failure)
+            logger.warning("task protection not changed", extra={"wanted": wanted, "answer": failure})
+            return False
+        self._protected = wanted
+        return True
