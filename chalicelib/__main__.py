@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from chalicelib.auth import OPERATOR
+from chalicelib.bullmq import OldQueue
 from chalicelib.cancel import SAID
 from chalicelib.errors import ApiError, SettingsError, Unavailable
 from chalicelib.records import FailedJobs
@@ -103,6 +104,24 @@ def resume(options: argparse.Namespace) -> int:
     return 0
 
 
+def drain_bullmq(options: argparse.Namespace) -> int:
+    """Move the jobs that wait in the BullMQ server's queue into this one. Stop its workers first; asking again is harmless."""
+    old = OldQueue(options.redis, options.queue, options.prefix)
+    if options.dry_run:
+        ids = old.ids(active=options.active)
+        _say(f"{len(ids)} jobs would be moved")
+        return 0
+    moved = []
+    for one in old.move_all(Services(current()).enqueuer, active=options.active):
+        _say(f"{one.job_id or one.id}: {one.refusal or 'moved'}")
+        moved.append(one)
+    left = 0 if options.active else old.count_active()
+    if left:
+        _say(f"{left} are with its workers: wait for those, or stop them and say --active")
+    _say(f"{sum(not one.refusal for one in moved)} of {len(moved)} jobs were moved")
+    return int(left > 0 or any(one.refusal for one in moved))
+
+
 def _tell(job_id: str, answer: Enqueued | ApiError) -> bool:
     refused = isinstance(answer, ApiError)
     _say(f"{job_id}: {answer if refused else 'will run again'}")
@@ -143,6 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=_count, default=1000, metavar="N", help="at most so many (1000)")
     sub.add_argument("--dry-run", action="store_true", help="list them, and change nothing")
     sub.set_defaults(command=redrive)
+    sub = commands.add_parser("drain-bullmq", help=drain_bullmq.__doc__, description=drain_bullmq.__doc__)
+    sub.add_argument("redis", metavar="REDIS_URL", help="the Redis of the BullMQ server")
+    sub.add_argument("--queue", default="media", help="the name of its queue (media)")
+    sub.add_argument("--prefix", default="bull", help="the prefix of its keys (bull)")
+    sub.add_argument("--active", action="store_true", help="those too that a worker had which is gone")
+    sub.add_argument("--dry-run", action="store_true", help="count them, and change nothing")
+    sub.set_defaults(command=drain_bullmq)
     for command in (pause, resume):
         sub = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         sub.add_argument("pool", choices=POOLS, help="the pool")

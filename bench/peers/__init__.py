@@ -21,14 +21,14 @@ LOCK = ROOT / "requirements" / "peers.lock"
 
 def bullmq(command: str, arguments: Any, redis_url: str) -> Any:
     """Run a command of `bullmq/bench.mjs` and return its answer."""
-    return _answer([str(node.node()), "bench.mjs", command], arguments, _bullmq_home(), {"REDIS_URL": redis_url})
+    return _answer([str(node.node()), "bench.mjs", command], arguments, bullmq_home(), {"REDIS_URL": redis_url})
 
 
 def bullmq_worker(redis_url: str, **arguments: Any) -> subprocess.Popen[bytes]:
     """Start a BullMQ worker that prints the id of each job as it starts it."""
     process = subprocess.Popen(
         [str(node.node()), "bench.mjs", "work"],
-        cwd=_bullmq_home(),
+        cwd=bullmq_home(),
         env={**os.environ, "REDIS_URL": redis_url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,7 +54,8 @@ def python(script: str, command: str, arguments: Any, environment: dict[str, str
     )
 
 
-def _bullmq_home() -> Path:
+def bullmq_home() -> Path:
+    """Return the folder in which BullMQ is installed."""
     package = HERE / "bullmq"
     return once(f"bullmq-{digest(package.iterdir(), node.version())}", lambda folder: node.install(package, folder))
 
