@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import captions, cold, idle, ledger, overhead, queues, recovery, thumbnails
+from bench import captions, cold, cost, idle, ledger, overhead, queues, recovery, thumbnails
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "recovery": recovery.run,
     "idle": idle.run,
     "cold": cold.run,
+    "cost": cost.run,
     "thumbnails": thumbnails.run,
     "captions": captions.run,
     "overhead": overhead.run,

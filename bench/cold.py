@@ -50,15 +50,15 @@ class Package(NamedTuple):
 
 def run() -> Figures:
     """Time both packages in turn, and each library alone; in ms."""
-    with tempfile.TemporaryDirectory() as folder, _stores(Path(folder)) as (environment, app, token):
-        packages = _packages(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as (environment, app, token):
+        both = packages(Path(folder))
         figures = {}
         for route in ("GET stats", "POST media"):
-            seconds: dict[str, list[float]] = {name: [] for name in packages}
+            seconds: dict[str, list[float]] = {name: [] for name in both}
             for _ in range(ROUNDS):
-                for name, package in packages.items():
-                    request = _request(route, app, token)
-                    seconds[name].append(timed(lambda package=package, request=request: _serve(package, environment, request)))  # type: ignore[misc]
+                for name, package in both.items():
+                    asked = request(route, app, token)
+                    seconds[name].append(timed(lambda package=package, asked=asked: _serve(package, environment, asked)))  # type: ignore[misc]
             medians = {name: statistics.median(taken) for name, taken in seconds.items()}
             figures[f"cold {route}"] = {
                 **{f"{name} ms": round(median * 1000) for name, median in medians.items()},
@@ -68,7 +68,8 @@ def run() -> Figures:
     return figures | {"import_ms": {name: round((_process(f"import {name}") - bare) * 1000, 1) for name in IMPORTS}}
 
 
-def _packages(folder: Path) -> dict[str, Package]:
+def packages(folder: Path) -> dict[str, Package]:
+    """Unpack both packages below `folder`."""
     ours, naive = folder / "ours", folder / "naive"
     archive.build(folder / "api.zip", folder / "work")
     with zipfile.ZipFile(folder / "api.zip") as zipped:
@@ -82,7 +83,8 @@ def _packages(folder: Path) -> dict[str, Package]:
 
 
 @contextmanager
-def _stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
+def stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
+    """Run what the API needs; yield its settings, and a creator's app with its token."""
     redis_port, sqs_port, directus_port = pick_port(), pick_port(), pick_port()
     running = [
         parts.redis_part(folder / "redis", redis_port),
@@ -103,7 +105,8 @@ def _stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
             part.stop()
 
 
-def _request(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
+def request(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
+    """Return the event of a request, to enqueue a record of its own if it is one for that."""
     method, name = route.split()
     if method == "GET":
         return event(method, f"/queue/{name}")

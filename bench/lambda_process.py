@@ -77,7 +77,7 @@ def main() -> None:
     for line in sys.stdin:
         event: dict[str, Any] = json.loads(line)
         answer = app.keeper(SCHEDULED, Context()) if "keeper" in event else app.app(event, Context())
-        print(json.dumps({"answer": answer}))
+        print(json.dumps({"answer": answer}), flush=True)
     files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
     print(json.dumps({"imported": sorted(str(file.relative_to(folder)) for file in files if file.is_relative_to(folder))}))
     sys.stdout.flush()

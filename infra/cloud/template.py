@@ -26,6 +26,7 @@ CHALICE_STAGE = "cloud"
 
 VARIABLES: Json = {
     "STAGE": {"Ref": "Stage"},
+    "SECRETS_VERSION": {"Ref": "SecretsVersion"},
     "DIRECTUS_URL": {"Ref": "DirectusUrl"},
     "REDIS_URL": {"Fn::If": ["OwnRedis", {"Ref": "RedisUrl"}, {"Fn::Sub": "rediss://${Redis.PrimaryEndPoint.Address}:6379/0"}]},
     "QUEUE_URL_LAMBDA": {"Ref": "LambdaQueue"},
