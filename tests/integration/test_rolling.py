@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 
 from infra.local import parts
 from infra.local.process import Part, hurry
-from tests.integration.conftest import SLOW, System, make_clip, until
+from tests.integration.conftest import System, run_system, until
+from tests.integration.slow_site import SlowSite, serve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def site(clip: Path) -> Iterator[SlowSite]:
+    """A site with a film of two seconds."""
+    yield from serve(clip.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def system(site: SlowSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that may fetch from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FETCH_ALLOW", site.address)
+        yield from run_system(tmp_path_factory.mktemp("rolling"))
 
 
 def claims(system: System, job_id: str) -> int:
@@ -20,50 +37,45 @@ def claims(system: System, job_id: str) -> int:
     return sum('"claimed"' in line and job_id in line for line in lines)
 
 
-def restart(system: System, name: str) -> None:
-    """Stop a part as a deployment does, and start it again."""
-    part = system.stack.parts[name]
-    part.stop()
-    part.start()
-
-
-def test_a_long_job_outlives_the_restart_of_every_part(system: System, tmp_path: Path) -> None:
+def test_a_long_job_outlives_the_restart_of_every_part(system: System, site: SlowSite) -> None:
     """It begins again once at most, when its worker goes, and no attempt is spent."""
-    job_id = system.submit(make_clip(tmp_path / "film.mp4", 12, "960x540"), SLOW)
+    job_id = site.begin(system.app)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
-    first = system.stack.parts["worker"]
     system.worker("second")
+    first = system.stack.parts["worker"]
     assert first.process is not None
     hurry(first.process.pid)
     first.stop()  # as when its time to drain is over
     until(lambda: claims(system, job_id) == 2, 30, "taken up by the new worker")
     for name in ("keeper", "api", "directus", "redis", "sqs"):
-        restart(system, name)
+        system.stack.parts[name].stop()
+        system.stack.parts[name].start()
         assert requests.get(f"{system.stack.url('api')}/api/queue/stats", timeout=10).status_code == 200
-    still_running = system.app.record(job_id)["status"] == "processing"
-    record = system.app.wait(job_id, 120)
+    assert system.app.record(job_id)["status"] == "processing"
+    site.quick.set()
+    record = system.app.wait(job_id, 60)
     assert (record["status"], record["error"], record["attempts"]) == ("completed", None, 1)
     assert claims(system, job_id) == 2
-    assert still_running, "the job ended before the last part was restarted: make it longer"
     assert until(system.quiet, 20, "closed")["completed"] == 1
     first.start()
 
 
-def test_a_worker_that_retires_finishes_its_job(system: System, long_clip: Path) -> None:
+def test_a_worker_that_retires_finishes_its_job(system: System, site: SlowSite) -> None:
     """It was told to live for two seconds; its job takes longer, and nothing is given back."""
-    system.stack.parts["worker"].stop()
-    for part in system.extra:
-        part.stop()
+    for running in (system.stack.parts["worker"], *system.extra):
+        running.stop()
     part = parts.worker_part(system.stack.environment, system.stack.logs, "old", 1)
-    retiring = Part(
-        part.name, [*part.command, "--retire-hours", str(2 / 3600)], part.ready, part.folder, part.log, part.environment
-    )
-    job_id = system.submit(long_clip, SLOW)
+    command = [*part.command, "--retire-hours", str(2 / 3600)]
+    retiring = Part(part.name, command, part.ready, part.folder, part.log, part.environment)
+    job_id = site.begin(system.app)
     system.extra.append(retiring.start())
-    assert system.app.wait(job_id, 90)["status"] == "completed"
+    until(lambda: '"retiring"' in system.log("old"), 30, "it is old")
     assert retiring.process is not None
+    assert retiring.process.poll() is None
+    waiting = site.begin(system.app)
+    site.quick.set()
+    assert system.app.wait(job_id, 60)["status"] == "completed"
     assert retiring.process.wait(20) == 0
-    log = system.log("old")
-    assert '"retiring"' in log
-    assert claims(system, job_id) == 1
+    assert (claims(system, job_id), claims(system, waiting)) == (1, 0)  # it took no more jobs
     system.stack.parts["worker"].start()
+    assert system.app.wait(waiting, 60)["status"] == "completed"
