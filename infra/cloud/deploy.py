@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 ENDED = ("_COMPLETE", "_FAILED")
+"""How the status of a stack ends that does nothing any more. CLEANUP_IN_PROGRESS follows a success."""
 NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -60,8 +61,9 @@ class Account:
         kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
         given: list[Any] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
         given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
+        before = {event["EventId"] for event in self._events(stack)} if there else set()
         if self._change(stack, source, given, "UPDATE" if there else "CREATE"):
-            self._follow(stack)
+            self._follow(stack, before)
         return self.outputs(stack)
 
     def delete(self, stack: str) -> None:
@@ -69,7 +71,7 @@ class Account:
         self._cloudformation.delete_stack(StackName=stack)
         while (status := self._status(stack)) is not None:
             if status == "DELETE_FAILED":
-                raise DeploymentFailed(self._why(stack))
+                raise DeploymentFailed(f"{stack} could not be deleted: its events say why")
             time.sleep(self._poll_seconds)
 
     def outputs(self, stack: str) -> dict[str, str]:
@@ -114,31 +116,33 @@ class Account:
         self._cloudformation.execute_change_set(**names)
         return True
 
-    def _follow(self, stack: str) -> None:
-        seen: set[str] = set()
-        since = time.time() - 60
+    def _follow(self, stack: str, before: set[str]) -> None:
+        """Tell what happens until the stack itself has ended; `before`: the events of earlier attempts."""
+        told = set(before)
+        failed = ""
         while True:
-            status = self._status(stack) or ""
             for event in reversed(self._events(stack)):
-                if event["EventId"] not in seen and event["Timestamp"].timestamp() > since:
-                    seen.add(event["EventId"])
-                    reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
-                    self._say(f"{event['ResourceStatus']:24} {event['LogicalResourceId']}{reason}")
-            if status.endswith(ENDED) and "CLEANUP" not in status:
-                break
+                if event["EventId"] in told:
+                    continue
+                told.add(event["EventId"])
+                status, name, reason = (
+                    event["ResourceStatus"],
+                    event["LogicalResourceId"],
+                    event.get("ResourceStatusReason", ""),
+                )
+                self._say(f"{status:24} {name}{f': {reason}' if reason else ''}")
+                if status.endswith("_FAILED") and not failed:  # the others are its consequence
+                    failed = f"{name}: {reason or 'no reason given'}"
+                if event.get("PhysicalResourceId") == event["StackId"] and status.endswith(ENDED):
+                    if "ROLLBACK" in status or "FAILED" in status:
+                        raise DeploymentFailed(failed or f"{stack} is {status}, and no event says why")
+                    return
             time.sleep(self._poll_seconds)
-        if "ROLLBACK" in status or "FAILED" in status:
-            raise DeploymentFailed(self._why(stack))
-
-    def _why(self, stack: str) -> str:
-        """Return the first failure of the last attempt: what follows is its consequence."""
-        failed = [event for event in self._events(stack) if event["ResourceStatus"].endswith("_FAILED")]
-        if not failed:
-            return f"{stack} was rolled back, and no event says why"
-        return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
 
     def _events(self, stack: str) -> list[Any]:
-        return list(self._cloudformation.describe_stack_events(StackName=stack)["StackEvents"])
+        """Return the events of a stack, the newest first."""
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
+        return [event for page in pages for event in page["StackEvents"]]
 
     def _status(self, stack: str) -> str | None:
         try:

@@ -8,6 +8,10 @@ Json = dict[str, Any]
 QUEUES = ("LambdaQueue", "ContainerQueue")
 DEAD_LETTERS = ("LambdaDeadLetters", "ContainerDeadLetters")
 RECEIVING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+IN_VPC = (
+    *("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface", "DescribeSubnets"),
+    *("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"),
+)
 ANYWHERE = "*"  # where AWS knows no narrower resource
 
 
@@ -100,7 +104,7 @@ def resources() -> Json:
 
 def _role(service: str, *statements: Json, condition: str = "") -> Json:
     trusted: Json = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    if service != "lambda":  # no other account's schedule or task may borrow it; Lambda names no source
+    if service == "scheduler":  # no schedule of another account may borrow it; the others name no source
         trusted["Condition"] = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     policy = {"PolicyName": "calls", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
     role: Json = {
@@ -129,7 +133,7 @@ def _in_vpc() -> Json:
     """What Lambda does with the function's role to put it into a network."""
     return _if(
         "InVpc",
-        _allow("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface", on=[ANYWHERE]),
+        _allow(*(f"ec2:{call}" for call in IN_VPC), on=[ANYWHERE]),
     )
 
 

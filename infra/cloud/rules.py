@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infra.cloud.roles import IN_VPC
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Json = dict[str, Any]
 VISIBILITY_TIMES = 6
 """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
-ANY_RESOURCE = {
-    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface", "ecr:GetAuthorizationToken",
-    "xray:PutTraceSegments", "xray:PutTelemetryRecords",
-}  # fmt: skip
+ANY_RESOURCE = {f"ec2:{call}" for call in IN_VPC} | {
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
 """Calls that AWS allows on nothing narrower than everything."""
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS", "BEFORE")
 EVERYWHERE = ("0.0.0.0/0", "::/0")
