@@ -46,6 +46,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "thumbnail": {"width": 320},
     "analysis": {},
     "upload": {},
+    "caption_generation": {"format": "vtt"},
     "transcoding": {"format": "mp4", "resolution": "720p"},
 }
 """Operation -> parameters, of a clip of 1280x720 and CLIP_SECONDS seconds."""
