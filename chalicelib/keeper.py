@@ -38,6 +38,14 @@ class Report(NamedTuple):
     seeded: bool
 
 
+class Revival(NamedTuple):
+    """What became of the tickets in a dead-letter queue."""
+
+    revived: int
+    cleared: int
+    """Those of jobs that are over."""
+
+
 class Keeper:
     """Puts right what a crash or a wiped Redis left behind."""
 
@@ -53,19 +61,20 @@ class Keeper:
         tickets += self.sweep()
         seeded = self.seed_totals()
         dead = sum(self._tickets.count_dead(pool) for pool in POOLS)
-        revived = sum(self.revive(pool) for pool in POOLS) if dead else 0
-        return Report(tickets + revived, revived, dead - revived, seeded)
+        looked_at = [self.revive(pool) for pool in POOLS] if dead else []
+        revived, cleared = sum(one.revived for one in looked_at), sum(one.cleared for one in looked_at)
+        return Report(tickets + revived, revived, max(0, dead - revived - cleared), seeded)
 
     def sweep(self) -> int:
         """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
         return send_missing(self._ledger.sweep().missing, self._tickets)
 
-    def revive(self, pool: str) -> int:
-        """Send the tickets of open jobs in a dead-letter queue back; return how many. What nobody can read stays there.
+    def revive(self, pool: str) -> Revival:
+        """Send the tickets of open jobs in a dead-letter queue back. What nobody can read stays there.
 
         A ticket ends up there after a thousand receives, which says something of the wait and nothing against the job.
         """
-        revived = 0
+        revived = cleared = 0
         for _ in range(DEAD_LETTER_CALLS):
             found = self._tickets.receive(pool, RECEIVE_AT_MOST, dead=True)
             if not found:
@@ -77,7 +86,8 @@ class Keeper:
             for ticket in dead.values():  # the others stand for nothing any more
                 self._tickets.delete(ticket)
             revived += len(back)
-        return revived
+            cleared += len(dead) - len(back)
+        return Revival(revived, cleared)
 
     def seed_totals(self) -> bool:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.

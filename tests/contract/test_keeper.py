@@ -130,7 +130,8 @@ class TestDeadLetters:
         dead = api.parts.settings.dead_letter_urls["container"]
         for body in (*bodies, "nobody can read this"):
             api.parts.tickets._sqs.send_message(QueueUrl=dead, MessageBody=body)
-        assert api.parts.keeper.run(sleep=lambda seconds: None).revived == 1
+        report = api.parts.keeper.run(sleep=lambda seconds: None)
+        assert (report.revived, report.dead) == (1, 1)
         [back] = receive_all(api)
         assert back.job is not None
         assert back.job.job_id == waiting
