@@ -19,6 +19,7 @@ ANY_RESOURCE = {f"ec2:{call}" for call in IN_VPC} | {
 }
 """Calls that AWS allows on nothing narrower than everything."""
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS", "BEFORE")
+PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -69,20 +70,19 @@ def _statements(resources: Json) -> Iterator[tuple[str, str]]:
 
 
 def _queues(resources: Json) -> Iterator[tuple[str, str]]:
-    dead = set()
-    guarded = set()
+    dead, guarded = set(), set()
     for name, queue in _of(resources, "AWS::SQS::Queue"):
         if not queue.get("SqsManagedSseEnabled") and not queue.get("KmsMasterKeyId"):
             yield name, "is not encrypted"
         target = queue.get("RedrivePolicy", {}).get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
         dead.add(target)
-    for _, policy in _of(resources, "AWS::SQS::QueuePolicy"):
-        denied = [
-            statement for statement in _walk(policy)
-            if statement["Effect"] == "Deny" and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-        ]  # fmt: skip
-        if denied:
-            guarded |= {queue.get("Ref") for queue in policy["Queues"]}
+    for name, policy in _of(resources, "AWS::SQS::QueuePolicy"):
+        for statement in _walk(policy):
+            resource = statement.get("Resource")
+            if isinstance(resource, list):
+                yield name, "names several queues in a statement, which SQS refuses"
+            elif statement["Effect"] == "Deny" and statement.get("Condition") == PLAIN_HTTP:
+                guarded |= {queue["Ref"] for queue in policy["Queues"] if resource == {"Fn::GetAtt": [queue["Ref"], "Arn"]}}
     for name, queue in _of(resources, "AWS::SQS::Queue"):
         if name not in dead and "RedrivePolicy" not in queue:
             yield name, "has no dead-letter queue"
