@@ -56,7 +56,10 @@ def deploy(options: argparse.Namespace) -> int:
     parameters = read_stage(options.stage) | dict(options.set)
     bucket = options.bucket
     if not bucket:
-        known = account.outputs(FOUNDATION)
+        try:
+            known = account.outputs(FOUNDATION)
+        except DeploymentFailed as error:
+            raise DeploymentFailed(f"{error}: make it with `python -m infra.cloud foundation`, or name a --bucket") from error
         bucket = known["Bucket"]
         if "VpcId" not in parameters:
             parameters |= {"VpcId": known["VpcId"], "SubnetIds": known["SubnetIds"]}

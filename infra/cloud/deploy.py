@@ -75,7 +75,13 @@ class Account:
             time.sleep(self._poll_seconds)
 
     def outputs(self, stack: str) -> dict[str, str]:
-        """Return the outputs of a stack."""
+        """Return the outputs of a stack.
+
+        Raises:
+            DeploymentFailed: there is no such stack.
+        """
+        if self._status(stack) is None:
+            raise DeploymentFailed(f"there is no stack {stack} in this account and region")
         [found] = self._cloudformation.describe_stacks(StackName=stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 

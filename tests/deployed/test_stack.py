@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from bench.lambda_process import SCHEDULED
+from infra.cloud import __main__ as cli
 from infra.cloud.deploy import DeploymentFailed
 from infra.local import accounts
 from infra.local.client import CreatorApp
@@ -146,3 +147,23 @@ def nothing_is_left(cloud: Cloud) -> None:
     assert cloud.client("apigateway").get_rest_apis()["items"] == []
     assert cloud.client("iam").list_roles()["Roles"] == []
     assert cloud.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What docs/deploying.md says: the foundation, the stack on it, the stack deleted. No image, so no worker."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
+    settings = {"DirectusUrl": cloud.directus, "SecretArn": cloud.secret_arn, "RedisUrl": cloud.redis}
+    deploy = ["deploy", "dev", *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
+    assert cli.main(deploy) == 1
+    assert "make it with `python -m infra.cloud foundation`" in capsys.readouterr().err
+    assert cli.main(["foundation", "--egress", "endpoints"]) == 0
+    assert "SubnetIds = subnet-" in capsys.readouterr().out
+    assert cli.main(deploy) == 0
+    said = capsys.readouterr().out
+    assert "CREATE_COMPLETE          APIHandler" in said
+    assert "QueueUrlLambda = " in said
+    assert "CREATE_COMPLETE          PartsSecurityGroup" in said  # so it is in the foundation's network
+    assert cli.main([*deploy, "--set", "NoSuchParameter=1"]) == 1
+    assert "NoSuchParameter" in capsys.readouterr().err
+    assert cli.main(["destroy", "dev"]) == 0
+    assert cloud.client("lambda").list_functions()["Functions"] == []
