@@ -52,6 +52,8 @@ class Account:
         self, stack: str, template: dict[str, Any], parameters: Mapping[str, str], bucket: str | None = None
     ) -> dict[str, str]:
         """Bring the stack to a template, by way of a bucket when it is too large to be handed over (51 200 bytes)."""
+        if unknown := parameters.keys() - template["Parameters"].keys():
+            raise DeploymentFailed(f"the template has no parameter {', '.join(sorted(unknown))}")
         body = json.dumps(template, sort_keys=True, separators=(",", ":"))
         source = {"TemplateURL": self._upload_template(bucket, body)} if bucket else {"TemplateBody": body}
         there = self._status(stack)
@@ -59,6 +61,9 @@ class Account:
             self.delete(stack)  # a first deployment that failed leaves a stack that cannot be changed
             there = None
         kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
+        wanted = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
+        if missing := wanted - kept - parameters.keys():
+            raise DeploymentFailed(f"{stack} needs {', '.join(sorted(missing))}")
         given: list[Any] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
         given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
         before = {event["EventId"] for event in self._events(stack)} if there else set()

@@ -158,6 +158,8 @@ def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caps
     assert "make it with `python -m infra.cloud foundation`" in capsys.readouterr().err
     assert cli.main(["foundation", "--egress", "endpoints"]) == 0
     assert "SubnetIds = subnet-" in capsys.readouterr().out
+    assert cli.main(["deploy", "dev"]) == 1
+    assert "mediaq-dev needs DirectusUrl, SecretArn" in capsys.readouterr().err
     assert cli.main(deploy) == 0
     said = capsys.readouterr().out
     assert "CREATE_COMPLETE          APIHandler" in said
