@@ -103,7 +103,7 @@ def jobs_complete(cloud: Cloud, clip: Path) -> None:  # noqa: F811
     counted = until(lambda: counts(cloud, completed=3), 20, "counted")
     assert (counted["failed"], counted["waiting"]) == (0, 0)
     report = invoke(cloud, "Keeper", SCHEDULED)
-    assert report == {"tickets": 0, "revived": 0, "dead": 0, "seeded": False}
+    assert (report["tickets"], report["revived"], report["dead"]) == (0, 0, 0)
 
 
 def counts(cloud: Cloud, completed: int) -> dict[str, int] | None:
