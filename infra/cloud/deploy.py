@@ -32,7 +32,7 @@ class DeploymentFailed(RuntimeError):
 class Account:
     """An AWS account and region, or an emulator of one: whatever the session's clients talk to."""
 
-    def __init__(self, session: Any, say: Say = lambda text: None, poll_seconds: float = 3) -> None:
+    def __init__(self, session: Any, say: Say = lambda text: None, poll_seconds: float = 1) -> None:
         self._cloudformation = session.client("cloudformation")
         self._s3 = session.client("s3")
         self._say = say
