@@ -47,7 +47,7 @@ def test_flushall_every_ten_seconds(tmp_path: Path) -> None:
 def dripping(tmp_path: Path) -> Iterator[str]:
     """A server whose film arrives a little at a time, for longer than Redis is away."""
     port = pick_port()
-    film = make_clip(tmp_path / "film.mp4", 1, "160x120").read_bytes()
+    film = make_clip(tmp_path / "film.mp4", 10, "320x240").read_bytes()  # a worker gives up below a KiB a second
     pieces = int((SECONDS + 15) * 2)
     length = -(-len(film) // pieces)
 

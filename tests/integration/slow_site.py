@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from infra.local.client import CreatorApp
 
 
+PADDING_BYTES = 32 << 20
+"""An empty box behind the film: large enough that its download stays at 0 % for minutes."""
+PIECE_BYTES = 256
+"""Ten times a second: a worker gives up below a KiB a second."""
+
+
 class SlowSite(ThreadingHTTPServer):
-    """Hands a film out byte by byte until it is told to be quick: a job that takes as long as a test wants."""
+    """Hands a film out slowly until it is told to be quick: a job that takes as long as a test wants."""
 
     daemon_threads = True
 
     def __init__(self, film: bytes) -> None:
         super().__init__(("127.0.0.1", 0), SlowFilm)
-        self.film = film
+        self.film = film + PADDING_BYTES.to_bytes(4, "big") + b"free" + bytes(PADDING_BYTES - 8)
         self.quick = threading.Event()
         self.address = f"127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -45,8 +51,8 @@ class SlowFilm(BaseHTTPRequestHandler):
         self.end_headers()
         at = 0
         while at < len(film) - 1 and not self.server.quick.wait(0.1):
-            self.wfile.write(film[at : at + 1])
-            at += 1
+            self.wfile.write(film[at : at + PIECE_BYTES])
+            at += PIECE_BYTES
         self.wfile.write(film[at:])
 
     def log_message(self, *_: object) -> None:
