@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import boto3
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
-    except (package.RuleBroken, DeploymentFailed, BotoCoreError, ClientError) as error:
+    except (RuntimeError, CalledProcessError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"mediaq: {error}\n")
         return 1
     return code

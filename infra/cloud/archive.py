@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import chalice
 
+from infra.local.cache import digest, once
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCK = ROOT / "requirements" / "api.lock"
-CACHE = Path.home() / ".cache" / "mediaq"
 FUNCTION_PLATFORMS = ("manylinux2014_x86_64",)  # what Chalice's functions run on
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The runtime that Chalice names in the template is that of this interpreter; bytecode fits no other."""
@@ -101,22 +100,16 @@ def pack(folder: Path, target: Path) -> str:
 
 def libraries(lock: Path = LOCK, platforms: tuple[str, ...] = FUNCTION_PLATFORMS) -> Path:
     """Return the folder with the locked libraries, installed for `platforms` and not for this machine; made once a lock."""
-    key = hashlib.sha256(lock.read_bytes() + repr(platforms).encode() + PYTHON.encode()).hexdigest()[:12]
-    folder = CACHE / f"{lock.stem}-{key}"
-    if not folder.exists():
-        half = folder.with_suffix(f".{os.getpid()}")
-        shutil.rmtree(half, ignore_errors=True)
+
+    def install(folder: Path) -> None:
         command = [
-            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--target", str(half),
+            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--target", str(folder),
             *platform_options(platforms), "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:",
             "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(lock),
         ]  # fmt: skip
         subprocess.run(command, check=True)  # noqa: S603 - our own
-        try:
-            half.rename(folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(half)
-    return folder
+
+    return once(f"{lock.stem}-{digest([lock], PYTHON, *platforms)}", install)
 
 
 def platform_options(platforms: Iterable[str]) -> list[str]:
