@@ -105,9 +105,10 @@ def fixed() -> Figures:
     alarms = sum(len(alarm.source.of) if alarm.source else 1 for alarm in ALARMS)
     keeper = PRICES["lambda request"] + PRICES["lambda x86 GB-second"] * 0.25 * 3.5
     parts = {
-        "Redis, dev": PRICES["cache.t4g.small hour"] * HOURS_A_MONTH,
+        "Redis, dev": PRICES["cache.t4g.micro hour"] * HOURS_A_MONTH,
         "Redis, prod with a replica": 2 * PRICES["cache.m7g.large hour"] * HOURS_A_MONTH,
         "NAT gateway": PRICES["nat gateway hour"] * HOURS_A_MONTH,
+        "VPC endpoints, eight in two zones": PRICES["vpc endpoint hour"] * 16 * HOURS_A_MONTH,
         "metrics": PRICES["metric month"] * GAUGES,
         "alarms": PRICES["alarm month"] * alarms,
         "dashboard": PRICES["dashboard month"],

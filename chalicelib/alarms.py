@@ -26,7 +26,7 @@ class Metric(NamedTuple):
 
 
 class Alarm(NamedTuple):
-    """Turns on when `metric` has been over `over` for `minutes`."""
+    """Turns on when `metric` has been over `over` for `minutes`; a sum, when it is over `over` within them."""
 
     name: str
     metric: str
@@ -71,7 +71,7 @@ ALARMS = (
         0,
         5,
         "Lambda refuses to start a function",
-        Metric("AWS/Lambda", "FunctionName", ("APIHandler", "LambdaWorker")),
+        Metric("AWS/Lambda", "FunctionName", ("APIHandler", "Keeper", "LambdaWorker")),
         statistic="Sum",
     ),
     Alarm(

@@ -86,6 +86,8 @@ class Observation(NamedTuple):
     """By pool."""
     active: dict[str, int]
     """By pool."""
+    paused: frozenset[str]
+    """The pools that are paused."""
 
 
 class Verdict(NamedTuple):

@@ -166,8 +166,9 @@ class Ledger:
     def observe(self, window_ms: int) -> Observation:
         """Look at everything that runs, and at what ended within `window_ms`; for the keeper, once a minute."""
         finished, failed, still, oldest, used, allowed, *pools = self._call("observe", window_ms, *POOLS)
-        waiting, active = dict(zip(POOLS, pools[::2], strict=True)), dict(zip(POOLS, pools[1::2], strict=True))
-        return Observation(finished, failed, still, oldest, used, allowed, waiting, active)
+        waiting, active = dict(zip(POOLS, pools[::3], strict=True)), dict(zip(POOLS, pools[1::3], strict=True))
+        paused = frozenset(pool for pool, is_paused in zip(POOLS, pools[2::3], strict=True) if is_paused)
+        return Observation(finished, failed, still, oldest, used, allowed, waiting, active, paused)
 
     def judge(self, conditions: Iterable[tuple[str, bool, int]] = ()) -> Verdict:
         """Note (alarm, whether its condition is true, for how many ms it must be); without any, only say which are on."""

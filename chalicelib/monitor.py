@@ -46,7 +46,7 @@ class Monitor:
 
     def _gauges(self) -> dict[str, float]:
         stats, seen = self._ledger.stats(), self._ledger.observe(FAILURE_WINDOW_MINUTES * self._minute_ms)
-        demand = seen.waiting["container"] + seen.active["container"]
+        demand = seen.active["container"] + (0 if "container" in seen.paused else seen.waiting["container"])
         return {
             **stats._asdict(),
             "failure_ratio": seen.failed / seen.finished if seen.finished >= FAILURES_OF_AT_LEAST else 0.0,

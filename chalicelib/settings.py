@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 POOLS = ("lambda", "container")
+UNSET = "-"
+"""What a secret says that is not used: not every store takes an empty one."""
 PLANS_FILE = Path(__file__).with_name("plans.json")
 
 
@@ -112,7 +114,7 @@ def current() -> Settings:
 
 def credentials_keys(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the Fernet keys of platform connections: the first encrypts, all decrypt."""
-    return tuple(_Reader(environ).text("CREDENTIALS_KEYS", "").replace(",", " ").split())
+    return tuple(" ".join(_Reader(environ).if_set("CREDENTIALS_KEYS")).replace(",", " ").split())
 
 
 class _Reader:
@@ -125,8 +127,8 @@ class _Reader:
         return self._environ.get(name, "").strip() or default
 
     def if_set(self, name: str) -> tuple[str, ...]:
-        value = self.text(name, "")
-        return (value,) if value else ()
+        value = self.text(name, UNSET)
+        return () if value == UNSET else (value,)
 
     def path(self, name: str) -> Path | None:
         value = self.text(name, "")

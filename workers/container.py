@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 SWEEP_SECONDS = 2.0
 RETRY_SECONDS = 2.0
+PROTECTED_SECONDS = 5400.0
+"""How long a worker that takes no more jobs may keep a deployment waiting for the ones that it has."""
 
 
 class ContainerWorker:
@@ -91,11 +93,12 @@ class ContainerWorker:
             time.sleep(0.2)
 
     def _finish_jobs(self) -> None:
-        """Wait for the jobs that run, as long as nobody sends a signal."""
+        """Wait for the jobs that run while nobody sends a signal; not protected for ever, for a deployment has 3 hours."""
+        protected_until = time.monotonic() + PROTECTED_SECONDS
         if not self._signals:
             logger.info("retiring", extra={"a_deployment_waits": self._protection.waited_for})
         while not self._signals and self._jobs_running():
-            self._protection.follow(busy=True)
+            self._protection.follow(busy=time.monotonic() < protected_until)
             time.sleep(0.2)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = Logger(service="mediaq", child=True)
-EXPIRES_MINUTES = 420
-"""Longer than the longest job may take: a job that was protected once ends in peace, also when nothing renews it any more."""
+EXPIRES_MINUTES = 60
 RENEW_SECONDS = 600.0
 ASK_AGAIN_SECONDS = 30.0
 IDLE_SECONDS = 5.0
 """Between two jobs protection is not given up."""
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 5.0
 WAITED_FOR = "DEPLOYMENT_BLOCKED"
-"""Why ECS refuses to protect a task whose service is being deployed, and waits for protected tasks to end."""
+"""Why ECS refuses protection when more tasks are protected than the service should have. Of a task that is protected already it
+says that a deployment, or a service that became smaller, waits for this one among others."""
 
 
 class TaskProtection:
@@ -34,7 +34,7 @@ class TaskProtection:
         """`agent` is the address of the ECS agent, as it stands in ECS_AGENT_URI; None is anywhere else."""
         self._url = f"{agent}/task-protection/v1/state" if agent else ""
         self._clock = clock
-        self._protected = False
+        self._protected: bool | None = False  # None: an answer was lost
         self._retry_at = self._renew_at = 0.0
         self._busy_at = -IDLE_SECONDS
         self.waited_for = False
@@ -61,10 +61,11 @@ class TaskProtection:
             said = requests.put(self._url, json=asked, timeout=TIMEOUT_SECONDS).json()
         except (requests.RequestException, ValueError) as error:
             logger.warning("task protection not changed", extra={"wanted": wanted, "cause": repr(error)})
+            self._protected = None
             return False
         failure = {name: said[name] for name in ("failure", "error") if said.get(name)} if isinstance(said, dict) else said
         if failure:
-            self.waited_for |= WAITED_FOR in json.dumps(failure)
+            self.waited_for |= bool(self._protected) and WAITED_FOR in json.dumps(failure)
             logger.warning("task protection not changed", extra={"wanted": wanted, "answer": failure})
             return False
         self._protected = wanted

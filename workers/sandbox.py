@@ -35,6 +35,11 @@ LINE_MAX = 1 << 20
 NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
 
 
+LAMBDA_OWN_BYTES = 400 << 20
+"""What the worker in a Lambda needs itself."""
+LAMBDA_LEAST_BYTES = 256 << 20
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one process may use."""
@@ -170,17 +175,24 @@ def run(
     return Finished(process.returncode, stderr, peak_bytes)
 
 
+def _lambda_bytes() -> int:
+    """Return what a process may take of a Lambda's memory, so that it fails and not the Lambda; elsewhere no limit."""
+    megabytes = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return max(LAMBDA_LEAST_BYTES, (int(megabytes) << 20) - LAMBDA_OWN_BYTES) if megabytes.isdigit() else 1 << 62
+
+
 def _confined(limits: Limits) -> list[str]:
     """Return the words in front of a command that confine it: a shell that sets limits and becomes the command.
 
     Not `preexec_fn`: Python code between fork and exec may deadlock in a process with threads.
     """
+    data_bytes = min(limits.data_bytes, _lambda_bytes())
     wanted = (
         ("-c", resource.RLIMIT_CORE, 0, 512),
         ("-n", resource.RLIMIT_NOFILE, limits.open_files, 1),
         ("-f", resource.RLIMIT_FSIZE, limits.file_bytes, 512),
         ("-v", resource.RLIMIT_AS, limits.memory_bytes, 1024),
-        ("-d", resource.RLIMIT_DATA, limits.data_bytes, 1024),
+        ("-d", resource.RLIMIT_DATA, data_bytes, 1024),
         ("-t", resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1, 1),
     )
     steps = ["umask 077"]

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 how far back failures are looked at (ms)   3... the pools
 -- Returns {finished, failed (both within that time), ms in which no running job moved and none ended, age (ms) of the job that
---          waits longest, bytes used and bytes allowed (0: no limit) of Redis, waiting and active of each pool...}
+--          waits longest, bytes used and bytes allowed (0: no limit) of Redis, waiting, active and paused 0|1 of each pool...}
 --
 -- The job that waits longest is looked for among the first of each priority: a line is served from the front, so nothing behind
 -- them has waited much longer.
@@ -63,6 +63,7 @@ for i = 3, #ARGV do
   end
   table.insert(answer, count)
   table.insert(answer, active[ARGV[i]] or 0)
+  table.insert(answer, call('HEXISTS', P .. 'pool:' .. ARGV[i], 'paused'))
 end
 
 local memory = call('INFO', 'memory')

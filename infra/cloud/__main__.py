@@ -47,14 +47,14 @@ def foundation(options: argparse.Namespace) -> int:
     """Make what a deployment stands on: network, bucket, image repository."""
     template = json.loads((HERE / "foundation.json").read_text())
     _say("a NAT gateway takes some minutes")
-    _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress}))
+    _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress} if options.egress else {}))
     return 0
 
 
 def deploy(options: argparse.Namespace) -> int:
     """Package, and bring the stack of a stage to it."""
     account = Account(boto3.Session(), _say)
-    parameters = read_stage(options.stage) | dict(options.set)
+    parameters, first = dict(options.set), read_stage(options.stage)
     bucket = options.bucket
     if not bucket:
         try:
@@ -63,8 +63,8 @@ def deploy(options: argparse.Namespace) -> int:
             raise DeploymentFailed(f"{error}: make it with `python -m infra.cloud foundation`, or name a --bucket") from error
         bucket = known["Bucket"]
         if "VpcId" not in parameters:
-            parameters |= {"VpcId": known["VpcId"], "SubnetIds": known["SubnetIds"]}
-    outputs = account.deploy(f"mediaq-{options.stage}", package.make(OUT), bucket, parameters)
+            first |= {"VpcId": known["VpcId"], "SubnetIds": known["SubnetIds"]}
+    outputs = account.deploy(f"mediaq-{options.stage}", package.make(OUT), bucket, parameters, first)
     _tell(outputs)
     return 0
 
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("package", help=make.__doc__, description=make.__doc__)
     sub.set_defaults(command=make)
     sub = commands.add_parser("foundation", help=foundation.__doc__, description=foundation.__doc__)
-    sub.add_argument("--egress", choices=("nat", "endpoints", "both"), default="nat", help="how it reaches AWS (nat)")
+    sub.add_argument("--egress", choices=("nat", "endpoints", "both"), help="how it reaches AWS (nat, or what it is)")
     sub.set_defaults(command=foundation)
     sub = commands.add_parser("deploy", help=deploy.__doc__, description=deploy.__doc__)
     sub.add_argument("stage", help="dev, prod, or a name of your own")

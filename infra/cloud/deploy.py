@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
@@ -38,21 +39,30 @@ class Account:
         self._say = say
         self._poll_seconds = poll_seconds
 
-    def deploy(self, stack: str, made: Package, bucket: str, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Bring the stack to the package and the parameters; return its outputs. Other parameters stay as they were.
+    def deploy(
+        self, stack: str, made: Package, bucket: str, parameters: Mapping[str, str], first: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Bring the stack to the package and the parameters; return its outputs.
+
+        Other parameters stay as they were; a new stack begins with those of `first`.
 
         Raises:
             DeploymentFailed: it could not be changed, and is as it was before.
         """
         key = self._upload(bucket, made.archive)
         template = package.placed(json.loads(made.template.read_text()), bucket, key)
-        return self.apply(stack, template, parameters, bucket)
+        return self.apply(stack, template, parameters, bucket, first)
 
     def apply(
-        self, stack: str, template: dict[str, Any], parameters: Mapping[str, str], bucket: str | None = None
+        self,
+        stack: str,
+        template: dict[str, Any],
+        parameters: Mapping[str, str],
+        bucket: str | None = None,
+        first: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, str]:
         """Bring the stack to a template, by way of a bucket when it is too large to be handed over (51 200 bytes)."""
-        if unknown := parameters.keys() - template["Parameters"].keys():
+        if unknown := (parameters.keys() | first.keys()) - template["Parameters"].keys():
             raise DeploymentFailed(f"the template has no parameter {', '.join(sorted(unknown))}")
         body = json.dumps(template, sort_keys=True, separators=(",", ":"))
         source = {"TemplateURL": self._upload_template(bucket, body)} if bucket else {"TemplateBody": body}
@@ -60,6 +70,8 @@ class Account:
         if there is not None and there.startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")):
             self.delete(stack)  # a first deployment that failed leaves a stack that cannot be changed
             there = None
+        if there is None:
+            parameters = {**first, **parameters}
         kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
         wanted = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
         if missing := wanted - kept - parameters.keys():

@@ -23,14 +23,9 @@ def resources() -> Json:
             _in_vpc(),
             _traced(),
             _logs("ApiLogs"),
-            _queues("sqs:SendMessage", "sqs:GetQueueAttributes", of=QUEUES),
-            _allow(
-                "scheduler:CreateSchedule",
-                "scheduler:DeleteSchedule",
-                on=[{"Fn::Sub": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${Schedules}/*"}],
-            ),
-            _allow("iam:PassRole", on=[{"Fn::GetAtt": ["ScheduleRole", "Arn"]}]),
+            *_enqueueing(),
         ),
+        "OperatorRole": _role("ecs-tasks", *_enqueueing(), condition="HasContainers"),
         "KeeperRole": _role(
             "lambda",
             _in_vpc(),
@@ -85,12 +80,13 @@ def resources() -> Json:
         "ContainerStartRole": _role(
             "ecs-tasks",
             _logs("ContainerLogs"),
+            _logs("OperatorLogs"),
             _allow("ecr:GetAuthorizationToken", on=[ANYWHERE]),
             _allow(
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:GetDownloadUrlForLayer",
                 "ecr:BatchGetImage",
-                on=[{"Fn::Sub": "arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/mediaq-worker"}],
+                on=[{"Fn::Sub": "arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/*"}],
             ),
             _allow("secretsmanager:GetSecretValue", on=[{"Ref": "SecretArn"}]),
             _if("MakeRedis", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisAuth"}])),
@@ -100,6 +96,19 @@ def resources() -> Json:
         "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES)),
         "Schedules": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": {"Fn::Sub": "mediaq-${Stage}"}}},
     }
+
+
+def _enqueueing() -> list[Json]:
+    """What whoever admits and cancels jobs needs: the API, and an operator's commands."""
+    return [
+        _queues("sqs:SendMessage", "sqs:GetQueueAttributes", of=QUEUES),
+        _allow(
+            "scheduler:CreateSchedule",
+            "scheduler:DeleteSchedule",
+            on=[{"Fn::Sub": "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${Schedules}/*"}],
+        ),
+        _allow("iam:PassRole", on=[{"Fn::GetAtt": ["ScheduleRole", "Arn"]}]),
+    ]
 
 
 def _role(service: str, *statements: Json, condition: str = "") -> Json:

@@ -10,8 +10,9 @@ def table() -> str:
     lines = ["| alarm | turns on when | for | seen by |", "|---|---|---|---|"]
     for alarm in ALARMS:
         when = f"no `{alarm.metric}`" if alarm.wanted else f"`{alarm.metric}` > {alarm.over:g}"
+        within = "within " if alarm.statistic == "Sum" else ""
         seen = f"CloudWatch ({alarm.source.namespace})" if alarm.source else "the keeper, CloudWatch"
         if alarm.wanted:
             seen = "`GET /health`, CloudWatch"
-        lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {alarm.minutes} min | {seen} |")
+        lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {within}{alarm.minutes} min | {seen} |")
     return "\n".join(lines)

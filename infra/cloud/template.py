@@ -96,9 +96,10 @@ def ours() -> Json:
                 {"Ref": "AWS::NoValue"},
             ]
         }
-    [container] = resources["ContainerTask"]["Properties"]["ContainerDefinitions"]
-    container["Environment"] = [{"Name": name, "Value": value} for name, value in container_environment().items()]
-    container["Secrets"] = _container_secrets()
+    for name in ("ContainerTask", "OperatorTask"):
+        [container] = resources[name]["Properties"]["ContainerDefinitions"]
+        container["Environment"] = [{"Name": key, "Value": value} for key, value in container_environment().items()]
+        container["Secrets"] = _container_secrets()
     return merged
 
 
@@ -112,7 +113,7 @@ def function_environment() -> Json:
 
 def container_environment() -> Json:
     """Return the settings of a container that are no secrets."""
-    return VARIABLES | {"WORK_DIR": "/work"}
+    return VARIABLES | {"WORK_DIR": "/work", "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"}}
 
 
 def _container_secrets() -> list[Any]:

@@ -45,6 +45,7 @@ def alarms() -> Json:
 
 def _resources(alarm: Alarm) -> Iterator[tuple[str, Json]]:
     of = alarm.source.of if alarm.source else ("",)
+    summed = alarm.statistic == "Sum" or alarm.wanted
     for target in of:
         properties: Json = {
             "AlarmName": {"Fn::Sub": f"mediaq-${{Stage}}-{alarm.name}{_dashed(target) if len(of) > 1 else ''}"},
@@ -53,9 +54,9 @@ def _resources(alarm: Alarm) -> Iterator[tuple[str, Json]]:
             "MetricName": alarm.metric,
             "Dimensions": _dimensions(alarm, target),
             "Statistic": "Sum" if alarm.wanted else alarm.statistic,
-            "Period": 60,
-            "EvaluationPeriods": alarm.minutes,
-            "DatapointsToAlarm": alarm.minutes,
+            "Period": 60 * (alarm.minutes if summed else 1),
+            "EvaluationPeriods": 1 if summed else alarm.minutes,
+            "DatapointsToAlarm": 1 if summed else alarm.minutes,
             "Threshold": 1 if alarm.wanted else {"Ref": parameter(alarm)},
             "ComparisonOperator": "LessThanThreshold" if alarm.wanted else "GreaterThanThreshold",
             "TreatMissingData": "breaching" if alarm.wanted else "notBreaching" if alarm.source else "ignore",

@@ -54,7 +54,7 @@ def test_many_askers_cost_the_others_one_question(api: Api, monkeypatch: pytest.
 
 
 def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
-    current = settings.load(api.backends.environment | {"ALARM_OVER": "waiting=1"})
+    current = settings.load(api.backends.environment | {"ALARM_OVER": "waiting=1,oldest-waiting=1000000"})
     monitor = Monitor(api.parts.ledger, current, minute_ms=1)
     for _ in range(2):
         api.enqueue({"jobId": api.record(), "operation": "transcoding"})
@@ -85,6 +85,9 @@ def test_gauges(api: Api) -> None:
     assert gauges["waiting"] == gauges["waiting_container"] == 3
     assert gauges["container_workers_wanted"] == 2
     assert gauges["dead_letters"] == 4
+    api.parts.ledger.pause("container", True)
+    assert Monitor(api.parts.ledger, current).run(QUIET)["container_workers_wanted"] == 0  # none could do anything
+    api.parts.ledger.pause("container", False)
     assert gauges["oldest_waiting_minutes"] < 1
     assert "dead_letters" not in Monitor(api.parts.ledger, current).run(None)
 

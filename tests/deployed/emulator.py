@@ -57,9 +57,9 @@ class Cloud:
         secret = {
             "directus_token": accounts.SERVICE_TOKEN,
             "directus_secret": accounts.SECRET,
-            "directus_secret_before": "",
+            "directus_secret_before": "-",
             "internal_token": accounts.INTERNAL_TOKEN,
-            "internal_token_before": "",
+            "internal_token_before": "-",
             "credentials_keys": accounts.CREDENTIALS_KEY,
         }
         made = self.client("secretsmanager").create_secret(Name="mediaq/local", SecretString=json.dumps(secret))

@@ -128,7 +128,9 @@ class TestTemplate:
             assert built["Resources"][name]["Properties"]["Runtime"] == f"python{archive.PYTHON}"
 
     def test_a_stage_named_api_so_that_the_published_paths_are_right(self, built: template.Json) -> None:
-        assert built["Resources"]["RestAPI"]["Properties"]["StageName"] == "api"
+        api = built["Resources"]["RestAPI"]["Properties"]
+        assert api["StageName"] == "api"
+        assert api["OpenApiVersion"] == "2.0"  # else SAM makes a second stage, called Stage, that nothing throttles
         assert "/queue/media" in built["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
 
     def test_every_parameter_is_explained_and_all_but_two_have_a_default(self, built: template.Json) -> None:

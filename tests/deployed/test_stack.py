@@ -165,6 +165,14 @@ def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caps
     assert "CREATE_COMPLETE          APIHandler" in said
     assert "QueueUrlLambda = " in said
     assert "CREATE_COMPLETE          PartsSecurityGroup" in said  # so it is in the foundation's network
+    assert cli.main(["deploy", "dev", "--set", "LogRetentionDays=14"]) == 0
+    assert cli.main(["deploy", "dev", "--set", "LogLevel=DEBUG"]) == 0  # what is not named stays, whatever the stage began with
+    [stack] = cloud.client("cloudformation").describe_stacks(StackName="mediaq-dev")["Stacks"]
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    assert (values["LogRetentionDays"], values["LogLevel"], values["RedisReplicas"]) == ("14", "DEBUG", "0")
+    stages = {one["stageName"] for api in cloud.client("apigateway").get_rest_apis()["items"]
+              for one in cloud.client("apigateway").get_stages(restApiId=api["id"])["item"]}  # fmt: skip
+    assert stages == {"api"}
     assert cli.main([*deploy, "--set", "NoSuchParameter=1"]) == 1
     assert "NoSuchParameter" in capsys.readouterr().err
     assert cli.main(["destroy", "dev"]) == 0

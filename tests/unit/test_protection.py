@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workers.protection import EXPIRES_MINUTES, TaskProtection
+from workers.protection import EXPIRES_MINUTES, RENEW_SECONDS, TaskProtection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,17 +89,31 @@ def test_a_long_job_renews_it(agent: Agent) -> None:
         protection.follow(busy=True)
         seconds.now += 60
     assert len(agent.asked) == 7
-    assert EXPIRES_MINUTES * 60 > 6 * 3600 + 600  # the longest job, and one renewal that was missed
+    assert EXPIRES_MINUTES * 60 > 3 * RENEW_SECONDS  # some renewals may be missed
 
 
-def test_a_deployment_that_waits_is_noticed(agent: Agent) -> None:
-    protection = TaskProtection(agent.url, Seconds())
-    protection.follow(busy=True)
-    assert not protection.waited_for
+def test_a_deployment_that_waits_is_noticed_by_a_task_that_was_protected(agent: Agent) -> None:
+    seconds = Seconds()
+    old = TaskProtection(agent.url, seconds)
+    old.follow(busy=True)
     agent.answer = BLOCKED
-    second = TaskProtection(agent.url, Seconds())
-    second.follow(busy=True)
-    assert second.waited_for
+    seconds.now += RENEW_SECONDS
+    old.follow(busy=True)
+    assert old.waited_for
+    new = TaskProtection(agent.url, seconds)
+    new.follow(busy=True)
+    assert not new.waited_for  # it is the others that are too many
+
+
+def test_protection_that_may_have_been_given_is_given_up_again(agent: Agent) -> None:
+    """The answer was lost: nobody knows whether the task is protected."""
+    seconds = Seconds()
+    protection = TaskProtection("http://127.0.0.1:1/api", seconds)
+    protection.follow(busy=True)
+    protection._url = f"{agent.url}/task-protection/v1/state"
+    seconds.now += 60
+    protection.follow(busy=False)
+    assert agent.asked == [{"ProtectionEnabled": False}]
 
 
 @pytest.mark.parametrize("answer", [{"error": {"Code": "ThrottlingException"}}, {"failure": {"Reason": "TASK_NOT_VALID"}}])

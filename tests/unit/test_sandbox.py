@@ -34,6 +34,14 @@ def test_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "DIRECTUS" not in lines[0]
 
 
+def test_in_a_lambda_a_process_fails_before_the_lambda_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for megabytes, kib in (("3008", (3008 - 400) << 10), ("512", 256 << 10)):
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes)
+        assert f"ulimit -d {kib}" in " ".join(sandbox._confined(sandbox.Limits()))
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+    assert f"ulimit -d {6 << 20}" in " ".join(sandbox._confined(sandbox.Limits()))
+
+
 def test_the_wall_clock_kills_the_whole_group_within_two_seconds(tmp_path: Path) -> None:
     code = "import os, subprocess, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
     children: list[str] = []
