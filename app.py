@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 from chalice import Rate
 
-from chalicelib.routes import health, jobs, media, stats, taxonomy
+from chalicelib.routes import callbacks, health, jobs, media, pools, stats, taxonomy, usage, watch
 from chalicelib.routes.api import QueueApi
 from chalicelib.services import services
 
@@ -15,7 +15,11 @@ app = QueueApi("mediaq")
 app.register_blueprint(stats.blueprint, url_prefix="/queue")
 app.register_blueprint(health.blueprint, url_prefix="/queue")
 app.register_blueprint(media.blueprint, url_prefix="/queue")
+app.register_blueprint(usage.blueprint, url_prefix="/queue")
+app.register_blueprint(watch.blueprint, url_prefix="/queue")
 app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
+app.register_blueprint(callbacks.blueprint, url_prefix="/queue/callbacks")
+app.register_blueprint(pools.blueprint, url_prefix="/queue/pools")
 app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 

@@ -34,6 +34,8 @@ class Claim:
     stalls: int = 0
     runs: int = 0
     """How often the job was claimed, this time included."""
+    notes: str = ""
+    """What the workers before this one wrote down: see `notes.py`."""
 
 
 class Stats(NamedTuple):
@@ -117,5 +119,66 @@ class Sight(msgspec.Struct, kw_only=True):
     progress: int = 0
     at_ms: int | None = None
     """When a delayed job is due, when the lease of an active one ends."""
+    position: int | None = None
+    """Of a waiting job: its place in the line of its pool, 1 is next."""
+    starts_ms: int | None = None
+    """Of a waiting job: when it may start, as fast as the line moves; None when that is not known."""
+    paused: bool = False
+    """Whether the pool of a waiting job is paused."""
     body: str = ""
     """The envelope of an open job."""
+    notes: str = ""
+    """What its workers wrote down: see `notes.py`."""
+    told: Told | None = None
+    """How the telling of its end goes."""
+
+
+class Try(msgspec.Struct):
+    """A try to tell a callback address."""
+
+    at_ms: int
+    status: int
+    """Of the answer; 0: there was none."""
+    error: str
+    """What went wrong; "" is nothing."""
+
+
+class Told(msgspec.Struct):
+    """The tries to tell an outcome."""
+
+    body: str
+    """The envelope, which says where to."""
+    tries: list[Try] = []
+    over: bool = False
+    """Whether there will be no more."""
+
+
+class Pool(NamedTuple):
+    """One line of jobs."""
+
+    waiting: int
+    paused: bool
+    pace_ms: int
+    """Between two starts while jobs waited; 0: not known."""
+
+
+class Sample(NamedTuple):
+    """What the keeper saw once. Completed and failed only ever grow, until Redis is wiped."""
+
+    at_ms: int
+    completed: int
+    failed: int
+    waiting: int
+    active: int
+
+
+class Callback(NamedTuple):
+    """An outcome that is due to be told."""
+
+    job_id: str
+    id: str
+    outcome: str
+    body: str
+    """The envelope."""
+    tries: int
+    """How many there have been."""

@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from requests.adapters import HTTPAdapter
 
 from chalicelib.errors import AttemptFailed, DirectusUnavailable
-from chalicelib.records import OPEN_STATES, Connection, File, Owner, Record
+from chalicelib.records import NOT_CANCELLED, OPEN_STATES, Connection, File, Owner, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,6 @@ UPLOAD_TIMEOUT = (60.0, 600.0)
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
-NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
 OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
 # A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
@@ -116,6 +115,12 @@ class Directus:
         params = {"filter": filters, "fields": "id", "sort": "date_created", "limit": str(at_most)}
         return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
 
+    def find_jobs(self, filters: dict[str, Any], at_most: int) -> list[Record]:
+        """Return up to `at_most` records, the newest first, those of one moment by their ids."""
+        params = {"filter": msgspec.json.encode(filters).decode(), "fields": JOB_FIELDS, "limit": str(at_most)}
+        rows = self._rows("GET", "/items/media_jobs", params={**params, "sort": "-date_created,-id"})
+        return [_read(row, Record) for row in rows]
+
     # Users
 
     def whoami(self, token: str) -> str | None:
@@ -130,7 +135,7 @@ class Directus:
 
     def read_user(self, user_id: str) -> Owner | None:
         """Read a user; None when there is none."""
-        rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status"})
+        rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status,subscription_tier"})
         return _read(rows[0], Owner) if rows else None
 
     def read_connection(self, connection_id: str) -> Connection | None:

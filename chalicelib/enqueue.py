@@ -59,7 +59,15 @@ class Enqueuer:
     """Puts records into the queue."""
 
     def __init__(
-        self, directus: Directus, ledger: Ledger, tickets: Tickets, ownership: Ownership, plans: Plans, presets: Presets
+        self,
+        directus: Directus,
+        ledger: Ledger,
+        tickets: Tickets,
+        ownership: Ownership,
+        plans: Plans,
+        presets: Presets,
+        *,
+        calls_back: bool,
     ) -> None:
         self._directus = directus
         self._ledger = ledger
@@ -67,6 +75,7 @@ class Enqueuer:
         self._ownership = ownership
         self._plans = plans
         self._presets = presets
+        self._calls_back = calls_back
 
     def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
         """Check a request and its record, and admit the job."""
@@ -124,6 +133,8 @@ class Enqueuer:
             raise Conflict(COMPLETED)
         if record.status not in (*OPEN_STATES, "failed"):
             raise Conflict("jobId names a record that is neither pending, processing nor failed")
+        if request.callback_url is not None and not self._calls_back:
+            raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
         job = self._envelope(request, record, owner)
         file = self._check_input(job, record, owner, caller)
         job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
@@ -177,6 +188,7 @@ class Enqueuer:
             input_url=url,
             params=request.params,
             creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
+            callback_url=request.callback_url,
         )
 
     def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:

@@ -74,6 +74,7 @@ class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
     input_url: str | None = None
     params: dict[str, Any] = {}
     creator_profile_id: str | None = None
+    callback_url: str | None = None
 
     @property
     def wall_ms(self) -> int:
@@ -129,7 +130,7 @@ def _version(body: str | bytes) -> int:
 
 def request_of(job: MediaJob) -> dict[str, Any]:
     """Return what was asked for, to be kept with a failed record for a retry: its own columns are no more than a note."""
-    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id")
+    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id", "callback_url")
     return {name: getattr(job, name) for name in names}
 
 

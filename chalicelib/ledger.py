@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from chalicelib import jobs
-from chalicelib.answers import Admission, Census, Claim, Observation, Sight, Stats, Sweep, Verdict
+from chalicelib.answers import (
+    Admission,
+    Callback,
+    Census,
+    Claim,
+    Observation,
+    Pool,
+    Sample,
+    Sight,
+    Stats,
+    Sweep,
+    Verdict,
+)
 from chalicelib.jobs import MediaJob
 from chalicelib.settings import POOLS
 
@@ -65,6 +77,7 @@ class Ledger:
         word, *rest = self._call(
             "admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
             job.priority, delay_ms, job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST,
+            int(job.callback_url is not None),
         )  # fmt: skip
         if word == "admitted":
             return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
@@ -85,43 +98,45 @@ class Ledger:
         """Claim the best job of `pool` with the ticket of (`id_`, `job_id`)."""
         word, *rest = self._call("claim", pool, id_, job_id, token, LEASE_MS)
         if word == "run":
-            id_, best, attempt, stalls, runs, body = rest
+            id_, best, attempt, stalls, runs, body, notes = rest
             try:
                 job = jobs.decode(body, id_)
             except jobs.UnknownEnvelope:  # of a later release: unharmed, for a worker that knows it
                 self._call("release", best, id_, token, UNREADABLE_MS)
                 return Claim("hold", hold_ms=1000)
-            return Claim(word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs)
+            return Claim(word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs, notes=notes)
         return Claim(word, hold_ms=int(rest[0]) if rest else 0)
 
-    def renew(self, job: MediaJob, token: str, progress: int | None = None, *, closing: bool = False) -> str:
+    def renew(self, job: MediaJob, token: str, progress: int | None = None, *, closing: bool = False, notes: str = "") -> str:
         """Renew the lease: ok, cancelled, lost or unknown. `closing`: the record is about to be closed, if the answer is ok."""
         told = "" if progress is None else progress
-        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, told, int(closing))[0])
+        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, told, int(closing), notes)[0])
 
-    def finish(self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0) -> str:
-        """End the attempt: ok, lost or unknown. `summary` is what the history keeps."""
+    def finish(
+        self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0, notes: str = ""
+    ) -> str:
+        """End the attempt: ok, lost or unknown. `summary` is what the history keeps, `notes` what a next attempt is given."""
         line = msgspec.json.encode(
             {"id": job.id, "jobId": job.job_id, "operation": job.operation, "user": job.user_id, **summary}
         ).decode()
-        args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome])
+        args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome], notes)
         return str(self._call("finish", *args)[0])
 
-    def release(self, job: MediaJob, token: str, delay_ms: int = 0) -> str:
+    def release(self, job: MediaJob, token: str, delay_ms: int = 0, notes: str = "") -> str:
         """Give the job back unharmed: ok, lost or unknown."""
-        return str(self._call("release", job.job_id, job.id, token, delay_ms)[0])
+        return str(self._call("release", job.job_id, job.id, token, delay_ms, notes)[0])
 
-    def move(self, job: MediaJob, token: str) -> str:
+    def move(self, job: MediaJob, token: str, notes: str = "") -> str:
         """Hop to the pool that `job` names now: ok, lost or unknown. Its new ticket goes out first."""
-        return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job))[0])
+        return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job), notes)[0])
 
     def forbid(self, job_id: str, id_: str) -> str:
         """Let no worker close a job from now on but as cancelled: flagged, closing or unknown."""
-        return str(self._scripts.call("cancel", job_id, id_, 1)[0])
+        return str(self._call("cancel", job_id, id_, 1)[0])
 
     def cancel(self, job_id: str, id_: str) -> tuple[str, bool]:
         """Cancel an open job whose record is failed already: removed, flagged or unknown; and whether it was to run later."""
-        word, *scheduled = self._scripts.call("cancel", job_id, id_, 2)
+        word, *scheduled = self._call("cancel", job_id, id_, 2)
         return str(word), bool(scheduled and scheduled[0])
 
     def pause(self, pool: str, paused: bool) -> bool:
@@ -141,7 +156,7 @@ class Ledger:
                 "job_id": one.job.job_id, "id": one.job.id, "record": one.record, "token": one.token,
                 "attempts": one.attempts, "user": one.job.user_id, "operation": one.job.operation,
                 "pool": one.job.pool, "priority": one.job.priority, "wall_ms": one.job.wall_ms,
-                "cycle": one.job.cycle, "body": jobs.encode(one.job),
+                "cycle": one.job.cycle, "body": jobs.encode(one.job), "callback": one.job.callback_url is not None,
             }
             for one in forgotten
         ]  # fmt: skip
@@ -153,10 +168,42 @@ class Ledger:
 
     def look(self, job_id: str) -> Sight | None:
         """Look at a job that is open, or ended within a day."""
-        word, *rest = self._scripts.call("look", job_id)
-        if word == "open":
-            return msgspec.json.decode(rest[0], type=Sight, strict=False)
-        return Sight(id=rest[0], state=rest[1]) if word == "over" else None
+        return _sight(self._call("look", 1, job_id)[0])
+
+    def look_at(self, job_ids: list[str]) -> list[Sight | None]:
+        """Look at several in one round trip, their envelopes and notes left out."""
+        return [_sight(one) for one in self._call("look", 0, *job_ids)] if job_ids else []
+
+    def pools(self) -> dict[str, Pool]:
+        """Look at the line of each pool."""
+        flat = self._scripts.call("pools", *POOLS)
+        return {
+            pool: Pool(waiting, bool(paused), pace_ms)
+            for pool, waiting, paused, pace_ms in zip(POOLS, flat[::3], flat[1::3], flat[2::3], strict=True)
+        }
+
+    def trend(self) -> list[Sample]:
+        """Read what the keeper saw of late, the oldest first."""
+        return [Sample(*map(int, line.split())) for line in self._scripts.call("trend")]
+
+    def usage(self, user_id: str, cycle: str, operations: list[str]) -> dict[str, tuple[int, int | None]]:
+        """Return of each operation how many jobs are charged, and how many Directus counted before (None: not asked yet)."""
+        flat = self._scripts.call("usage", user_id, cycle, *operations)
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {
+            name: (int(charged), int(seed) if seed != "" else None)
+            for name, (charged, seed) in zip(operations, pairs, strict=True)
+        }
+
+    def take_callback(self, lease_ms: int) -> Callback | None:
+        """Take an outcome that is due to be told; nobody else is given it for `lease_ms`."""
+        found = self._call("callback_take", lease_ms)
+        return Callback(*found) if found else None
+
+    def note_callback(self, told: Callback, status: int, error: str, again_ms: int | None) -> str:
+        """Note a try, and when to try again (None: not any more): ok or unknown."""
+        wait: int | str = "" if again_ms is None else again_ms
+        return str(self._call("callback_note", told.job_id, told.id, status, error, wait)[0])
 
     def census(self) -> Census:
         """Read what seeding the totals needs."""
@@ -187,6 +234,10 @@ def _readable(body: str, id_: str) -> MediaJob | None:
         return jobs.decode(body, id_)
     except jobs.UnknownEnvelope:
         return None
+
+
+def _sight(text: str) -> Sight | None:
+    return msgspec.json.decode(text, type=Sight, strict=False) if text else None
 
 
 def _random_tail() -> str:

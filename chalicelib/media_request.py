@@ -32,13 +32,18 @@ class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
     params: Annotated[dict[str, Any], _wants("an object of parameters of the operation")] = {}
     creator_profile_id: Annotated[UUID, _wants("the UUID of a platform_connections record")] | None = None
     priority: Annotated[int, _wants("an integer from 1 to 100, lower first", ge=1, le=100)] = DEFAULT_PRIORITY
+    callback_url: Annotated[str, _wants(f"an http or https URL of at most {URL_MAX} characters", max_length=URL_MAX)] | None = (
+        None
+    )
     delay: Annotated[int, _wants("an integer of milliseconds to wait", ge=0)] = 0
     run_at: Annotated[datetime, _wants("an ISO 8601 time with its zone, such as 2026-12-24T18:00:00Z", tz=True)] | None = None
 
     def __post_init__(self) -> None:
         """Check what no pattern can."""
-        if self.input_url is not None and not is_web_address(self.input_url):
-            raise FieldError("input_url", f"an http or https URL of at most {URL_MAX} characters, without a password in it")
+        for name in ("input_url", "callback_url"):
+            url = getattr(self, name)
+            if url is not None and not is_web_address(url):
+                raise FieldError(name, f"an http or https URL of at most {URL_MAX} characters, without a password in it")
         if self.run_at is not None and self.delay:
             raise FieldError("run_at", "left out when there is a delay")
 

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 OPEN_STATES = ["pending", "processing"]
+NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
+"""As Directus filters: SQL's null is unequal to nothing."""
 
 
 class Owner(msgspec.Struct):
@@ -62,6 +64,10 @@ class Record(msgspec.Struct):
     error: str | None = None
     attempts: int | None = None
     result: Any = None
+    progress: int | None = None
+    date_created: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
 
 
 class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,4 +84,14 @@ class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
 
 def timestamp() -> str:
     """Return the time as Directus writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return written(datetime.now(UTC))
+
+
+def iso(ms: int) -> str:
+    """Return a time of the ledger (ms since 1970) as Directus writes it."""
+    return written(datetime.fromtimestamp(ms / 1000, UTC))
+
+
+def written(moment: datetime) -> str:
+    """Return a moment as Directus writes it: ISO 8601 in UTC, to the ms."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

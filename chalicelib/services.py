@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.directus import Directus
     from chalicelib.enqueue import Enqueuer
     from chalicelib.health import Examiner
+    from chalicelib.inquiry import Inquirer
     from chalicelib.keeper import Keeper
     from chalicelib.ledger import Ledger
     from chalicelib.monitor import Monitor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
     from chalicelib.taxonomy import Taxonomy
     from chalicelib.tickets import Tickets
+    from chalicelib.usage import UsageReader
 
 
 class Services:
@@ -99,7 +101,8 @@ class Services:
         from chalicelib.tiers import load_plans  # noqa: PLC0415
 
         plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
-        return Enqueuer(self.directus, self.ledger, self.tickets, self.ownership, plans, presets)
+        calls_back = bool(self.settings.webhook_secrets)
+        return Enqueuer(self.directus, self.ledger, self.tickets, self.ownership, plans, presets, calls_back=calls_back)
 
     @cached_property
     def ownership(self) -> Ownership:
@@ -114,6 +117,21 @@ class Services:
         from chalicelib.retry import Retrier  # noqa: PLC0415
 
         return Retrier(self.directus, self.enqueuer, self.ownership)
+
+    @cached_property
+    def inquirer(self) -> Inquirer:
+        """What says what became of jobs."""
+        from chalicelib.inquiry import Inquirer  # noqa: PLC0415
+
+        return Inquirer(self.directus, self.ledger, self.ownership)
+
+    @cached_property
+    def usage(self) -> UsageReader:
+        """What says what is left of a plan."""
+        from chalicelib.tiers import load_plans  # noqa: PLC0415
+        from chalicelib.usage import UsageReader  # noqa: PLC0415
+
+        return UsageReader(self.directus, self.ledger, self.ownership, load_plans(self.settings.plans_file))
 
     @cached_property
     def created(self) -> CreatedRecords:

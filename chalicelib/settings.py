@@ -42,6 +42,8 @@ class Settings:
     schedule_group: str
     internal_tokens: tuple[str, ...] = field(repr=False)
     trust_loopback: bool
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    """What the secrets of users are made from, that sign their callbacks: the one in use, and the one before it."""
     plans_file: Path
     presets_file: Path | None
     taxonomy_ttl: int
@@ -88,6 +90,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         schedule_group=read.text("SCHEDULE_GROUP", "default"),
         internal_tokens=read.if_set("INTERNAL_TOKEN") + read.if_set("INTERNAL_TOKEN_BEFORE"),
         trust_loopback=read.flag("TRUST_LOOPBACK"),
+        webhook_secrets=read.if_set("WEBHOOK_SECRET") + read.if_set("WEBHOOK_SECRET_BEFORE"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
         presets_file=read.path("PRESETS_FILE"),
         taxonomy_ttl=int(read.number("TAXONOMY_TTL_SECONDS", 3600, 1, 86_400)),

@@ -65,3 +65,9 @@ def cycle_of(now: datetime) -> str:
 def cycle_start(cycle: str) -> str:
     """Return when a cycle began, in ISO 8601."""
     return f"{cycle}-01T00:00:00Z"
+
+
+def cycle_after(cycle: str) -> str:
+    """Return the cycle that follows."""
+    year, month = (int(part) for part in cycle.split("-"))
+    return f"{year + month // 12:04}-{month % 12 + 1:02}"

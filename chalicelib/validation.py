@@ -54,14 +54,16 @@ def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:
     return data
 
 
-def validate(data: dict[str, Any], model: type[Model], inside: str = "") -> Model:
+def validate(data: dict[str, Any], model: type[Model], inside: str = "", *, strict: bool = True) -> Model:
     """Convert `data` to `model`; `inside` is the path of `data` within the request, such as "params".
+
+    Not `strict`: numbers may be text, as in a URL.
 
     Raises:
         BadRequest: "<field> must be <what the field's description says>".
     """
     try:
-        return msgspec.convert(data, model)
+        return msgspec.convert(data, model, strict=strict)
     except msgspec.ValidationError as error:
         raise BadRequest(_explain(str(error), model, inside)) from error
 

@@ -14,6 +14,7 @@ from chalicelib.errors import SettingsError
 from chalicelib.services import Services
 from workers import sandbox
 from workers.container import ContainerWorker
+from workers.courier import Courier
 from workers.protection import TaskProtection
 from workers.runner import Runner
 from workers.tools import make_tools
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         poll_seconds=current.poll_seconds,
         drain_seconds=options.drain_seconds,
         retire_seconds=options.retire_hours * 3600,
+        courier=Courier(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
         protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()
     return 0

@@ -63,7 +63,7 @@ class Attempt:
         self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
         self._maybe_strays = claim.runs > 1
         """Whether there may be outputs that nobody will name: of an attempt that died, or of an upload that was repeated."""
-        self._stages: dict[str, float] = {}
+        self._journal = lease.journal
 
     def perform(self) -> Outcome:
         """Run the job to its end.
@@ -94,9 +94,11 @@ class Attempt:
 
     def fail(self, error: str) -> Outcome:
         """Close the record as failed, or as cancelled if that came first, waiting for Directus if it has to."""
+        self._journal.end("cancelled" if error == CANCELLED else "failed", error)
         values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
+        result = {"request": request_of(self._job), **self._journal.kept()}
         try:
-            return self._close({**values, "result": {"request": request_of(self._job)}}, "failed", [])
+            return self._close({**values, "result": result}, "failed", [])
         except JobCancelled:
             return self.cancel()
 
@@ -114,7 +116,7 @@ class Attempt:
         inputs = Inputs(self._job, self._lease, self._directus, self._tools)
         headers = inputs.credentials()
         target = folder / "input"
-        with self._stage("fetch"):
+        with self._journal.stage("fetch"):
             source = inputs.fetch(target, record, params=params, headers=headers, arrived=self._arrived)
         out = folder / "out"
         out.mkdir()
@@ -130,7 +132,7 @@ class Attempt:
             source=source,
             headers=headers,
         )
-        with self._stage("process"):
+        with self._journal.stage("process"):
             done = RUN[self._job.operation](work)
         return done, str(done.result.get("file_name") or source.name)
 
@@ -142,15 +144,17 @@ class Attempt:
     def _store(self, done: Done, name: str) -> Outcome:
         """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
         try:
-            with self._stage("upload"):
+            with self._journal.stage("upload"):
                 files = self._upload_all(done.outputs, name)
         except BaseException:
             self._maybe_strays = True  # Directus may have it all, and only we do not know its id
             raise
+        self._journal.end("completed")
+        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
         values = {
             "status": "completed",
             "output_file_id": files[0]["file_id"] if files else None,
-            "result": {**done.result, "outputs": files, "stages": self._stages, "attempt": self._claim.attempt},
+            "result": {**done.result, **about, **self._journal.kept()},
             "progress": 100,
             "error": None,
             "finished_at": timestamp(),
@@ -236,25 +240,9 @@ class Attempt:
                 return call()
             except DirectusUnavailable as error:
                 self._maybe_strays = True
+                self._journal.say("Waiting for Directus")
                 logger.warning("waiting for Directus", extra={"job_id": self._job.job_id, "error": str(error)})
                 self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
-
-    def _stage(self, name: str) -> _Stage:
-        return _Stage(self._stages, name)
-
-
-class _Stage:
-    """Notes how many seconds a stage took."""
-
-    def __init__(self, stages: dict[str, float], name: str) -> None:
-        self._stages = stages
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
-
-    def __exit__(self, *error: object) -> None:
-        self._stages[self._name] = round(time.monotonic() - self._started, 3)
 
 
 def _settled(record: Record | None) -> Outcome:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from chalicelib.ledger import Ledger
     from chalicelib.tickets import Ticket, Tickets
+    from workers.courier import Courier
     from workers.runner import Runner
 
 logger = Logger(service="mediaq", child=True)
@@ -43,6 +44,7 @@ class ContainerWorker:
         poll_seconds: int,
         drain_seconds: float,
         retire_seconds: float = math.inf,
+        courier: Courier,
         protection: TaskProtection | None = None,
     ) -> None:
         self._runner = runner
@@ -53,6 +55,7 @@ class ContainerWorker:
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
         self._retire_seconds = retire_seconds
+        self._courier = courier
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
@@ -70,6 +73,7 @@ class ContainerWorker:
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
         threads.append(threading.Thread(target=self._sweep, daemon=True, name="sweep"))
+        threads.append(threading.Thread(target=self._courier.run, args=(SWEEP_SECONDS,), daemon=True, name="courier"))
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="job") as self._slots:
             for thread in threads:
                 thread.start()
@@ -80,6 +84,7 @@ class ContainerWorker:
             logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
             deadline = time.monotonic() + self._drain_seconds
             self._drain(deadline)
+            self._courier.stop()
             for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
                 while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 from chalicelib.errors import AttemptFailed, MediaRejected
@@ -166,6 +166,20 @@ class Fetcher:
         if 200 <= status < 300:  # noqa: PLR2004 - success
             return status
         raise _refused(status, label)
+
+    def post(self, url: str, body: IO[bytes], length: int, headers: Mapping[str, str], seconds: float, label: str) -> int:
+        """Send a small body with POST, follow no redirect, and return the status.
+
+        Raises:
+            MediaRejected: the address is not allowed.
+            AttemptFailed: the server is away or too slow.
+        """
+        place = addresses.split(url, label)
+        found = addresses.resolve(place, self._allow, label)
+        sent = {"Content-Length": str(length), **headers}
+        deadline = time.monotonic() + seconds
+        with Exchange(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
+            return exchange.request("POST", sent, body).status
 
     def _follow(
         self,

@@ -18,6 +18,7 @@ from chalicelib.errors import OutOfTime, TicketsUnavailable
 from chalicelib.services import Services
 from chalicelib.tickets import read_ticket
 from workers import sandbox
+from workers.courier import Courier
 from workers.runner import Runner
 from workers.tools import make_tools
 
@@ -32,6 +33,8 @@ TAKEN_MS = 120_000
 six times that of this function, as AWS wants it."""
 RESERVE_SECONDS = 30.0
 """How long before the end of our time a job is given to the container pool: its process dies in 2, the calls may take 20."""
+CALLBACK_SECONDS = 20.0
+"""How long an invocation tells callback addresses what is due before it lets go of its ticket."""
 Answer = dict[str, list[dict[str, str]]]
 
 
@@ -45,7 +48,10 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
         left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
         if _handle(ticket, services, tools, left):
             del waiting[message_id]
-    logger.info("handled", extra={"left": len(waiting)})
+    left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    courier = Courier(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
+    tries = courier.deliver_due(min(left, CALLBACK_SECONDS))
+    logger.info("handled", extra={"left": len(waiting), "callbacks": tries})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 
 

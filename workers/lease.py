@@ -24,6 +24,7 @@ from chalicelib.errors import (
 from chalicelib.jobs import CANCELLED
 from chalicelib.ledger import Forgotten
 from chalicelib.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
+from workers.journal import Journal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,6 +46,7 @@ class Lease:
         self.job: MediaJob = claim.job
         self.token = claim.token
         self.ticket = ticket
+        self.journal = Journal(claim)
         self._attempt = claim.attempt
         self._ledger = ledger
         self._tickets = tickets
@@ -141,7 +143,9 @@ class Lease:
                 logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
 
     def _renew(self, *, closing: bool = False) -> str:
-        word = self._ledger.renew(self.job, self.token, self.percent, closing=closing)
+        notes, changes = self.journal.unsent()
+        word = self._ledger.renew(self.job, self.token, self.percent, closing=closing, notes=notes)
+        self.journal.sent(changes if word != "unknown" else 0)
         if word == "unknown" and self._closed:
             return "ok"
         if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster

@@ -131,9 +131,9 @@ class Runner:
         except OutOfTime as error:
             return self._hop(lease, str(error))
         except WorkerStopping:
-            self._release(lease, 0, "worker stopping")
+            self._release(lease, 0, "The worker is shutting down")
         except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
-            self._release(lease, _jitter(RELEASE_MS), f"{error} ({error.__cause__!r})")
+            self._release(lease, _jitter(RELEASE_MS), str(error), cause=error.__cause__)
         finally:
             with self._lock:
                 self._leases.discard(lease)
@@ -164,6 +164,8 @@ class Runner:
                 error = "An internal error occurred; it has been logged"
                 logger.exception("attempt failed")
             outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
+            if outcome == "retry":
+                lease.journal.end("retry", error)
         return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
 
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
@@ -173,7 +175,7 @@ class Runner:
         lost = False
         while True:
             try:
-                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms)
+                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms, lease.journal.text())
                 break
             except LedgerUnavailable:
                 if lost:
@@ -195,9 +197,10 @@ class Runner:
     def _hop(self, lease: Lease, reason: str) -> bool:
         """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
         moved = msgspec.structs.replace(lease.job, pool="container")
+        lease.journal.end("moved", reason)
         try:
             self._tickets.send(moved, HOP_MS)
-            word = self._ledger.move(moved, lease.token)
+            word = self._ledger.move(moved, lease.token, lease.journal.text())
         except Unavailable as error:
             self._release(lease, 0, f"{reason}, and cannot move ({error})")
             return False
@@ -206,10 +209,12 @@ class Runner:
             self._delete(lease.ticket)
         return word == "ok"
 
-    def _release(self, lease: Lease, delay_ms: int, reason: str) -> None:
-        logger.warning("released", extra={"job_id": lease.job.job_id, "reason": reason, "delay_ms": delay_ms})
+    def _release(self, lease: Lease, delay_ms: int, reason: str, cause: BaseException | None = None) -> None:
+        about = {"job_id": lease.job.job_id, "reason": reason, "cause": repr(cause), "delay_ms": delay_ms}
+        logger.warning("released", extra=about)
+        lease.journal.end("released", reason)
         try:
-            word = self._ledger.release(lease.job, lease.token, delay_ms)
+            word = self._ledger.release(lease.job, lease.token, delay_ms, lease.journal.text())
         except LedgerUnavailable:
             return  # the lease will run out and a sweep will find the job
         if word != "lost":

@@ -1,7 +1,7 @@
 -- Claim the best waiting job of a pool for the holder of a ticket.
 --
 -- ARGV  1 now   2 pool   3 id and 4 jobId of the ticket's own job   5 token (random, minted by the worker)   6 lease (ms)
--- Returns {run, id, jobId, attempt, stalls, runs, body}   not always the ticket's own job
+-- Returns {run, id, jobId, attempt, stalls, runs, body, notes}   not always the ticket's own job
 --         {drop}        the ticket's job is finished, or a newer admission has its own ticket
 --         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later; or the pool is paused
 --         {elsewhere}   the ticket's job moved to the other pool, where it has a ticket
@@ -10,10 +10,11 @@ local now = time_ms(ARGV[1])
 local pool, id, job_id, token, lease_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local HOLD_ACTIVE_MS = 150000  -- when its worker dies and Redis is wiped, this ticket is all that is left of the job
 local HOLD_PAUSED_MS = 300000
+local PACE_SMOOTHED = 8
 promote(now, 100)
 
 local function run(job)
-  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body}
+  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body, job.notes or ''}
 end
 
 if KEYS[2] then  -- the answer was lost, and with it a job that nobody else may have
@@ -36,7 +37,7 @@ end
 
 local pool_key = P .. 'pool:' .. pool
 local waiting = P .. 'waiting:' .. pool
-local pool_is = call('HMGET', pool_key, 'paused', 'round:' .. own.priority)  -- most often the best job's priority too
+local pool_is = call('HMGET', pool_key, 'paused', 'round:' .. own.priority, 'claimed_ms', 'pace_ms')  -- most often the best job's priority too
 if pool_is[1] then return {'hold', HOLD_PAUSED_MS} end
 local best = call('ZPOPMIN', waiting)[1]
 local job = best == member(own) and own or load(job_of(best))
@@ -46,7 +47,12 @@ if round > current then
   call('ZREMRANGEBYSCORE', P .. 'rounds:' .. pool .. ':' .. job.priority, '-inf', round)
   current = round
 end
-call('HSET', pool_key, field, current, 'claimed_ms', now, 'nudge_ms', 0)
+-- A job that waited already when the one before it was claimed: the time between the two is what a place in the line costs.
+local claimed, pace = tonumber(pool_is[3] or 0), tonumber(pool_is[4] or 0)
+if claimed > 0 and now >= claimed and (job.since or admitted_ms(job.id)) <= claimed then
+  pace = pace > 0 and pace + (now - claimed - pace) / PACE_SMOOTHED or now - claimed
+end
+call('HSET', pool_key, field, current, 'claimed_ms', now, 'pace_ms', pace, 'nudge_ms', 0)
 
 job.runs = (job.runs or 0) + 1
 job.deadline_ms = now + job.wall_ms + WALL_GRACE_MS

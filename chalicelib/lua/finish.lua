@@ -2,6 +2,7 @@
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 outcome: completed | failed | cancelled | retry
 --       6 delay (ms, of a retry)   7 summary for the history   8 length of the history
+--       9 notes (or '')
 -- Returns {ok}       also when this very call is repeated
 --         {lost}     somebody else speaks for the job
 --         {unknown}  the ledger has forgotten the job: nothing is counted
@@ -17,12 +18,13 @@ if outcome == 'retry' and job.ended == token then return {'ok'} end
 if not speaks(job, token) then return {'lost'} end
 if outcome == 'retry' then
   let_go(job)
+  note(job, ARGV[9])
   delay(job, time_ms(ARGV[1]) + tonumber(ARGV[6]))
   job.attempts, job.ended = (job.attempts or 0) + 1, token
   save(job)
   return {'ok'}
 end
-close(job, outcome, token)
+close(job, outcome, token, time_ms(ARGV[1]))
 if keep > 0 then
   local history = P .. 'history:' .. outcome
   if call('LPUSH', history, ARGV[7]) >= keep + TRIM_EVERY then call('LTRIM', history, 0, keep - 1) end

@@ -9,7 +9,8 @@
 --   <p>:delayed            zset   score due (ms), same members
 --   <p>:active             zset   score end of the lease (ms), same members
 --   <p>:rounds:<pool>:<priority>  zset  user -> the round of the last job admitted
---   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, nudge_ms, look_ms, paused
+--   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, pace_ms (between two claims while
+--                          jobs waited, smoothed), nudge_ms, look_ms, paused
 --   <p>:returned           set    jobId of the open jobs that were claimed and are not held any more
 --   <p>:scheduled          hash   user -> how many jobs wait for a time that the user named
 --   <p>:totals             hash   completed, failed, cancelled
@@ -17,7 +18,11 @@
 --   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted in Directus
 --   <p>:meta               hash   born_ms (first write after a wipe or a restart), run_id (of the server), seeded, last_us (of the last id),
 --                          observed_ms, moved and moved_ms (what the running jobs looked like, and since when)
---   <p>:trend              list   "<ms> <completed> <failed>", one an observation, as far back as failures are looked at
+--   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one an observation, as far back as failures
+--                          are looked at
+--   <p>:callbacks          zset   score due (ms), member jobId: outcomes that a caller wants to be told
+--   <p>:callback:<jobId>   string the latest such outcome, as MessagePack: id, outcome, body, tries, and over once nobody tries
+--                          any more; for 8 days
 --   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
@@ -25,7 +30,8 @@
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
 --   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
---   deadline_ms (no lease goes further), since (waits since then, and not since its admission)
+--   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (its end is to be told),
+--   notes (what its workers wrote down of their attempts, in JSON that is not read here)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
 
@@ -33,6 +39,7 @@ local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local SCHEDULE_TTL = 8 * DAY
+local CALLBACK_TTL = 8 * DAY
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
 local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
@@ -87,6 +94,14 @@ local function forget_return(job)
   call('SREM', P .. 'returned', job.job_id)
   job.returned = nil
 end
+
+-- What a holder writes down; it sends all of it each time, so that a repeated call changes nothing.
+local function note(job, notes)
+  if notes and notes ~= '' then job.notes = notes end
+end
+
+-- When it was admitted, which its id says (ms).
+local function admitted_ms(id) return tonumber(id:sub(1, 8) .. id:sub(10, 13), 16) end
 
 -- `since`: when it began to wait, unless that is when it was admitted.
 local function wait(job, since)
@@ -184,8 +199,16 @@ local function mark(job, outcome, token, scheduled)
   call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', seconds)
 end
 
+-- Somebody wants to be told of the end: due at once. An older outcome of the job that was not told yet is news no more.
+local function call_back(job, outcome, now)
+  if not job.callback then return end
+  local entry = {id = job.id, outcome = outcome, body = job.body, tries = {}}
+  call('SET', P .. 'callback:' .. job.job_id, cmsgpack.pack(entry), 'EX', CALLBACK_TTL)
+  call('ZADD', P .. 'callbacks', now, job.job_id)
+end
+
 -- The end of a job: out of the sets, counted once, marked for a day.
-local function close(job, outcome, token)
+local function close(job, outcome, token, now)
   local scheduled = job.scheduled
   leave(job)
   forget_return(job)
@@ -195,4 +218,5 @@ local function close(job, outcome, token)
   call('HINCRBY', P .. 'totals', outcome, 1)
   drop(job)
   mark(job, outcome, token, scheduled)
+  call_back(job, outcome, now)
 end

@@ -1,14 +1,42 @@
--- Look at one job.
+-- Look at jobs.
 --
--- ARGV  1 jobId
--- Returns {open, JSON of what the job notes, its tokens apart, and when it is due or its lease ends as at_ms}
---         {over, id, outcome}   it ended within the last day
---         {unknown}
-local job, done_id, outcome = look_up(ARGV[1])
-if not job then
-  if done_id then return {'over', done_id, outcome} end
-  return {'unknown'}
+-- ARGV  1 now   2 whole 0|1: with the envelope, the notes and the callback   3... jobIds
+-- Returns for each, in JSON: what an open job notes, its tokens apart, with at_ms (when it is due, or its lease ends), its
+--         position among those that wait (1 is next), starts_ms (when it may start, as fast as the line moves), and paused;
+--         id and state of one that ended within the last day; or '' of one that is unknown.
+local now, whole = time_ms(ARGV[1]), ARGV[2] == '1'
+local SILENT_PACES, SILENT_MS = 3, 60000
+
+-- The line is as fast as it was when it last moved, if it has moved of late.
+local function place(job)
+  local pool = call('HMGET', P .. 'pool:' .. job.pool, 'paused', 'claimed_ms', 'pace_ms')
+  job.position = call('ZRANK', P .. 'waiting:' .. job.pool, member(job)) + 1
+  job.paused = pool[1] and true or false
+  local claimed, pace = tonumber(pool[2] or 0), tonumber(pool[3] or 0)
+  if not pool[1] and pace > 0 and now - claimed <= SILENT_PACES * pace + SILENT_MS then
+    job.starts_ms = math.floor(math.max(now, claimed + job.position * pace))
+  end
 end
-if job.state ~= 'waiting' then job.at_ms = tonumber(call('ZSCORE', P .. job.state, member(job))) end
-job.token, job.former, job.ended, job.score = nil, nil, nil, nil
-return {'open', cjson.encode(job)}
+
+local answers = {}
+for i = 3, #ARGV do
+  local job, done_id, outcome = look_up(ARGV[i])
+  if job and job.state == 'waiting' then
+    place(job)
+  elseif job then
+    job.at_ms = tonumber(call('ZSCORE', P .. job.state, member(job)))
+  elseif done_id then
+    job = {id = done_id, state = outcome}
+  end
+  if job then
+    job.token, job.former, job.ended, job.score, job.callback = nil, nil, nil, nil, nil
+    if whole then
+      local entry = unpacked(call('GET', P .. 'callback:' .. ARGV[i]))
+      job.told = entry and entry.id == job.id and {tries = #entry.tries > 0 and entry.tries or nil, over = entry.over, body = entry.body} or nil
+    else
+      job.body, job.notes = nil, nil
+    end
+  end
+  table.insert(answers, job and cjson.encode(job) or '')
+end
+return answers

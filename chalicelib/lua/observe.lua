@@ -15,7 +15,9 @@ born(now)
 
 -- The oldest sample that is still looked at; samples come in order.
 local trend = P .. 'trend'
-call('RPUSH', trend, string.format('%d %d %d', now, completed, failed))
+local waiting = 0
+for i = 3, #ARGV do waiting = waiting + call('ZCARD', P .. 'waiting:' .. ARGV[i]) end
+call('RPUSH', trend, string.format('%d %d %d %d %d', now, completed, failed, waiting, call('ZCARD', P .. 'active')))
 local function sample()
   local at, was_completed, was_failed = call('LINDEX', trend, 0):match('(%d+) (%d+) (%d+)')
   return tonumber(at), tonumber(was_completed), tonumber(was_failed)
@@ -57,7 +59,7 @@ for i = 3, #ARGV do
     local low, high = priority * TWO32, '(' .. string.format('%.0f', (priority + 1) * TWO32)
     for _, m in ipairs(call('ZRANGEBYSCORE', waiting, string.format('%.0f', low), high, 'LIMIT', 0, FIRST)) do
       local job = load(job_of(m))
-      local since = job and (job.since or tonumber(m:sub(1, 8) .. m:sub(10, 13), 16)) or now
+      local since = job and (job.since or admitted_ms(m)) or now
       oldest = math.max(oldest, now - since)
     end
   end

@@ -1,6 +1,6 @@
 -- Give a job back unharmed: waiting again, at once or not before a delay; no attempt and no stall is spent.
 --
--- ARGV  1 now   2 jobId   3 id   4 token   5 delay (ms)
+-- ARGV  1 now   2 jobId   3 id   4 token   5 delay (ms)   6 notes (or '')
 -- Returns {ok} (also when this very call is repeated) | {lost} | {unknown}
 local delay_ms = tonumber(ARGV[5])
 local job = load(ARGV[2])
@@ -8,6 +8,7 @@ if not job or job.id < ARGV[3] then return {'unknown'} end
 if job.id == ARGV[3] and job.ended == ARGV[4] then return {'ok'} end
 if job.id > ARGV[3] or not speaks(job, ARGV[4]) then return {'lost'} end
 let_go(job)
+note(job, ARGV[6])
 job.ended = ARGV[4]
 local now = time_ms(ARGV[1])
 if delay_ms > 0 then delay(job, now + delay_ms) else wait(job, now) end

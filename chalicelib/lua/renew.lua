@@ -1,7 +1,7 @@
 -- Renew a lease, carry progress in and a cancel out.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
---       7 closing 0|1: whether the holder is about to close the record, other than as cancelled
+--       7 closing 0|1: whether the holder is about to close the record, other than as cancelled   8 notes (or '')
 -- Returns {ok} | {cancelled} (the lease is renewed all the same) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
 -- Who closes a record and who cancels it must not do so at once: Directus would let both. From `closing` on it is too late to
 -- cancel, and a job whose cancel came first is not closed otherwise.
@@ -19,6 +19,7 @@ if job.state == 'waiting' then
 end
 hold(job, now, tonumber(ARGV[5]), token)
 if ARGV[6] ~= '' then job.progress = tonumber(ARGV[6]) end
+note(job, ARGV[8])
 if ARGV[7] == '1' and not job.cancel then job.closing = true end
 save(job)
 return {job.cancel and 'cancelled' or 'ok'}

@@ -12,6 +12,7 @@ local now = time_ms(ARGV[1])
 local most, second_look, starved_after = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local NUDGE_MAX_MS = 900000
 local LOOK_AGAIN_MS = 5000
+local UNTOLD_MS, TOLD_AT_MOST = 15000, 10
 local paused, tickets = {}, {}
 born(now)
 promote(now, most)
@@ -63,5 +64,18 @@ local function nudge_pool(pool)
 end
 
 for i = 5, #ARGV do nudge_pool(ARGV[i]) end
+
+-- Nobody has told an outcome that is due: a worker that is sent the job's old ticket drops it, and tells what is due.
+for _, job_id in ipairs(call('ZRANGEBYSCORE', P .. 'callbacks', '-inf', now - UNTOLD_MS, 'LIMIT', 0, TOLD_AT_MOST)) do
+  local entry = unpacked(call('GET', P .. 'callback:' .. job_id))
+  if not entry then
+    call('ZREM', P .. 'callbacks', job_id)
+  elseif now - (entry.sent_ms or 0) >= TICKET_AGAIN_MS then
+    entry.sent_ms = now
+    call('SET', P .. 'callback:' .. job_id, cmsgpack.pack(entry), 'KEEPTTL')
+    table.insert(tickets, entry.body)
+    table.insert(tickets, entry.id)
+  end
+end
 table.insert(tickets, 1, table.concat(paused, ','))
 return tickets

@@ -7,6 +7,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import msgspec
 from aws_lambda_powertools import Logger
 from chalice import Chalice, CORSConfig, Response
 
@@ -62,6 +63,11 @@ class QueueApi(Chalice):
 def framework_error(status: int) -> str:
     """Say in our words what Chalice or API Gateway found wrong."""
     return FRAMEWORK_ERRORS.get(status, "An internal error occurred; it has been logged")
+
+
+def published(answer: msgspec.Struct) -> Any:
+    """Return an answer as Chalice takes it."""
+    return msgspec.to_builtins(answer)
 
 
 def endpoint(view: Callable[P, Any]) -> Callable[P, Any]:

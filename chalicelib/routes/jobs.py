@@ -1,4 +1,4 @@
-"""`/queue/jobs/{jobId}`: what a user does with one job."""
+"""`/queue/jobs`: what became of jobs, and what a user does with one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,35 @@ from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
 from chalicelib.media_request import parse_job_id
-from chalicelib.routes.api import endpoint
+from chalicelib.routes.api import endpoint, published
 from chalicelib.routes.media import accepted
 from chalicelib.services import services
 
 blueprint = Blueprint(__name__)
 logger = Logger(service="mediaq", child=True)
+
+
+@blueprint.route("/", methods=["GET"], cors=True)
+@endpoint
+def jobs() -> Any:
+    """List jobs, the newest first."""
+    from chalicelib import jobs_query  # noqa: PLC0415 - with inquiry.py, not for other routes to pay for
+
+    request = blueprint.current_request
+    caller = services().authenticator.caller(request.headers.get("authorization"))
+    asked = request.query_params
+    query = jobs_query.parse({name: asked.getlist(name) for name in asked} if asked else {})
+    return published(services().inquirer.page(query, caller))
+
+
+@blueprint.route("/{job_id}", methods=["GET"], cors=True)
+@endpoint
+def job(job_id: str) -> Any:
+    """Show one job."""
+    from chalicelib.published import JobAnswer  # noqa: PLC0415
+
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return published(JobAnswer(job=services().inquirer.show(parse_job_id(job_id), caller)))
 
 
 @blueprint.route("/{job_id}", methods=["DELETE"], cors=True)

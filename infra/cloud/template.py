@@ -47,6 +47,8 @@ SECRETS = {
     "DIRECTUS_SECRET_BEFORE": "directus_secret_before",
     "INTERNAL_TOKEN": "internal_token",
     "INTERNAL_TOKEN_BEFORE": "internal_token_before",
+    "WEBHOOK_SECRET": "webhook_secret",
+    "WEBHOOK_SECRET_BEFORE": "webhook_secret_before",
     "CREDENTIALS_KEYS": "credentials_keys",
 }
 """Setting -> key in the secret that `SecretArn` names."""

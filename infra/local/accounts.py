@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 SECRET = "local-secret-0123456789abcdef-0123456789abcdef"  # noqa: S105 - of the local system
 INTERNAL_TOKEN = "local-internal-token-0123456789"  # noqa: S105
+WEBHOOK_SECRET = "local-webhook-secret-0123456789abcdef"  # noqa: S105
 CREDENTIALS_KEY = "bG9jYWwta2V5LW9mLW1lZGlhcS0wMTIzNDU2Nzg5YWI="
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.com", "admin-password-1"
 ADMIN_TOKEN = "local-admin-token-0123456789"  # noqa: S105

@@ -123,6 +123,7 @@ def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dic
         "DIRECTUS_TOKEN": accounts.SERVICE_TOKEN,
         "DIRECTUS_SECRET": accounts.SECRET,
         "INTERNAL_TOKEN": accounts.INTERNAL_TOKEN,
+        "WEBHOOK_SECRET": accounts.WEBHOOK_SECRET,
         "CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY,
         "TRUST_LOOPBACK": "1",
         "POLL_SECONDS": "2",  # the emulator takes no money, and a worker that stops waits for its polls

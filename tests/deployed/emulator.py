@@ -60,6 +60,8 @@ class Cloud:
             "directus_secret_before": "-",
             "internal_token": accounts.INTERNAL_TOKEN,
             "internal_token_before": "-",
+            "webhook_secret": accounts.WEBHOOK_SECRET,
+            "webhook_secret_before": "-",
             "credentials_keys": accounts.CREDENTIALS_KEY,
         }
         made = self.client("secretsmanager").create_secret(Name="mediaq/local", SecretString=json.dumps(secret))

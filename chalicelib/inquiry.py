@@ -1,0 +1,178 @@
+"""The use case behind `GET /jobs` and `GET /jobs/{jobId}`: what the record says, and the ledger knows better of an open one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib import jobs_query, notes
+from chalicelib.errors import BadRequest, Forbidden
+from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode
+from chalicelib.jobs_query import Cursor
+from chalicelib.published import CallbackState, Delivery, Job, JobDetail, JobsAnswer
+from chalicelib.records import OPEN_STATES, iso
+
+if TYPE_CHECKING:
+    from chalicelib.answers import Sight
+    from chalicelib.auth import Caller
+    from chalicelib.directus import Directus
+    from chalicelib.jobs import MediaJob
+    from chalicelib.jobs_query import JobsQuery
+    from chalicelib.ledger import Ledger
+    from chalicelib.ownership import Ownership
+    from chalicelib.records import Record
+
+LOOKS = 5
+"""How many pages of records are read for one of jobs in a state that only the ledger knows."""
+OPEN = ("waiting", "delayed", "active")
+NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
+
+
+class Inquirer:
+    """Answers what became of jobs."""
+
+    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
+        self._directus = directus
+        self._ledger = ledger
+        self._ownership = ownership
+
+    def page(self, query: JobsQuery, caller: Caller) -> JobsAnswer:
+        """List jobs, the newest first: one's own, or those of everybody to an administrator.
+
+        Raises:
+            Forbidden: other people's, to somebody who is none.
+        """
+        user = self._whose(query, caller)
+        after = jobs_query.read_cursor(query.cursor) if query.cursor else None
+        found: list[Job] = []
+        for _ in range(LOOKS):
+            records = self._directus.find_jobs(jobs_query.as_filter(query, user, after), query.limit + 1)
+            more, records = len(records) > query.limit, records[: query.limit]
+            for at, record in enumerate(self._seen(records)):
+                if query.state in (None, record.state):
+                    found.append(record)
+                if len(found) == query.limit:
+                    rest = more or at + 1 < len(records)
+                    return JobsAnswer(jobs=found, next=_cursor(records[at]).encode() if rest else None)
+            if not more:
+                return JobsAnswer(jobs=found, next=None)
+            after = _cursor(records[-1])
+        return JobsAnswer(jobs=found, next=after.encode() if after else None)
+
+    def show(self, job_id: str, caller: Caller) -> JobDetail:
+        """Show one job.
+
+        Raises:
+            NotFound: there is no such record, or it is not the caller's.
+        """
+        record, _ = self._ownership.read(job_id, caller)
+        sight = self._ledger.look(job_id)
+        state, open_ = state_of(record, sight), sight if sight and sight.state in OPEN else None
+        written = notes.read(open_.notes) if open_ and open_.notes else notes.from_result(record.result)
+        job = _envelope(sight.body if sight else None)
+        last = written.attempts[-1].stages if written.attempts else {}
+        return JobDetail(
+            **msgspec.structs.asdict(_job(record, sight)),
+            pool=open_.pool if open_ and open_.pool else None,  # type: ignore[arg-type]
+            position=open_.position if open_ else None,
+            estimated_start=_when(open_.starts_ms) if open_ else None,
+            paused=open_.paused if open_ else False,
+            run_at=_when(open_.at_ms) if open_ and state == "delayed" else None,
+            input_url=record.input_url,
+            params=job.params if job else record.params,
+            attempts=written.attempts,
+            log=written.log,
+            stages=last,
+            callback=_callback(job, sight),
+            result=_result(record),
+        )
+
+    def _whose(self, query: JobsQuery, caller: Caller) -> str | None:
+        wanted = str(query.user) if query.user else None
+        if wanted == caller.user_id:
+            return wanted
+        if self._ownership.is_administrator(caller):
+            return wanted
+        if wanted is not None:
+            raise Forbidden("user must be yourself: only administrators see the jobs of others")
+        return caller.user_id
+
+    def _seen(self, records: list[Record]) -> list[Job]:
+        open_ids = [record.id for record in records if record.status in OPEN_STATES]
+        sights = dict(zip(open_ids, self._ledger.look_at(open_ids), strict=True))
+        return [_job(record, sights.get(record.id)) for record in records]
+
+
+def state_of(record: Record, sight: Sight | None) -> Any:
+    """Say in which state a job is. A running one that the ledger has forgotten is put back by its worker in a moment."""
+    if record.status == "completed":
+        return "completed"
+    if record.status == "failed":
+        return "cancelled" if record.error == CANCELLED else "failed"
+    if record.status not in OPEN_STATES:
+        return "other"
+    if sight is not None and sight.state in OPEN:
+        return sight.state
+    return "pending" if record.status == "pending" else "active"
+
+
+def _job(record: Record, sight: Sight | None) -> Job:
+    state = state_of(record, sight)
+    progress = sight.progress if sight is not None and state == "active" else record.progress
+    return Job(
+        jobId=record.id,
+        bullJobId=sight.id if sight else None,
+        user=record.user_created.id if record.user_created else None,
+        operation=(sight.operation if sight else None) or record.operation,
+        state=state,
+        priority=(sight.priority if sight else None) or record.priority,
+        progress=max(0, min(100, progress or 0)),
+        failed_attempts=sight.attempts if sight is not None and state in OPEN else max(0, record.attempts or 0),
+        created_at=record.date_created,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        input_file_id=record.input_file_id.id if record.input_file_id else None,
+        output_file_id=record.output_file_id,
+        error=record.error,
+    )
+
+
+def _result(record: Record) -> dict[str, Any] | None:
+    if not isinstance(record.result, dict):
+        return None
+    return {name: value for name, value in record.result.items() if name not in NOT_OF_THE_OPERATION} or None
+
+
+def _envelope(body: str | None) -> MediaJob | None:
+    try:
+        return decode(body) if body else None
+    except UnknownEnvelope:  # of a later release
+        return None
+
+
+def _callback(job: MediaJob | None, sight: Sight | None) -> CallbackState | None:
+    if sight is not None and sight.told is not None:
+        tries = sight.told.tries
+        told = _envelope(sight.told.body)
+        went_well = bool(tries) and not tries[-1].error
+        over = "delivered" if went_well else "given up"
+        return CallbackState(
+            url=told.callback_url if told else None,
+            state=over if sight.told.over else "trying",  # type: ignore[arg-type]
+            deliveries=[Delivery(iso(one.at_ms), one.status or None, one.error) for one in tries],
+        )
+    if job is not None and job.callback_url is not None:
+        return CallbackState(url=job.callback_url, state="waiting", deliveries=[])
+    return None
+
+
+def _cursor(record: Record) -> Cursor:
+    try:
+        return msgspec.convert([record.date_created, record.id], Cursor, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest("Directus does not say when its records were made: media_jobs needs a date_created column") from error
+
+
+def _when(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

@@ -1,0 +1,114 @@
+"""What a caller of `GET /queue/jobs` says: the filter, and where to go on."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+import msgspec
+
+from chalicelib.errors import BadRequest
+from chalicelib.jobs import CANCELLED, OPERATIONS
+from chalicelib.records import NOT_CANCELLED, OPEN_STATES, written
+from chalicelib.validation import validate, without_empty
+
+State = Literal["pending", "waiting", "delayed", "active", "completed", "failed", "cancelled"]
+STATES = get_args(State)
+PAGE_MAX = 100
+PAGE = 20
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
+def _wants(description: str, **limits: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=description, **limits)
+
+
+class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /queue/jobs`."""
+
+    state: Annotated[State, _wants(f"one of {', '.join(STATES)}")] | None = None
+    operation: Annotated[Literal[tuple(OPERATIONS)], _wants(f"one of {', '.join(OPERATIONS)}")] | None = None  # type: ignore[valid-type]
+    user: Annotated[UUID, _wants("the UUID of a user; only administrators see the jobs of others")] | None = None
+    since: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or later", tz=True)] | None = None
+    until: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or before", tz=True)] | None = None
+    search: (
+        Annotated[str, _wants("the id of a job, or up to 100 characters of its error", max_length=100, pattern=PRINTABLE)]
+        | None
+    ) = None
+    cursor: Annotated[str, _wants("the next of an earlier answer", max_length=200, pattern=r"^[A-Za-z0-9_=-]*$")] | None = None
+    limit: Annotated[int, _wants(f"an integer from 1 to {PAGE_MAX}, the most jobs to list", ge=1, le=PAGE_MAX)] = PAGE
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """The last job of a page: lists go from the newest record to the oldest."""
+
+    made: Annotated[datetime, msgspec.Meta(tz=True)]
+    job_id: UUID
+
+    def encode(self) -> str:
+        """Return what a caller sends back."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
+
+
+def parse(query: dict[str, list[str]]) -> JobsQuery:
+    """Read the query of a URL.
+
+    Raises:
+        BadRequest: the text names the parameter and what it must be.
+    """
+    for name, values in query.items():
+        if len(values) > 1:
+            raise BadRequest(f"{name[:100]} must be given once")
+    return validate(without_empty({name: values[0] for name, values in query.items()}), JobsQuery, strict=False)
+
+
+def read_cursor(text: str) -> Cursor:
+    """Read where to go on."""
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise BadRequest("cursor must be the next of an earlier answer") from error
+
+
+def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[str, Any]:
+    """Return the filter of Directus for it. Which of the open states a job is in, only the ledger knows."""
+    tests: list[dict[str, Any]] = [_status(query.state)]
+    if user is not None:
+        tests.append({"user_created": {"_eq": user}})
+    if query.operation is not None:
+        tests.append({"operation": {"_eq": query.operation}})
+    if query.since is not None:
+        tests.append({"date_created": {"_gte": written(query.since)}})
+    if query.until is not None:
+        tests.append({"date_created": {"_lte": written(query.until)}})
+    if query.search is not None:
+        tests.append(_search(query.search))
+    if after is not None:
+        made = written(after.made)
+        same_moment = {"_and": [{"date_created": {"_eq": made}}, {"id": {"_lt": str(after.job_id)}}]}
+        tests.append({"_or": [{"date_created": {"_lt": made}}, same_moment]})
+    return {"_and": tests}
+
+
+def _status(state: str | None) -> dict[str, Any]:
+    match state:
+        case None:
+            return {"status": {"_in": [*OPEN_STATES, "completed", "failed"]}}
+        case "completed":
+            return {"status": {"_eq": "completed"}}
+        case "failed":
+            return {"_and": [{"status": {"_eq": "failed"}}, NOT_CANCELLED]}
+        case "cancelled":
+            return {"_and": [{"status": {"_eq": "failed"}}, {"error": {"_eq": CANCELLED}}]}
+        case _:
+            return {"status": {"_in": OPEN_STATES}}
+
+
+def _search(text: str) -> dict[str, Any]:
+    """Directus answers 400 to an id that is no UUID where its column is one."""
+    try:
+        return {"id": {"_eq": str(UUID(text))}}
+    except ValueError:
+        return {"error": {"_contains": text}}

@@ -1,0 +1,12 @@
+-- What a user has been charged in a cycle.
+--
+-- ARGV  1 user   2 cycle   3... the operations
+-- Returns of each operation: how many are charged here, and how many Directus counted ('' when it was not asked yet)
+local answer = {}
+local usage = P .. 'usage:' .. ARGV[1] .. ':' .. ARGV[2]
+for i = 3, #ARGV do
+  local found = call('HMGET', usage, ARGV[i], ARGV[i] .. ':seed')
+  table.insert(answer, found[1] or 0)
+  table.insert(answer, found[2] or '')
+end
+return answer

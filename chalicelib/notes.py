@@ -1,0 +1,58 @@
+"""What the workers write down of a job: its attempts and its log. In the ledger while it is open, in its record afterwards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+AttemptOutcome = Literal["completed", "failed", "retry", "cancelled", "released", "moved", "interrupted"]
+
+
+def _is(description: str) -> msgspec.Meta:
+    return msgspec.Meta(description=description)
+
+
+class AttemptNote(msgspec.Struct, kw_only=True):
+    """One run of the job by one worker."""
+
+    attempt: Annotated[int, _is("1, 2, ...; a run that was given back, or whose worker died, does not count as one")]
+    started_at: Annotated[str, _is("ISO 8601")]
+    ended_at: Annotated[str | None, _is("ISO 8601; null while it runs")] = None
+    outcome: Annotated[
+        AttemptOutcome | None,
+        _is("retry: it failed, another follows; released, moved: given back unharmed; interrupted: its worker died"),
+    ] = None
+    error: Annotated[str, _is("what went wrong, empty if nothing did")] = ""
+    stages: Annotated[dict[str, float], _is("seconds by stage: fetch, process, upload")] = {}
+
+
+class Line(msgspec.Struct):
+    """One line of the log."""
+
+    at: Annotated[str, _is("ISO 8601")]
+    attempt: int
+    text: str
+
+
+class Notes(msgspec.Struct, kw_only=True):
+    """All of it."""
+
+    attempts: list[AttemptNote] = []
+    log: list[Line] = []
+
+
+def read(text: str | bytes) -> Notes:
+    """Read what a worker wrote; nothing, if another release wrote it in a way that is not known."""
+    try:
+        return msgspec.json.decode(text, type=Notes) if text else Notes()
+    except msgspec.MsgspecError:
+        return Notes()
+
+
+def from_result(result: object) -> Notes:
+    """Read what the record of a job keeps in its `result`; a record is its owner's to write, so anything may be there."""
+    try:
+        return msgspec.convert(result if isinstance(result, dict) else {}, Notes)
+    except msgspec.ValidationError:
+        return Notes()

@@ -1,0 +1,77 @@
+"""The use case behind `GET /usage`: what a user's plan allows, and what is left of it in this cycle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import msgspec
+
+from chalicelib import tiers
+from chalicelib.errors import Forbidden, NotFound
+from chalicelib.jobs import OPERATIONS
+from chalicelib.published import Allowance, Cycle, UsageAnswer
+from chalicelib.validation import validate, without_empty
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.auth import Caller
+    from chalicelib.directus import Directus
+    from chalicelib.ledger import Ledger
+    from chalicelib.ownership import Ownership
+    from chalicelib.tiers import Plans
+
+
+class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /queue/usage`."""
+
+    user: Annotated[UUID, msgspec.Meta(description="the UUID of a user; only administrators see that of others")] | None = None
+
+
+def parse_user(query: Mapping[str, str]) -> str | None:
+    """Return the user that a query names."""
+    user = validate(without_empty(dict(query)), UsageQuery).user
+    return str(user) if user else None
+
+
+class UsageReader:
+    """Reads what the ledger charges by; what it was never told, Directus counts, and the ledger keeps."""
+
+    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership, plans: Plans) -> None:
+        self._directus = directus
+        self._ledger = ledger
+        self._ownership = ownership
+        self._plans = plans
+
+    def read(self, user_id: str, caller: Caller) -> UsageAnswer:
+        """Read the usage of a user: oneself, or anybody to an administrator.
+
+        Raises:
+            Forbidden: of somebody else, to somebody who is none.
+            NotFound: there is no such user.
+        """
+        if user_id != caller.user_id and not self._ownership.is_administrator(caller):
+            raise Forbidden("user must be yourself: only administrators see the usage of others")
+        user = self._directus.read_user(user_id)
+        if user is None:
+            raise NotFound("user must be the id of a user")
+        cycle = tiers.cycle_of(datetime.now(UTC))
+        tier = user.subscription_tier or tiers.DEFAULT_TIER
+        operations = [self._allowance(name, tier, used) for name, used in self._used(user_id, cycle).items()]
+        span = Cycle(cycle, tiers.cycle_start(cycle), tiers.cycle_start(tiers.cycle_after(cycle)))
+        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations)
+
+    def _allowance(self, operation: str, tier: str, used: int) -> Allowance:
+        return Allowance.of(operation, tiers.can_perform(self._plans, tier, operation).limit, used)
+
+    def _used(self, user_id: str, cycle: str) -> dict[str, int]:
+        used = {}
+        for operation, (charged, seed) in self._ledger.usage(user_id, cycle, list(OPERATIONS)).items():
+            counted = seed
+            if counted is None:
+                counted = self._directus.count_completed(user_id, operation, tiers.cycle_start(cycle))
+                self._ledger.seed_usage(user_id, cycle, operation, counted)
+            used[operation] = charged + counted
+        return used

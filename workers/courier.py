@@ -1,0 +1,107 @@
+"""Tells callback addresses that jobs are over: what the ledger has due, one after another, tried again with growing pauses.
+
+An address is under the same rules as one that a file is fetched from, and no redirect is followed. What is told may arrive
+twice, and bears an id to know that by.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import callbacks
+from chalicelib.errors import AttemptFailed, JobStopped, MediaRejected, Unavailable
+from chalicelib.jobs import UnknownEnvelope, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.answers import Callback
+    from chalicelib.directus import Directus
+    from chalicelib.jobs import MediaJob
+    from chalicelib.ledger import Ledger
+    from workers.fetch import Fetcher
+
+logger = Logger(service="mediaq", child=True)
+ANSWER_SECONDS = 10.0
+LEASE_MS = 60_000
+"""Longer than a try takes, with a look into Directus before it."""
+AGAIN_MS = (5_000, 20_000, 80_000, 320_000, 1_280_000, 5_120_000, 14_400_000)
+"""The pause after each failed try; after the last of them, nobody tries any more: 8 tries within 6 hours."""
+AWAY_MS = 30_000
+GONE = 410
+LABEL = "callback_url"
+
+
+class Courier:
+    """Delivers. Any number of them may work at the same time."""
+
+    def __init__(self, ledger: Ledger, directus: Directus, fetcher: Fetcher, secrets: Sequence[str]) -> None:
+        self._ledger = ledger
+        self._directus = directus
+        self._fetcher = fetcher
+        self._secrets = secrets
+        self._stopping = threading.Event()
+
+    def deliver_due(self, seconds: float) -> int:
+        """Deliver what is due, for about `seconds`; return how many tries there were. Never raises for a dependency."""
+        until, tries = time.monotonic() + seconds, 0
+        try:
+            while time.monotonic() < until and not self._stopping.is_set():
+                told = self._ledger.take_callback(LEASE_MS)
+                if told is None:
+                    break
+                self._deliver(told)
+                tries += 1
+        except Unavailable as error:
+            logger.warning("callbacks must wait", extra={"error": str(error)})
+        return tries
+
+    def run(self, every_seconds: float) -> None:
+        """Deliver until `stop`."""
+        while not self._stopping.wait(every_seconds):
+            try:
+                self.deliver_due(float("inf"))
+            except Exception:  # a courier that stopped is noticed by nobody
+                logger.exception("callbacks are not delivered")
+
+    def stop(self) -> None:
+        """Take up nothing more; what is under way has its time."""
+        self._stopping.set()
+
+    def _deliver(self, told: Callback) -> None:
+        try:
+            job = decode(told.body, told.id)
+        except UnknownEnvelope:  # of a later release: its workers know it
+            return
+        try:
+            record = self._directus.read_job(told.job_id)
+        except Unavailable:
+            self._ledger.note_callback(told, 0, "Directus is away; nothing was sent", AWAY_MS)
+            return
+        status, error = self._send(told, job, callbacks.body(told, job, record))
+        again = AGAIN_MS[told.tries] if error and status != GONE and told.tries < len(AGAIN_MS) else None
+        self._ledger.note_callback(told, status, error, again)
+        outcome = {"status": status, "error": error, "again_ms": again, "job_id": told.job_id, "bull_job_id": told.id}
+        logger.info("called back", extra=outcome)
+
+    def _send(self, told: Callback, job: MediaJob, body: bytes) -> tuple[int, str]:
+        """Return the status (0: no answer), and what went wrong."""
+        if not self._secrets:
+            return 0, "This deployment has no WEBHOOK_SECRET any more"
+        at = int(time.time())
+        secrets = [callbacks.secret_of(job.user_id, secret) for secret in self._secrets]
+        headers = {
+            "Content-Type": "application/json",
+            callbacks.DELIVERY: told.id,
+            callbacks.SIGNATURE: callbacks.signature(body, at, secrets),
+        }
+        try:
+            status = self._fetcher.post(job.callback_url or "", io.BytesIO(body), len(body), headers, ANSWER_SECONDS, LABEL)
+        except (MediaRejected, AttemptFailed, JobStopped) as error:
+            return 0, str(error)
+        return status, "" if 200 <= status < 300 else f"{LABEL} answered with status {status}"  # noqa: PLR2004 - success
