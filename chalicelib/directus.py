@@ -115,10 +115,11 @@ class Directus:
         params = {"filter": filters, "fields": "id", "sort": "date_created", "limit": str(at_most)}
         return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
 
-    def find_jobs(self, filters: dict[str, Any], at_most: int) -> list[Record]:
-        """Return up to `at_most` records, the newest first, those of one moment by their ids."""
-        params = {"filter": msgspec.json.encode(filters).decode(), "fields": JOB_FIELDS, "limit": str(at_most)}
-        rows = self._rows("GET", "/items/media_jobs", params={**params, "sort": "-date_created,-id"})
+    def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0) -> list[Record]:
+        """Return up to `at_most` records, the newest first, those of one moment by their ids; the first `skip` left out."""
+        params = {"filter": msgspec.json.encode(filters).decode(), "fields": JOB_FIELDS, "sort": "-date_created,-id"}
+        page = {"limit": str(at_most), "offset": str(skip)}
+        rows = self._rows("GET", "/items/media_jobs", params={**params, **page})
         return [_read(row, Record) for row in rows]
 
     # Users

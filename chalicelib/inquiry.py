@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib import jobs_query, notes
-from chalicelib.errors import BadRequest, Forbidden
+from chalicelib.errors import DirectusUnavailable, Forbidden
 from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode
 from chalicelib.jobs_query import Cursor
 from chalicelib.published import CallbackState, Delivery, Job, JobDetail, JobsAnswer
@@ -47,17 +47,18 @@ class Inquirer:
         after = jobs_query.read_cursor(query.cursor) if query.cursor else None
         found: list[Job] = []
         for _ in range(LOOKS):
-            records = self._directus.find_jobs(jobs_query.as_filter(query, user, after), query.limit + 1)
+            filters = jobs_query.as_filter(query, user, after)
+            records = self._directus.find_jobs(filters, query.limit + 1, after.skip if after else 0)
             more, records = len(records) > query.limit, records[: query.limit]
             for at, record in enumerate(self._seen(records)):
                 if query.state in (None, record.state):
                     found.append(record)
                 if len(found) == query.limit:
                     rest = more or at + 1 < len(records)
-                    return JobsAnswer(jobs=found, next=_cursor(records[at]).encode() if rest else None)
+                    return JobsAnswer(jobs=found, next=cursor_after(records[: at + 1], after).encode() if rest else None)
             if not more:
                 return JobsAnswer(jobs=found, next=None)
-            after = _cursor(records[-1])
+            after = cursor_after(records, after)
         return JobsAnswer(jobs=found, next=after.encode() if after else None)
 
     def show(self, job_id: str, caller: Caller) -> JobDetail:
@@ -167,11 +168,17 @@ def _callback(job: MediaJob | None, sight: Sight | None) -> CallbackState | None
     return None
 
 
-def _cursor(record: Record) -> Cursor:
+def cursor_after(records: list[Record], before: Cursor | None) -> Cursor:
+    """Return where the page after these records begins; `before` is where theirs did."""
+    made = records[-1].date_created
+    same = sum(record.date_created == made for record in records)
     try:
-        return msgspec.convert([record.date_created, record.id], Cursor, strict=False)
+        cursor = msgspec.convert([made, same], Cursor, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest("Directus does not say when its records were made: media_jobs needs a date_created column") from error
+        raise DirectusUnavailable("media_jobs has no date_created, by which jobs are listed") from error
+    if before is not None and before.made == cursor.made:
+        return Cursor(cursor.made, before.skip + same)
+    return cursor
 
 
 def _when(ms: int | None) -> str | None:

@@ -42,10 +42,12 @@ class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """The last job of a page: lists go from the newest record to the oldest."""
+    """Where a page ended; lists go from the newest record to the oldest. Directus orders ids, but compares none."""
 
     made: Annotated[datetime, msgspec.Meta(tz=True)]
-    job_id: UUID
+    """When the last record of the page was made."""
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    """How many of those that were made at that moment have been listed."""
 
     def encode(self) -> str:
         """Return what a caller sends back."""
@@ -86,9 +88,7 @@ def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[
     if query.search is not None:
         tests.append(_search(query.search))
     if after is not None:
-        made = written(after.made)
-        same_moment = {"_and": [{"date_created": {"_eq": made}}, {"id": {"_lt": str(after.job_id)}}]}
-        tests.append({"_or": [{"date_created": {"_lt": made}}, same_moment]})
+        tests.append({"date_created": {"_lte": written(after.made)}})
     return {"_and": tests}
 
 

@@ -50,7 +50,8 @@ end
 -- A job that waited already when the one before it was claimed: the time between the two is what a place in the line costs.
 local claimed, pace = tonumber(pool_is[3] or 0), tonumber(pool_is[4] or 0)
 if claimed > 0 and now >= claimed and (job.since or admitted_ms(job.id)) <= claimed then
-  pace = pace > 0 and pace + (now - claimed - pace) / PACE_SMOOTHED or now - claimed
+  local took = math.max(1, now - claimed)
+  pace = pace > 0 and pace + (took - pace) / PACE_SMOOTHED or took
 end
 call('HSET', pool_key, field, current, 'claimed_ms', now, 'pace_ms', pace, 'nudge_ms', 0)
 

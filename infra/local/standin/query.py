@@ -1,4 +1,4 @@
-"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, aggregate[count]."""
+"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, offset, aggregate[count]."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parse(arguments: Mapping[str, str]) -> Row:
             _nest(query["filter"], re.findall(r"\[([^\]]+)\]", name), value)
     if "fields" in arguments:
         query["fields"] = arguments["fields"].split(",")
-    for name in ("sort", "limit"):
+    for name in ("sort", "limit", "offset"):
         if name in arguments:
             query[name] = arguments[name]
     if "aggregate[count]" in arguments:
@@ -49,8 +49,8 @@ def select(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
         if column not in columns:
             raise UnknownColumn
         found.sort(key=lambda row: (row.get(column) is not None, row.get(column)), reverse=name.startswith("-"))
-    limit = int(query.get("limit", 100))
-    return found if limit < 0 else found[:limit]
+    limit, offset = int(query.get("limit", 100)), int(query.get("offset", 0))
+    return found[offset:] if limit < 0 else found[offset : offset + limit]
 
 
 def shape(row: Row, fields: list[str] | None, columns: set[str], expand: Callable[[str, Row], Row | None]) -> Row:
