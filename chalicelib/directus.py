@@ -161,9 +161,9 @@ class Directus:
         self._call("DELETE", f"/files/{file_id}", accept=(FORBIDDEN,))
 
     @contextmanager
-    def open_file(self, file_id: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
-        """Stream a file: its length if it is known, and its pieces. None when it is missing."""
-        answer = self._call("GET", f"/assets/{file_id}", accept=(FORBIDDEN,), stream=True)
+    def open_file(self, file_id: str, **transform: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
+        """Stream a file, or a picture transformed: its length if it is known, and its pieces. None when it is missing."""
+        answer = self._call("GET", f"/assets/{file_id}", params=transform, accept=(FORBIDDEN,), stream=True)
         with answer:
             if answer.status_code == FORBIDDEN:
                 yield None

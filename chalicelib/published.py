@@ -186,6 +186,13 @@ class JobAnswer(Answer):
     job: JobDetail
 
 
+class PictureAnswer(Answer):
+    """A picture that a job made, no larger than a screen."""
+
+    type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
+    data: Annotated[str, msgspec.Meta(description="base64")]
+
+
 class Allowance(msgspec.Struct):
     """What a plan allows of one operation, and what is left of it."""
 

@@ -25,6 +25,7 @@ class File(msgspec.Struct):
 
     id: str
     uploaded_by: str | None = None
+    title: str | None = None
     filename_download: str | None = None
     type: str | None = None
     filesize: int | str | None = None  # a string from PostgreSQL

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.ledger import Ledger
     from chalicelib.monitor import Monitor
     from chalicelib.ownership import Ownership
+    from chalicelib.picture import PictureReader
     from chalicelib.retry import Retrier
     from chalicelib.schedules import Schedules
     from chalicelib.scripts import Scripts
@@ -124,6 +125,13 @@ class Services:
         from chalicelib.inquiry import Inquirer  # noqa: PLC0415
 
         return Inquirer(self.directus, self.ledger, self.ownership)
+
+    @cached_property
+    def pictures(self) -> PictureReader:
+        """What shows the pictures that jobs made."""
+        from chalicelib.picture import PictureReader  # noqa: PLC0415
+
+        return PictureReader(self.directus, self.ownership)
 
     @cached_property
     def usage(self) -> UsageReader:

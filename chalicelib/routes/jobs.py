@@ -39,6 +39,14 @@ def job(job_id: str) -> Any:
     return published(JobAnswer(job=services().inquirer.show(parse_job_id(job_id), caller)))
 
 
+@blueprint.route("/{job_id}/picture", methods=["GET"], cors=True)
+@endpoint
+def picture(job_id: str) -> Any:
+    """Show a picture that a job made."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return published(services().pictures.of(parse_job_id(job_id), caller))
+
+
 @blueprint.route("/{job_id}", methods=["DELETE"], cors=True)
 @endpoint
 def cancel(job_id: str) -> dict[str, Any]:

@@ -34,6 +34,16 @@ def trend() -> Any:
     return published(TrendAnswer(samples=samples))
 
 
+@blueprint.route("/dashboard", methods=["GET"])
+@endpoint
+def dashboard() -> Response:
+    """Answer the page."""
+    from chalicelib import dashboard as made  # noqa: PLC0415
+
+    page = made.page()
+    return Response(body=page.html, headers={**page.headers})
+
+
 @blueprint.route("/openapi.json", methods=["GET"], cors=True)
 @endpoint
 def openapi() -> dict[str, Any]:

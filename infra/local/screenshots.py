@@ -1,0 +1,95 @@
+"""`make screenshots`: takes the pictures of the dashboard that the README shows, of a real system at work."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.local import accounts, browser
+from infra.local.client import CreatorApp
+from infra.local.demo import synthesise
+from infra.local.parts import ROOT
+from infra.local.stack import Stack, login
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+IMAGES = ROOT / "docs" / "images"
+BUSY_SECONDS = 400
+SMALL = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
+LONG = {"format": "mp4", "codec": "h265", "resolution": "1080p", "preset": "slow"}
+
+
+def main() -> int:
+    """Start a system, keep it busy, and photograph it by day, by night and on a phone."""
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
+        stack = Stack(Path(folder) / "system", say=_say).start()
+        try:
+            token = login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
+            app = CreatorApp(stack.url("directus"), stack.url("api"), token)
+            pictured, running_job = _keep_busy(app, Path(folder))
+            page = f"{stack.url('api')}/api/queue/dashboard"
+            with browser.launch() as running:
+                _take(running, page, token, "dashboard-light", "light", (1200, 1010))
+                _take(running, page, token, "dashboard-dark", "dark", (1200, 1010))
+                _take(running, f"{page}#job={pictured}", token, "dashboard-job", "light", (1200, 900))
+                _take(running, f"{page}#job={running_job}", token, "dashboard-phone", "dark", (390, 800))
+        finally:
+            stack.stop()
+    return 0
+
+
+def _keep_busy(app: CreatorApp, folder: Path) -> tuple[str, str]:
+    """Let jobs run for a while; return one that made a picture, and one that runs."""
+    clip = app.upload(synthesise(folder / "clip.mp4"))
+    words = folder / "words.mp4"
+    words.write_text("no film at all")
+    broken = app.upload(words)
+    until = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < until:
+        pictured = _submit(app, clip, "thumbnail", {"width": 640})
+        _submit(app, clip, "transcoding", SMALL)
+        if int(until - time.monotonic()) % 4 == 0:
+            _submit(app, broken, "analysis", {})
+        time.sleep(random.uniform(0.5, 4.5))  # noqa: S311 - people come when they like
+    running = _submit(app, clip, "transcoding", LONG, priority=1)
+    for _ in range(9):
+        _submit(app, clip, "transcoding", LONG)
+    _submit(app, clip, "caption_generation", {}, delay=3_600_000)
+    time.sleep(5)
+    return pictured, running
+
+
+def _submit(app: CreatorApp, file_id: str, operation: str, params: dict[str, object], **values: object) -> str:
+    job_id = app.create_record(operation, file_id, params=params)
+    app.enqueue(job_id, operation, params=params, **values).raise_for_status()
+    return job_id
+
+
+def _take(running: Browser, url: str, token: str, name: str, scheme: str, size: tuple[int, int]) -> None:
+    width, height = size
+    context = running.new_context(color_scheme=scheme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
+    context.add_init_script(f"sessionStorage.setItem('token', {token!r})")
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#jobs tr").first.wait_for()
+    if "#job=" in url:
+        page.locator("#job dl").wait_for()
+    page.wait_for_timeout(6000)  # a round more, so that the figures move
+    IMAGES.mkdir(exist_ok=True)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    _say(f"docs/images/{name}.png")
+    context.close()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
