@@ -59,7 +59,7 @@ lint: $(DEV)  ## ruff, mypy, hadolint and cfn-lint
 .PHONY: verify
 verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
 	@$(PY) -m infra.local.directus_real
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
 
 .PHONY: package
 package: $(DEV)  ## write the CloudFormation template and the API's zip to .local/package

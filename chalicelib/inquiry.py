@@ -51,7 +51,7 @@ class Inquirer:
             records = self._directus.find_jobs(filters, query.limit + 1, after.skip if after else 0)
             more, records = len(records) > query.limit, records[: query.limit]
             for at, record in enumerate(self._seen(records)):
-                if query.state in (None, record.state):
+                if not query.state or query.state == record.state:
                     found.append(record)
                 if len(found) == query.limit:
                     rest = more or at + 1 < len(records)

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chalicelib.errors import BadRequest
 from chalicelib.jobs import CANCELLED, OPERATIONS
 from chalicelib.records import NOT_CANCELLED, OPEN_STATES, written
-from chalicelib.validation import validate, without_empty
+from chalicelib.validation import validate
 
 State = Literal["pending", "waiting", "delayed", "active", "completed", "failed", "cancelled"]
 STATES = get_args(State)
@@ -26,18 +27,24 @@ def _wants(description: str, **limits: Any) -> msgspec.Meta:
 
 
 class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of `GET /queue/jobs`."""
+    """The query of `GET /queue/jobs`. What is not given is UNSET: the word null in a URL would else be taken for None."""
 
-    state: Annotated[State, _wants(f"one of {', '.join(STATES)}")] | None = None
-    operation: Annotated[Literal[tuple(OPERATIONS)], _wants(f"one of {', '.join(OPERATIONS)}")] | None = None  # type: ignore[valid-type]
-    user: Annotated[UUID, _wants("the UUID of a user; only administrators see the jobs of others")] | None = None
-    since: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or later", tz=True)] | None = None
-    until: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or before", tz=True)] | None = None
+    state: Annotated[State, _wants(f"one of {', '.join(STATES)}")] | UnsetType = UNSET
+    operation: Annotated[Literal[tuple(OPERATIONS)], _wants(f"one of {', '.join(OPERATIONS)}")] | UnsetType = UNSET  # type: ignore[valid-type]
+    user: Annotated[UUID, _wants("the UUID of a user; only administrators see the jobs of others")] | UnsetType = UNSET
+    since: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or later", tz=True)] | UnsetType = (
+        UNSET
+    )
+    until: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or before", tz=True)] | UnsetType = (
+        UNSET
+    )
     search: (
         Annotated[str, _wants("the id of a job, or up to 100 characters of its error", max_length=100, pattern=PRINTABLE)]
-        | None
-    ) = None
-    cursor: Annotated[str, _wants("the next of an earlier answer", max_length=200, pattern=r"^[A-Za-z0-9_=-]*$")] | None = None
+        | UnsetType
+    ) = UNSET
+    cursor: (
+        Annotated[str, _wants("the next of an earlier answer", max_length=200, pattern=r"^[A-Za-z0-9_=-]*$")] | UnsetType
+    ) = UNSET
     limit: Annotated[int, _wants(f"an integer from 1 to {PAGE_MAX}, the most jobs to list", ge=1, le=PAGE_MAX)] = PAGE
 
 
@@ -63,7 +70,7 @@ def parse(query: dict[str, list[str]]) -> JobsQuery:
     for name, values in query.items():
         if len(values) > 1:
             raise BadRequest(f"{name[:100]} must be given once")
-    return validate(without_empty({name: values[0] for name, values in query.items()}), JobsQuery, strict=False)
+    return validate({name: values[0] for name, values in query.items()}, JobsQuery, strict=False)
 
 
 def read_cursor(text: str) -> Cursor:
@@ -79,22 +86,22 @@ def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[
     tests: list[dict[str, Any]] = [_status(query.state)]
     if user is not None:
         tests.append({"user_created": {"_eq": user}})
-    if query.operation is not None:
+    if query.operation:
         tests.append({"operation": {"_eq": query.operation}})
-    if query.since is not None:
+    if query.since:
         tests.append({"date_created": {"_gte": written(query.since)}})
-    if query.until is not None:
+    if query.until:
         tests.append({"date_created": {"_lte": written(query.until)}})
-    if query.search is not None:
+    if query.search:
         tests.append(_search(query.search))
     if after is not None:
         tests.append({"date_created": {"_lte": written(after.made)}})
     return {"_and": tests}
 
 
-def _status(state: str | None) -> dict[str, Any]:
+def _status(state: str | UnsetType) -> dict[str, Any]:
     match state:
-        case None:
+        case msgspec.UNSET:
             return {"status": {"_in": [*OPEN_STATES, "completed", "failed"]}}
         case "completed":
             return {"status": {"_eq": "completed"}}

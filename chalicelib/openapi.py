@@ -19,6 +19,8 @@ Auth = Literal["none", "token", "internal"]
 VERSION = "1.0.0"
 REF = "#/components/schemas/{name}"
 PARAMS = {name: operation.params for name, operation in OPERATIONS.items()}
+EMPTY: Json = {"enum": [None, ""]}
+"""What clients send for what they do not give."""
 BULK = "BulkRequest"
 EVENT = "CreatedEvent"
 SAYS = {
@@ -108,7 +110,8 @@ def _operation(route: Route) -> Json:
         "responses": _responses(route),
     }
     if route.auth != "none":
-        found["security"] = [{route.auth: []}]
+        # Callers from loopback need no header where the deployment says so.
+        found["security"] = [{route.auth: []}, *([{}] if route.auth == "internal" else [])]
     if route.body is not None:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
     return found
@@ -129,13 +132,7 @@ def _query_parameters(query: type[msgspec.Struct] | None) -> list[Json]:
         return []
     _, schemas = msgspec.json.schema_components([query], ref_template=REF)
     properties: dict[str, Json] = schemas[query.__name__]["properties"]
-    return [{"name": name, "in": "query", "schema": _given(schema)} for name, schema in properties.items()]
-
-
-def _given(schema: Json) -> Json:
-    """Leave null out: what a URL does not say is absent."""
-    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
-    return kinds[0] if kinds else schema
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
 
 
 def _responses(route: Route) -> Json:
@@ -164,21 +161,31 @@ def _ref(model: type | str) -> Json:
 
 def _finished(schemas: Json) -> Json:
     """Add what the types do not say."""
+    for name in ("MediaRequest", *(params.__name__ for params in PARAMS.values())):
+        _let_be_empty(schemas[name])
     media = schemas["MediaRequest"]
     media["allOf"] = [
         {
             "if": {"properties": {"operation": {"const": name}}, "required": ["operation"]},
-            "then": {"properties": {"params": _ref(params)}},
+            "then": {"properties": {"params": {"anyOf": [_ref(params), EMPTY]}}},
         }
         for name, params in PARAMS.items()
     ]
     preset = schemas["TranscodingParams"]["properties"]["preset"]
-    schemas["TranscodingParams"]["properties"]["preset"] = {"type": "string", "description": preset["description"]}
-    several = {"type": "array", "items": _ref(MediaRequest), "minItems": 1, "maxItems": BULK_AT_MOST}
+    preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # it may be a name
+    wrong = {"description": "what is wrong is refused alone, and keeps no other back"}
+    several = {"type": "array", "items": {"anyOf": [_ref(MediaRequest), wrong]}, "minItems": 1, "maxItems": BULK_AT_MOST}
     schemas[BULK] = {"type": "object", "properties": {"jobs": several}, "required": ["jobs"]}
     key = {**PARAMETERS["jobId"], "description": "the id of the record: the body of the Flow is its {{ $trigger }}"}
     schemas[EVENT] = {"type": "object", "properties": {"key": key}, "required": ["key"]}
     return schemas
+
+
+def _let_be_empty(schema: Json) -> None:
+    for name, field in schema["properties"].items():
+        if name not in schema.get("required", ()):
+            kinds = [one for one in field.get("anyOf", [field]) if one != {"type": "null"}]
+            schema["properties"][name] = {"anyOf": [*kinds, EMPTY]}
 
 
 def _security_schemes() -> Json:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chalicelib import tiers
 from chalicelib.errors import Forbidden, NotFound
 from chalicelib.jobs import OPERATIONS
 from chalicelib.published import Allowance, Cycle, UsageAnswer
-from chalicelib.validation import validate, without_empty
+from chalicelib.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of `GET /queue/usage`."""
 
-    user: Annotated[UUID, msgspec.Meta(description="the UUID of a user; only administrators see that of others")] | None = None
+    user: (
+        Annotated[UUID, msgspec.Meta(description="the UUID of a user; only administrators see that of others")] | UnsetType
+    ) = UNSET
 
 
 def parse_user(query: Mapping[str, str]) -> str | None:
     """Return the user that a query names."""
-    user = validate(without_empty(dict(query)), UsageQuery).user
+    user = validate(dict(query), UsageQuery).user
     return str(user) if user else None
 
 

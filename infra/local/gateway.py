@@ -11,6 +11,7 @@ import signal
 import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import waitress
 from aws_lambda_powertools import Logger
@@ -63,9 +64,10 @@ class Gateway:
             headers["content-type"] = environ["CONTENT_TYPE"]
         headers[PEER] = environ.get("REMOTE_ADDR", "")
         body = environ["wsgi.input"].read()
+        route = quote(path.removeprefix(STAGE), encoding="latin-1")  # a decoded # or ? would end the path
         try:
             answer = self._gateway.handle_request(
-                method=environ["REQUEST_METHOD"], path=path.removeprefix(STAGE) + query, headers=headers, body=body
+                method=environ["REQUEST_METHOD"], path=route + query, headers=headers, body=body
             )
         except (LocalGatewayException, UnicodeEncodeError):  # no such route, whatever the token looks like
             return _refuse(start_response, HTTPStatus.NOT_FOUND)

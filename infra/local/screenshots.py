@@ -16,6 +16,8 @@ from infra.local.parts import ROOT
 from infra.local.stack import Stack, login
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from playwright.sync_api import Browser
 
 IMAGES = ROOT / "docs" / "images"
@@ -64,7 +66,7 @@ def _keep_busy(app: CreatorApp, folder: Path) -> tuple[str, str]:
     return pictured, running
 
 
-def _submit(app: CreatorApp, file_id: str, operation: str, params: dict[str, object], **values: object) -> str:
+def _submit(app: CreatorApp, file_id: str, operation: str, params: Mapping[str, object], **values: object) -> str:
     job_id = app.create_record(operation, file_id, params=params)
     app.enqueue(job_id, operation, params=params, **values).raise_for_status()
     return job_id

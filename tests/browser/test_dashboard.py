@@ -67,7 +67,9 @@ class TestThePage:
 
     def test_an_injected_script_does_not_run(self, desk: Desk) -> None:
         desk.open()
-        desk.page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.owned = 1'}))")
+        desk.page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.owned = 1'}))"
+        )
         assert desk.page.evaluate("window.owned") is None
         assert "Content Security Policy" in desk.errors.pop()
 
@@ -278,5 +280,3 @@ def _text_file(clip: Path) -> Path:
     target = clip.with_name("words.mp4")
     target.write_text("these are words, and no film")
     return target
-
-
