@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
-PIP := $(BIN)/pip --disable-pip-version-check install --quiet --require-hashes
+INSTALL := $(BIN)/pip --disable-pip-version-check install --quiet
+PIP := $(INSTALL) --require-hashes
+CLIENT := $(INSTALL) --no-deps --no-build-isolation --editable client
 
 # Optional arguments of the targets: `make demo FILE=my.mov`, `make up DIRECTUS=real`.
 FILE ?=
@@ -77,6 +79,10 @@ chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7; ALONE=1: each 
 bench: $(DEV)  ## print the figures, and write them to .local/bench.json (NAME=thumbnails for some)
 	@$(PY) -m bench $(NAME)
 
+.PHONY: screenshots
+screenshots: $(DEV)  ## take the pictures of the dashboard anew, of a system at work (8 minutes)
+	@$(PY) -m infra.local.screenshots
+
 .PHONY: format
 format: $(DEV)  ## format the code
 	@$(BIN)/ruff check --fix --quiet .
@@ -104,11 +110,12 @@ $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mediaq needs Python 3.11 or later: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 
-$(LOCAL): requirements/local.lock | $(PY)
-	@if [ ! -f $(DEV) ] || [ $(DEV) -ot requirements/dev.lock ]; then echo "installing the local system (once)"; $(PIP) -r requirements/local.lock; fi
+$(LOCAL): requirements/local.lock client/pyproject.toml | $(PY)
+	@if [ ! -f $(DEV) ] || [ $(DEV) -ot requirements/dev.lock ]; then echo "installing the local system (once)"; $(PIP) -r requirements/local.lock && $(CLIENT); fi
 	@touch $@
 
-$(DEV): requirements/dev.lock | $(PY)
+$(DEV): requirements/dev.lock client/pyproject.toml | $(PY)
 	@echo "installing the development tools (once)"
 	@$(PIP) -r requirements/dev.lock
+	@$(CLIENT)
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -42,6 +43,7 @@ def up(options: argparse.Namespace) -> int:
     try:
         description = running.describe()
         file = stack.write_description(HOME, description)
+        _write_environment(description)
         sys.stdout.write(_welcome(description, file, running.directus))
     except BaseException:
         running.stop()
@@ -95,6 +97,7 @@ def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
         "",
         "mediaq is up.",
         f"  API         {description['api']}/api/queue",
+        f"  dashboard   {description['api']}/api/queue/dashboard",
         f"  Directus    {description['directus']} ({kind})",
         f"  SQS         {description['sqs']}",
         f"  Redis       {description['redis']}",
@@ -103,9 +106,25 @@ def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
     ]
     if description["token"]:
         lines += ["", "A demo user on the best plan has this token:", f"  {description['token']}", ""]
+        lines += ["Type this, and the command `mediaq` is that user's:", f"  . {_relative(HOME / 'env')}", ""]
         lines += ["Paste this to transcode a ten-second clip that is already uploaded:", _curl(description), ""]
     lines += ["`make down` stops it.", ""]
     return "\n".join(lines)
+
+
+def _write_environment(description: dict[str, object]) -> None:
+    """Write `env` for a shell to read, for its owner only: it has tokens."""
+    wanted = demo.client_environment(*(str(description[name]) for name in ("api", "directus", "token")))
+    wanted |= {"MEDIAQ_ADMIN_TOKEN": str(description["admin_token"])}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
+    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    file = HOME / "env"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _curl(description: dict[str, object]) -> str:

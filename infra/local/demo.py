@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.local import accounts
-from infra.local.client import CreatorApp
 from infra.local.stack import Stack, login
+from mediaq import Client
 from workers import ffmpeg, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mediaq import Job
+
 PARAMS = {"format": "mp4", "codec": "h264", "resolution": "720p", "preset": "slow"}
-WAIT_SECONDS = 6 * 3600
-BAR = 32
+PRESET = "web-720p"
 
 
 class DemoFailed(RuntimeError):
@@ -60,57 +63,37 @@ def synthesise(target: Path) -> Path:
 
 
 def _one_job(stack: Stack, clip: Path, output: Path, say: Callable[[str], None]) -> None:
-    app = CreatorApp(
-        stack.url("directus"), stack.url("api"), login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
-    )
-    say(f"uploading {clip.name} ({clip.stat().st_size / 1e6:.1f} MB)")
-    file_id = app.upload(clip)
-    job_id = app.create_record("transcoding", file_id, params=PARAMS)
-    answer = app.enqueue(job_id, "transcoding", input_file_id=file_id, params=PARAMS, priority=5)
-    if answer.status_code != 200:  # noqa: PLR2004 - OK
-        raise DemoFailed(f"POST /api/queue/media answered {answer.status_code}: {answer.text}")
-    say(f"enqueued as {answer.json()['bullJobId']}")
-    record = app.wait(job_id, WAIT_SECONDS, watch=_ProgressBar())
-    if record["status"] != "completed":
-        raise DemoFailed(f"the job failed: {record['error']}")
+    """Hand the clip over as anybody would, with the command `mediaq`."""
+    token = login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
+    environment = client_environment(stack.url("api"), stack.url("directus"), token)
     output.parent.mkdir(parents=True, exist_ok=True)
-    app.download(record["output_file_id"], output)
-    for line in _report(output, record):
+    typed = ["submit", str(clip), "--operation", "transcoding", "--preset", PRESET, "--watch", "--output", str(output)]
+    say(f"mediaq {shlex.join(typed)}")
+    command = [sys.executable, "-m", "mediaq", *typed]
+    done = subprocess.run(command, env={**os.environ, **environment}, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        raise DemoFailed(f"`mediaq submit` ended with exit code {done.returncode}")
+    client = Client(environment["MEDIAQ_API"], environment["MEDIAQ_DIRECTUS"], token)
+    [job] = client.jobs()
+    for line in _report(output, client.job(job.job_id)):
         say(line)
 
 
-def _report(output: Path, record: dict[str, Any]) -> list[str]:
+def client_environment(api: str, directus: str, token: str) -> dict[str, str]:
+    """Return what tells the command `mediaq` where and as whom."""
+    return {"MEDIAQ_API": f"{api}/api/queue", "MEDIAQ_DIRECTUS": directus, "MEDIAQ_TOKEN": token}
+
+
+def _report(output: Path, job: Job) -> list[str]:
     """Say what came out, by a probe of the downloaded file rather than by what the worker claims."""
-    media = probe.probe(output)
+    media, result = probe.probe(output), job.result or {}
     picture, sound = media.first("video"), media.first("audio")
     what = [f"{picture.codec} {picture.width}x{picture.height}"] if picture else []
     what += [f"{sound.codec} {sound.sample_rate} Hz"] if sound else []
-    stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record["result"]["stages"].items())
+    stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in job.stages.items())
     return [
-        f"output      {output}",
         f"media       {', '.join(what)}, {media.duration:.2f} s",
-        f"size        {media.bytes / 1e6:.2f} MB (from {record['result']['input_bytes'] / 1e6:.2f} MB)",
+        f"size        {media.bytes / 1e6:.2f} MB (from {result['input_bytes'] / 1e6:.2f} MB)",
         f"stages      {stages}",
-        f"speed       {record['result']['speed']:g} times real time",
+        f"speed       {result['speed']:g} times real time",
     ]
-
-
-class _ProgressBar:
-    """Draws the record's progress: in place on a terminal, as lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown = ""
-
-    def __call__(self, record: dict[str, Any]) -> None:
-        percent = int(record["progress"] or 0)
-        filled = BAR * percent // 100
-        text = f"[{'#' * filled}{'.' * (BAR - filled)}] {percent:3d} %  {record['status']}"
-        if text == self._shown:
-            return
-        self._shown = text
-        over = record["status"] in ("completed", "failed")
-        if sys.stdout.isatty():
-            sys.stdout.write(f"\r\033[K  {text}" + ("\n" if over else ""))
-        else:
-            sys.stdout.write(f"  {text}\n")
-        sys.stdout.flush()

@@ -65,7 +65,8 @@ def test_the_demo_fails_with_a_sentence(project: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a film")
     done = run(project, "demo", "--file", str(tmp_path / "notes.txt"))
     assert done.returncode == 1
-    assert "the job failed: The input is not a media file that can be read" in done.stderr
+    assert "mediaq: The input is not a media file that can be read" in done.stdout
+    assert "`mediaq submit` ended with exit code 1" in done.stderr
     assert "Traceback" not in done.stderr
     missing = run(project, "demo", "--file", "/nowhere.mov")
     assert (missing.returncode, missing.stderr) == (1, "\nmediaq: FILE /nowhere.mov does not exist\n")

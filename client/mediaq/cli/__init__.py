@@ -1,0 +1,79 @@
+"""The command `mediaq`.
+
+Exit codes: 0 done; 1 a job failed or was cancelled, or not all of several went well; 2 the arguments are wrong; 3 a server
+cannot be reached, try again; 4 an answer said no; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mediaq.cli import admin, commands
+from mediaq.cli.context import Settings
+from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
+
+FAILED, USAGE, AWAY, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
+HINTS = {
+    401: "set MEDIAQ_TOKEN to a Directus token that is still good",
+    403: "`mediaq usage` says what your plan allows",
+    404: "`mediaq list` shows your jobs",
+    409: "`mediaq status JOB` says what became of it",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAQ"})
+@click.option("--api", envvar="MEDIAQ_API", metavar="URL", help="The API, such as http://127.0.0.1:3001/api/queue.")
+@click.option("--directus", envvar="MEDIAQ_DIRECTUS", metavar="URL", help="Directus, such as http://127.0.0.1:8055.")
+@click.option("--token", envvar="MEDIAQ_TOKEN", metavar="TOKEN", help="A Directus token; better in MEDIAQ_TOKEN than here.")
+@click.version_option(package_name="mediaq")
+@click.pass_context
+def command(context: click.Context, api: str | None, directus: str | None, token: str | None) -> None:
+    r"""Hand media over to mediaq, and get it back.
+
+    MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN say where and as whom. Every command that answers takes --json.
+
+    \b
+    Exit codes: 0 done; 1 a job failed or was cancelled, or not all went well;
+    2 the arguments are wrong; 3 a server cannot be reached, try again;
+    4 an answer said no; 130 interrupted.
+    """
+    context.obj = Settings(api, directus, token)
+
+
+for one in (
+    commands.submit, commands.status, commands.jobs, commands.cancel, commands.retry, commands.download, commands.usage,
+    commands.stats, commands.callback_secret, commands.completion, admin.admin,
+):  # fmt: skip
+    command.add_command(one)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit."""
+    try:
+        code = command.main(arguments, prog_name="mediaq", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        _say("interrupted; a job that was submitted goes on")
+        sys.exit(INTERRUPTED)
+    except JobFailed as error:
+        _say(f"{error}; `mediaq status {error.job_id}` shows its log")
+        sys.exit(FAILED)
+    except ApiError as error:
+        hint = HINTS.get(error.status)
+        _say(f"{error}" + (f"; {hint}" if hint else ""))
+        sys.exit(REFUSED)
+    except Unreachable as error:
+        _say(str(error))
+        sys.exit(AWAY)
+    except MediaqError as error:
+        _say(str(error))
+        sys.exit(USAGE)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    click.echo(f"mediaq: {text}", err=True)

@@ -1,0 +1,101 @@
+"""What an administrator does."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from mediaq.cli import show
+from mediaq.cli.commands import OPERATIONS, each
+from mediaq.cli.context import Settings, as_json, pass_settings, say_json
+from mediaq.errors import MediaqError
+
+POOLS = click.Choice(["lambda", "container"])
+
+
+@click.group()
+def admin() -> None:
+    """Pause pools, run failed jobs again, encrypt a credential: for administrators of Directus."""
+
+
+@admin.command()
+@as_json
+@pass_settings
+def pools(settings: Settings, /, as_json: bool) -> None:
+    """Show how each pool does."""
+    found = settings.client.pools()
+    if as_json:
+        for pool in found:
+            say_json(pool)
+        return
+    rows = [[one["pool"], str(one["waiting"]), "paused" if one["paused"] else "running", _pace(one)] for one in found]
+    show.table(["POOL", "WAITING", "STATE", "A START EVERY"], rows)
+
+
+@admin.command()
+@click.argument("pool", type=POOLS)
+@as_json
+@pass_settings
+def pause(settings: Settings, /, pool: str, as_json: bool) -> None:
+    """Let no job of a pool start; running ones go on, and new ones wait."""
+    _set(settings, pool, paused=True, as_json=as_json)
+
+
+@admin.command()
+@click.argument("pool", type=POOLS)
+@as_json
+@pass_settings
+def resume(settings: Settings, /, pool: str, as_json: bool) -> None:
+    """Let the jobs of a paused pool start again."""
+    _set(settings, pool, paused=False, as_json=as_json)
+
+
+@admin.command()
+@click.option("--operation", type=click.Choice(OPERATIONS), help="Only jobs of this operation.")
+@click.option("--user", metavar="ID", help="Only jobs of this user.")
+@click.option("--since", metavar="TIME", help="Made then or later: ISO 8601 with its zone.")
+@click.option("--until", metavar="TIME", help="Made then or before.")
+@click.option("--search", metavar="TEXT", help="Only jobs whose error contains this.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@click.option("--dry-run", is_flag=True, help="List them, and change nothing.")
+@as_json
+@pass_settings
+def redrive(settings: Settings, /, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
+    """Run all failed jobs again that the options describe, the newest first; cancelled ones are left alone."""
+    client = settings.client
+    # All of them first: a job that runs again is not failed any more, and would move the pages.
+    job_ids = tuple(job.job_id for job in islice(client.jobs(state="failed", **filters), limit))
+
+    def one(job_id: str) -> str:
+        if dry_run:
+            return "would run again"
+        client.retry(job_id)
+        return "will run again"
+
+    return each(job_ids, one, as_json=as_json)
+
+
+@admin.command()
+def encrypt() -> int:
+    """Encrypt the headers of a platform connection, from standard input, with the first of CREDENTIALS_KEYS.
+
+    In a checkout of mediaq that has the workers' requirements: the key never leaves the operator's machine.
+    """
+    try:
+        from workers import credentials  # noqa: PLC0415 - only where an operator is
+    except ImportError as error:
+        raise MediaqError("run it in a checkout of mediaq, after `make setup`: it has the code that decrypts") from error
+    return credentials.main(["encrypt"])
+
+
+def _set(settings: Settings, /, pool: str, *, paused: bool, as_json: bool) -> None:
+    settings.client.pause(pool, paused)
+    said = {"pool": pool, "paused": paused}
+    say_json(said) if as_json else click.echo(f"{pool} is paused" if paused else f"{pool} goes on")
+
+
+def _pace(pool: dict[str, Any]) -> str:
+    seconds = pool["pace_seconds"]
+    return "not known" if seconds is None else f"{seconds:.1f} s"

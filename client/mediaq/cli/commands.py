@@ -1,0 +1,269 @@
+"""What a user does."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import get_completion_class
+
+from mediaq.cli import show
+from mediaq.cli.context import Settings, as_json, pass_settings, say_json
+from mediaq.errors import ApiError, MediaqError
+
+if TYPE_CHECKING:
+    from mediaq.client import Client
+    from mediaq.models import Job
+
+OPERATIONS = ("transcoding", "thumbnail", "caption_generation", "download", "upload", "analysis")
+STATES = ("pending", "waiting", "delayed", "active", "completed", "failed", "cancelled")
+WATCH_SECONDS = 0.5
+STATS_SECONDS = 5.0
+COUNTS = ("waiting", "active", "delayed", "completed", "failed")
+
+
+@click.command()
+@click.argument("source", metavar="FILE_OR_URL")
+@click.option("--operation", "-o", required=True, type=click.Choice(OPERATIONS), help="What is to be done.")
+@click.option("--preset", help="A named set of parameters of transcoding, such as web-720p.")
+@click.option("--param", "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the operation; repeatable.")
+@click.option("--params", "params_json", metavar="JSON", help="The parameters as a JSON object.")
+@click.option("--priority", type=click.IntRange(1, 100), help="Lower is sooner (10).")
+@click.option("--delay", type=click.IntRange(0), metavar="MS", help="Wait so many ms first.")
+@click.option("--run-at", metavar="TIME", help="Wait until then: ISO 8601 with its zone.")
+@click.option("--callback-url", metavar="URL", help="Call this address when the job is over.")
+@click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over, and download the result.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the result goes, with --watch (a name like the input's)."
+)
+@as_json
+@pass_settings
+def submit(
+    settings: Settings,
+    /,
+    source: str,
+    operation: str,
+    preset: str | None,
+    pairs: tuple[str, ...],
+    params_json: str | None,
+    watch: bool,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Upload a file (or name a URL, or the id of a file in Directus), make its record, and enqueue it."""
+    client = settings.client
+    params = _params(params_json, pairs, preset)
+    given = {name: value for name, value in options.items() if value is not None}
+    handed_over: str | Path = source
+    if Path(source).is_file():
+        handed_over = client.upload(source, lambda done, whole: show.transfer("uploading", done, whole))
+    job_id = client.submit(handed_over, operation, params, **given)
+    if not watch:
+        say_json({"jobId": job_id}) if as_json else click.echo(job_id)
+        return
+    _note(f"enqueued as {job_id}")
+    job = client.wait(job_id, every=WATCH_SECONDS, watch=show.ProgressBar())
+    saved = _fetch(client, job, output or _beside(source, job)) if job.output_file_id else None
+    if as_json:
+        say_json({**job.raw, "saved": str(saved) if saved else None})
+    elif saved:
+        click.echo(f"output      {saved}")
+    else:
+        click.echo(json.dumps(job.result, indent=1))
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over.")
+@as_json
+@pass_settings
+def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> None:
+    """Show a job: state, place in the line, attempts, log, timings."""
+    client = settings.client
+    job = client.wait(job_id, every=WATCH_SECONDS, watch=show.ProgressBar()) if watch else client.job(job_id)
+    say_json(job.raw) if as_json else show.job(job)
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice(STATES))
+@click.option("--operation", type=click.Choice(OPERATIONS))
+@click.option("--user", metavar="ID", help="Those of somebody else, for administrators.")
+@click.option("--since", metavar="TIME", help="Made then or later: ISO 8601 with its zone.")
+@click.option("--until", metavar="TIME", help="Made then or before.")
+@click.option("--search", metavar="TEXT", help="A job's id, or a part of its error.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@as_json
+@pass_settings
+def jobs(settings: Settings, /, limit: int, as_json: bool, **filters: Any) -> None:
+    """List jobs, the newest first."""
+    found = list(islice(settings.client.jobs(**filters, limit=min(limit, 100)), limit))
+    if as_json:
+        for job in found:
+            say_json(job.raw)
+        return
+    rows = [
+        [one.job_id, one.operation or "", one.state, f"{one.progress} %", one.created_at or "", one.error or ""]
+        for one in found
+    ]
+    show.table(["JOB", "OPERATION", "STATE", "DONE", "MADE", "ERROR"], rows)
+
+
+@click.command()
+@click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
+@as_json
+@pass_settings
+def cancel(settings: Settings, /, job_ids: tuple[str, ...], as_json: bool) -> int:
+    """Cancel jobs that are waiting, delayed or running."""
+    client = settings.client
+
+    def one(job_id: str) -> str:
+        client.cancel(job_id)
+        return "cancelled"
+
+    return each(job_ids, one, as_json=as_json)
+
+
+@click.command()
+@click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
+@as_json
+@pass_settings
+def retry(settings: Settings, /, job_ids: tuple[str, ...], as_json: bool) -> int:
+    """Run failed or cancelled jobs again."""
+    client = settings.client
+
+    def one(job_id: str) -> str:
+        client.retry(job_id)
+        return "will run again"
+
+    return each(job_ids, one, as_json=as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--output", type=click.Path(path_type=Path), help="Where the result goes (a name like the job's).")
+@as_json
+@pass_settings
+def download(settings: Settings, /, job_id: str, output: Path | None, as_json: bool) -> None:
+    """Download the result of a completed job."""
+    job = settings.client.job(job_id)
+    if job.state != "completed":
+        raise MediaqError(f"the job is {job.state}; only a completed one has a result")
+    saved = _fetch(settings.client, job, output or _beside(job_id, job))
+    say_json({"saved": str(saved)}) if as_json else click.echo(f"output      {saved}")
+
+
+@click.command()
+@click.option("--user", metavar="ID", help="That of somebody else, for administrators.")
+@as_json
+@pass_settings
+def usage(settings: Settings, /, user: str | None, as_json: bool) -> None:
+    """Show what your plan allows, and what is left of it."""
+    found = settings.client.usage(user)
+    if as_json:
+        say_json(found)
+        return
+    click.echo(f"plan {found['tier']}, until {found['cycle']['ends_at']}")
+    rows = [[one["operation"], str(one["used"]), _limit(one["limit"]), _limit(one["remaining"])] for one in found["operations"]]
+    show.table(["OPERATION", "USED", "LIMIT", "LEFT"], rows)
+
+
+@click.command()
+@click.option("--watch", "-w", is_flag=True, help="Again every 5 s, until interrupted.")
+@as_json
+@pass_settings
+def stats(settings: Settings, /, watch: bool, as_json: bool) -> None:
+    """Show the counts of the queue."""
+    while True:
+        found = settings.client.stats()
+        if as_json:
+            say_json(found)
+        else:
+            counts = found["stats"]
+            click.echo("   ".join(f"{name} {counts[name]}" for name in COUNTS))
+        if not watch:
+            return
+        time.sleep(STATS_SECONDS)
+
+
+@click.command("callback-secret")
+@as_json
+@pass_settings
+def callback_secret(settings: Settings, /, as_json: bool) -> None:
+    """Print the secret that your callbacks are signed with."""
+    secret = settings.client.callback_secret()
+    say_json({"secret": secret}) if as_json else click.echo(secret)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands and options: eval "$(mediaq completion bash)"."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(context.find_root().command, {}, "mediaq", "_MEDIAQ_COMPLETE").source())
+
+
+def each(job_ids: tuple[str, ...], act: Any, *, as_json: bool) -> int:
+    """Do something with each of several jobs; return the exit code. One that is refused keeps no other back."""
+    refused = 0
+    for job_id in job_ids:
+        try:
+            said, ok = act(job_id), True
+        except ApiError as error:
+            said, ok = str(error), False
+            refused += 1
+        say_json({"jobId": job_id, "ok": ok, "says": said}) if as_json else click.echo(f"{job_id}: {said}")
+    return int(refused > 0)
+
+
+def _params(text: str | None, pairs: tuple[str, ...], preset: str | None) -> dict[str, Any]:
+    try:
+        params = json.loads(text) if text else {}
+    except ValueError as error:
+        raise click.BadParameter(f"it is not JSON: {error}", param_hint="--params") from error
+    if not isinstance(params, dict):
+        raise click.BadParameter("it must be a JSON object", param_hint="--params")
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{pair} is no NAME=VALUE", param_hint="--param")
+        params[name] = _value(value)
+    return {**params, **({"preset": preset} if preset else {})}
+
+
+def _value(text: str) -> Any:
+    """Read a number, true, false or null as such, and everything else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _fetch(client: Client, job: Job, target: Path) -> Path:
+    return client.download(job.output_file_id, target, lambda done, whole: show.transfer("downloading", done, whole))
+
+
+def _beside(source: str, job: Job) -> Path:
+    """Name a result after its input, never over something that is there."""
+    outputs = (job.result or {}).get("outputs") or [{}]
+    suffix = Path(outputs[0].get("name", "")).suffix
+    stem = Path(source.rsplit("/", 1)[-1]).stem or job.job_id
+    target, number = Path(f"{stem}-{job.operation}{suffix}"), 1
+    while target.exists():
+        number += 1
+        target = Path(f"{stem}-{job.operation}-{number}{suffix}")
+    return target
+
+
+def _limit(number: int | None) -> str:
+    return "unlimited" if number is None else str(number)
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,84 @@
+"""How things look on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mediaq.models import Job
+
+BAR = 32
+COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "active": "cyan"}
+
+
+class ProgressBar:
+    """Draws a job's progress: in place on a terminal, as lines elsewhere. Goes to stderr, out of the way of results."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, job: Job) -> None:
+        """Draw a reading of the job."""
+        filled = BAR * job.progress // 100
+        text = f"[{'#' * filled}{'.' * (BAR - filled)}] {job.progress:3d} %  {job.state}{_more(job)}"
+        if text == self._shown:
+            return
+        self._shown = text
+        if self._live:
+            click.echo(f"\r\033[K  {text}" + ("\n" if job.over else ""), nl=False, err=True)
+        else:
+            click.echo(f"  {text}", err=True)
+
+
+def transfer(label: str, done: int, whole: int) -> None:
+    """Say how far a file is, on a terminal only."""
+    if sys.stderr.isatty() and whole:
+        end = "\n" if done >= whole else ""
+        click.echo(f"\r\033[K  {label} {done / 1e6:.1f} of {whole / 1e6:.1f} MB{end}", nl=False, err=True)
+
+
+def table(head: list[str], rows: list[list[str]]) -> None:
+    """Print rows under their heads."""
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    for number, row in enumerate([head, *rows]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.secho(line, bold=number == 0)
+
+
+def job(found: Job) -> None:
+    """Print all there is to know of a job."""
+    click.echo(f"job         {found.job_id}")
+    click.echo("state       " + click.style(found.state, fg=COLOURS.get(found.state)) + _more(found))
+    facts: list[tuple[str, Any]] = [
+        ("operation", found.operation),
+        ("progress", f"{found.progress} %"),
+        ("made", found.created_at),
+        ("due", found.run_at),
+        ("may start", found.estimated_start),
+        ("finished", found.finished_at),
+        ("output", found.output_file_id),
+        ("error", found.error),
+        ("stages", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found.stages.items())),
+        ("callback", found.callback and f"{found.callback.state}, {found.callback.url}"),
+    ]
+    for name, value in facts:
+        if value:
+            click.echo(f"{name:11} {value}")
+    for attempt in found.attempts:
+        click.echo(
+            f"attempt {attempt.attempt}   {attempt.outcome or 'running'}" + (f": {attempt.error}" if attempt.error else "")
+        )
+    for delivery in found.callback.deliveries if found.callback else ():
+        click.echo(f"called back {delivery.at} {delivery.status or 'no answer'} {delivery.error}")
+    for line in found.log:
+        click.echo(f"  {line.at}  {line.text}")
+
+
+def _more(found: Job) -> str:
+    if found.paused:
+        return ", its pool is paused"
+    return f", number {found.position} in the line" if found.position else ""

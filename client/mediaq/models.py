@@ -1,0 +1,114 @@
+"""What the server says of jobs, typed. Fields that a newer server adds are in `raw`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+OVER = ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a job."""
+
+    attempt: int
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+    """completed, failed, retry, cancelled, released, moved, interrupted; None while it runs."""
+    error: str
+    stages: dict[str, float]
+    """Seconds by stage."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a job's log."""
+
+    at: str
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One try to call back."""
+
+    at: str
+    status: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Callback:
+    """How the completion webhook of a job goes."""
+
+    url: str | None
+    state: str
+    """waiting, trying, delivered or given up."""
+    deliveries: list[Delivery]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job. What only `Client.job` asks for is empty in a list."""
+
+    job_id: str
+    bull_job_id: str | None
+    user: str | None
+    operation: str | None
+    state: str
+    """pending, waiting, delayed, active, completed, failed, cancelled, other."""
+    progress: int
+    created_at: str | None
+    finished_at: str | None
+    output_file_id: str | None
+    error: str | None
+    position: int | None = None
+    """Its place in the line while it waits, 1 is next."""
+    estimated_start: str | None = None
+    run_at: str | None = None
+    paused: bool = False
+    stages: dict[str, float] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    log: list[LogLine] = field(default_factory=list)
+    callback: Callback | None = None
+    result: Json | None = None
+    raw: Json = field(default_factory=dict, repr=False)
+    """All that the server said."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in OVER
+
+    @classmethod
+    def read(cls, said: Json) -> Job:
+        """Make one of what the server said."""
+        callback = said.get("callback")
+        return cls(
+            job_id=said["jobId"],
+            bull_job_id=said["bullJobId"],
+            result=said.get("result"),
+            raw=said,
+            attempts=[_only(Attempt, one) for one in said.get("attempts", ())],
+            log=[_only(LogLine, one) for one in said.get("log", ())],
+            callback=_callback(callback) if callback else None,
+            **{name: said[name] for name in _PLAIN if name in said},
+        )
+
+
+_PLAIN = (
+    "user", "operation", "state", "progress", "created_at", "finished_at", "output_file_id", "error", "position",
+    "estimated_start", "run_at", "paused", "stages",
+)  # fmt: skip
+
+
+def _callback(said: Json) -> Callback:
+    return Callback(said["url"], said["state"], [_only(Delivery, one) for one in said["deliveries"]])
+
+
+def _only(model: Any, said: Json) -> Any:
+    return model(**{name: said.get(name) for name in model.__dataclass_fields__})
