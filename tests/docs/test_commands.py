@@ -1,0 +1,90 @@
+"""Every command in the documents, run as a reader would: page by page, in one shell, in a copy of the project's folder.
+
+`make demo`, `up` and `down` are the real ones; other targets of make are looked up, for the tests cannot run themselves. What needs
+an AWS account is parsed, and the commands of ours in it are looked up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.parts import ROOT
+from tests.docs.pages import COMMANDS, PAGES, Block, blocks, name_of, prose
+from tests.integration.test_local import project, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["project"]
+STARTS_ITSELF = ("docs/tutorial.md", "README.md", "CONTRIBUTING.md")
+PRELUDE = """
+set -euo pipefail
+make() {{ case $1 in demo|up|down) command make "$@" ;; *) grep -q "^$1:" Makefile ;; esac; }}
+pip() {{ [ "$*" = "install ./client" ]; python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels ./client; }}
+export PATH={bin}:"$PATH"
+{start}
+set -x
+"""
+
+
+def shell_blocks(page: Path, *, cloud: bool) -> list[Block]:
+    return [block for block in blocks(page) if block.language == "sh" and block.cloud == cloud]
+
+
+@pytest.fixture
+def checkout(project: Path) -> Path:
+    """What a clone has, with what `make setup` has made."""
+    for name in ("Makefile", ".venv", "requirements", "requirements.txt", "pyproject.toml", "README.md"):
+        (project / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "client", project / "client", ignore=shutil.ignore_patterns("__pycache__", "dist"))
+    return project
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shell_blocks(page, cloud=False)], ids=name_of)
+def test_the_commands_of_a_page(page: Path, checkout: Path) -> None:
+    start = "" if name_of(page) in STARTS_ITSELF else "make up > /dev/null\n. .local/env"
+    script = PRELUDE.format(bin=ROOT / ".venv" / "bin", start=start)
+    script += "\n".join(block.text for block in shell_blocks(page, cloud=False))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MEDIAQ_"))}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, f"{done.stderr[-3000:]}\n{done.stdout[-1000:]}"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shell_blocks(page, cloud=True)], ids=name_of)
+def test_the_commands_that_need_an_account(page: Path) -> None:
+    for block in shell_blocks(page, cloud=True):
+        text = re.sub(r"<[^>\n]+>", "PLACEHOLDER", block.text)
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+        for target in re.findall(r"^make (\S+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+        for command in re.findall(r"python -m infra\.cloud (\S+)", text):
+            subprocess.run([sys.executable, "-m", "infra.cloud", command, "--help"], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_command_hides_outside_a_fence(page: Path) -> None:
+    """Where this file would not find it."""
+    indented = re.findall(r"^ {4,}(\S+) \S.*$", prose(page), re.MULTILINE)
+    assert [word for word in indented if word in COMMANDS] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_in_the_documents_compiles(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "python":
+            compile(block.text, name_of(page), "exec")
+
+
+def test_the_copy_is_stopped(project: Path) -> None:
+    """The fixture's own promise: a page that fails half way leaves nothing running."""
+    assert run(project, "down").returncode == 0
