@@ -48,7 +48,7 @@ test: $(DEV)  ## lint, types and every tier of tests
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest tests/contract tests/integration tests/deployed tests/chaos -q -n 3 --dist loadfile
+	$(PY) -m pytest tests/contract tests/integration tests/deployed tests/chaos tests/browser tests/docs -q -n 3 --dist loadfile
 
 .PHONY: lint
 lint: $(DEV)  ## ruff, mypy, hadolint and cfn-lint
