@@ -69,6 +69,8 @@ class Sweep(NamedTuple):
     """The jobs that need a fresh ticket."""
     paused: frozenset[str]
     """The pools that are paused."""
+    untold: int
+    """How many outcomes are due that nobody tells."""
 
 
 class Observation(NamedTuple):
@@ -129,6 +131,8 @@ class Sight(msgspec.Struct, kw_only=True):
     """The envelope of an open job."""
     notes: str = ""
     """What its workers wrote down: see `notes.py`."""
+    callback: str = ""
+    """The address that the end of an open job is told to."""
     told: Told | None = None
     """How the telling of its end goes."""
 
@@ -146,8 +150,7 @@ class Try(msgspec.Struct):
 class Told(msgspec.Struct):
     """The tries to tell an outcome."""
 
-    body: str
-    """The envelope, which says where to."""
+    url: str
     tries: list[Try] = []
     over: bool = False
     """Whether there will be no more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
+from chalicelib import notes
 from chalicelib.errors import Conflict
 from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode, request_of
 from chalicelib.records import timestamp
@@ -66,7 +67,8 @@ class Canceller:
         values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
         if seen is not None and seen.body:
             with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
-                values["result"] = {"request": request_of(decode(seen.body))}
+                written = notes.closed(notes.read(seen.notes), "cancelled", timestamp())
+                values["result"] = {"request": request_of(decode(seen.body)), **written}
         if not self._directus.update_open_job(job_id, values):
             record = self._directus.read_job(job_id)
             if record is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from chalicelib import tiers
+from chalicelib.auth import ON_BEHALF
 from chalicelib.errors import (
     ApiError,
     BadRequest,
@@ -133,6 +134,8 @@ class Enqueuer:
             raise Conflict(COMPLETED)
         if record.status not in (*OPEN_STATES, "failed"):
             raise Conflict("jobId names a record that is neither pending, processing nor failed")
+        if caller is ON_BEHALF and not self._calls_back:  # asked for when the deployment could still sign
+            request = msgspec.structs.replace(request, callback_url=None)
         if request.callback_url is not None and not self._calls_back:
             raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
         job = self._envelope(request, record, owner)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOOKS = 5
 """How many pages of records are read for one of jobs in a state that only the ledger knows."""
+ERROR_MAX = 2000
+"""What our own are cut to; a record is its owner's to write."""
 OPEN = ("waiting", "delayed", "active")
 NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
 
@@ -85,24 +87,22 @@ class Inquirer:
             attempts=written.attempts,
             log=written.log,
             stages=last,
-            callback=_callback(job, sight),
+            callback=_callback(sight),
             result=_result(record),
         )
 
     def _whose(self, query: JobsQuery, caller: Caller) -> str | None:
         wanted = str(query.user) if query.user else None
-        if wanted == caller.user_id:
+        if wanted != caller.user_id and self._ownership.is_administrator(caller):
             return wanted
-        if self._ownership.is_administrator(caller):
-            return wanted
-        if wanted is not None:
+        self._ownership.check_active(caller)
+        if wanted not in (None, caller.user_id):
             raise Forbidden("user must be yourself: only administrators see the jobs of others")
         return caller.user_id
 
     def _seen(self, records: list[Record]) -> list[Job]:
-        open_ids = [record.id for record in records if record.status in OPEN_STATES]
-        sights = dict(zip(open_ids, self._ledger.look_at(open_ids), strict=True))
-        return [_job(record, sights.get(record.id)) for record in records]
+        sights = self._ledger.look_at([record.id for record in records])
+        return [_job(record, sight) for record, sight in zip(records, sights, strict=True)]
 
 
 def state_of(record: Record, sight: Sight | None) -> Any:
@@ -113,8 +113,8 @@ def state_of(record: Record, sight: Sight | None) -> Any:
         return "cancelled" if record.error == CANCELLED else "failed"
     if record.status not in OPEN_STATES:
         return "other"
-    if sight is not None and sight.state in OPEN:
-        return sight.state
+    if sight is not None and sight.state != "retracted":
+        return sight.state  # also of one that has ended since its record was read
     return "pending" if record.status == "pending" else "active"
 
 
@@ -129,14 +129,19 @@ def _job(record: Record, sight: Sight | None) -> Job:
         state=state,
         priority=(sight.priority if sight else None) or record.priority,
         progress=max(0, min(100, progress or 0)),
-        failed_attempts=sight.attempts if sight is not None and state in OPEN else max(0, record.attempts or 0),
+        failed_attempts=sight.attempts if sight is not None and state in OPEN else _failed_attempts(record, state),
         created_at=record.date_created,
         started_at=record.started_at,
         finished_at=record.finished_at,
         input_file_id=record.input_file_id.id if record.input_file_id else None,
         output_file_id=record.output_file_id,
-        error=record.error,
+        error=record.error and record.error[:ERROR_MAX],
     )
+
+
+def _failed_attempts(record: Record, state: str) -> int:
+    """The record counts the attempts that began: the last one of a job that did not fail was none of them."""
+    return max(0, (record.attempts or 0) - (state != "failed"))
 
 
 def _result(record: Record) -> dict[str, Any] | None:
@@ -152,19 +157,18 @@ def _envelope(body: str | None) -> MediaJob | None:
         return None
 
 
-def _callback(job: MediaJob | None, sight: Sight | None) -> CallbackState | None:
+def _callback(sight: Sight | None) -> CallbackState | None:
     if sight is not None and sight.told is not None:
         tries = sight.told.tries
-        told = _envelope(sight.told.body)
         went_well = bool(tries) and not tries[-1].error
         over = "delivered" if went_well else "given up"
         return CallbackState(
-            url=told.callback_url if told else None,
+            url=sight.told.url,
             state=over if sight.told.over else "trying",  # type: ignore[arg-type]
             deliveries=[Delivery(iso(one.at_ms), one.status or None, one.error) for one in tries],
         )
-    if job is not None and job.callback_url is not None:
-        return CallbackState(url=job.callback_url, state="waiting", deliveries=[])
+    if sight is not None and sight.callback:
+        return CallbackState(url=sight.callback, state="waiting", deliveries=[])
     return None
 
 

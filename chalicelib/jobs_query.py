@@ -18,6 +18,7 @@ from chalicelib.validation import validate
 State = Literal["pending", "waiting", "delayed", "active", "completed", "failed", "cancelled"]
 STATES = get_args(State)
 PAGE_MAX = 100
+YEARS = (1000, 9000)
 PAGE = 20
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -70,15 +71,28 @@ def parse(query: dict[str, list[str]]) -> JobsQuery:
     for name, values in query.items():
         if len(values) > 1:
             raise BadRequest(f"{name[:100]} must be given once")
-    return validate({name: values[0] for name, values in query.items()}, JobsQuery, strict=False)
+    asked = validate({name: values[0] for name, values in query.items()}, JobsQuery, strict=False)
+    for name in ("since", "until"):
+        if getattr(asked, name):
+            _check_year(getattr(asked, name), f"{name} must be an ISO 8601 time between the years 1000 and 9000")
+    return asked
 
 
 def read_cursor(text: str) -> Cursor:
     """Read where to go on."""
+    wrong = "cursor must be the next of an earlier answer"
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise BadRequest("cursor must be the next of an earlier answer") from error
+        raise BadRequest(wrong) from error
+    _check_year(cursor.made, wrong)
+    return cursor
+
+
+def _check_year(moment: datetime, wrong: str) -> None:
+    """At the ends of the calendar a time zone leads out of it."""
+    if not YEARS[0] <= moment.year <= YEARS[1]:
+        raise BadRequest(wrong)
 
 
 def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.ledger import LEASE_MS, SECOND_LOOK_MS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 SEED_TRIES = 5
+WAKES = 10
 DEAD_LETTER_CALLS = 10  # a run: a hundred tickets
 
 
@@ -66,8 +68,21 @@ class Keeper:
         return Report(tickets + revived, revived, max(0, dead - revived - cleared), seeded)
 
     def sweep(self) -> int:
-        """Requeue what nobody holds and send the tickets that are missing; return how many went out."""
-        return send_missing(self._ledger.sweep().missing, self._tickets)
+        """Requeue what nobody holds, send the tickets that are missing and return how many; wake somebody for callbacks."""
+        swept = self._ledger.sweep()
+        if swept.untold:
+            self.wake_for_callbacks()
+        return send_missing(swept.missing, self._tickets)
+
+    def wake_for_callbacks(self) -> int:
+        """Send old tickets where nobody is awake to tell callback addresses what is due; return how many.
+
+        Whoever receives one drops it, for its job is over, and then tells what is due. They go to the Lambdas, for containers
+        may all be gone when there is nothing to do; where Lambdas and containers are one worker, it polls both.
+        """
+        overdue = self._ledger.overdue_callbacks(WAKES)
+        send_missing([msgspec.structs.replace(job, pool="lambda") for job in overdue], self._tickets)
+        return len(overdue)
 
     def revive(self, pool: str) -> Revival:
         """Send the tickets of open jobs in a dead-letter queue back. What nobody can read stays there.

@@ -77,7 +77,7 @@ class Ledger:
         word, *rest = self._call(
             "admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
             job.priority, delay_ms, job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST,
-            int(job.callback_url is not None),
+            job.callback_url or "",
         )  # fmt: skip
         if word == "admitted":
             return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
@@ -145,9 +145,9 @@ class Ledger:
 
     def sweep(self) -> Sweep:
         """Requeue what nobody holds, promote what is due, and say what is missing."""
-        paused, *flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
+        paused, untold, *flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
         found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
-        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))))
+        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))), untold)
 
     def adopt(self, forgotten: list[Forgotten]) -> list[str]:
         """Put forgotten jobs back: adopted, known, lost or old for each."""
@@ -156,7 +156,7 @@ class Ledger:
                 "job_id": one.job.job_id, "id": one.job.id, "record": one.record, "token": one.token,
                 "attempts": one.attempts, "user": one.job.user_id, "operation": one.job.operation,
                 "pool": one.job.pool, "priority": one.job.priority, "wall_ms": one.job.wall_ms,
-                "cycle": one.job.cycle, "body": jobs.encode(one.job), "callback": one.job.callback_url is not None,
+                "cycle": one.job.cycle, "body": jobs.encode(one.job), "callback": one.job.callback_url or "",
             }
             for one in forgotten
         ]  # fmt: skip
@@ -184,7 +184,8 @@ class Ledger:
 
     def trend(self) -> list[Sample]:
         """Read what the keeper saw of late, the oldest first."""
-        return [Sample(*map(int, line.split())) for line in self._scripts.call("trend")]
+        lines = [line.split() for line in self._scripts.call("trend")]
+        return [Sample(*map(int, line)) for line in lines if len(line) == len(Sample._fields)]  # an older release wrote less
 
     def usage(self, user_id: str, cycle: str, operations: list[str]) -> dict[str, tuple[int, int | None]]:
         """Return of each operation how many jobs are charged, and how many Directus counted before (None: not asked yet)."""
@@ -200,10 +201,19 @@ class Ledger:
         found = self._call("callback_take", lease_ms)
         return Callback(*found) if found else None
 
-    def note_callback(self, told: Callback, status: int, error: str, again_ms: int | None) -> str:
-        """Note a try, and when to try again (None: not any more): ok or unknown."""
-        wait: int | str = "" if again_ms is None else again_ms
-        return str(self._call("callback_note", told.job_id, told.id, status, error, wait)[0])
+    def note_callback(self, told: Callback, status: int | None, error: str, again_ms: int | None, user_ms: int = 0) -> str:
+        """Note a try (`status` None: it was put off, and is none): ok or unknown.
+
+        `again_ms`: when to try again (None: not any more); `user_ms`: how long the other callbacks of its user wait.
+        """
+        tried = ["" if one is None else one for one in (status, error, again_ms)]
+        return str(self._call("callback_note", told.job_id, told.id, told.tries, *tried, user_ms)[0])
+
+    def overdue_callbacks(self, at_most: int) -> list[MediaJob]:
+        """Find the jobs whose end nobody tells although it is due."""
+        flat = self._call("callback_overdue", at_most)
+        found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
+        return [job for job in found if job is not None]
 
     def census(self) -> Census:
         """Read what seeding the totals needs."""

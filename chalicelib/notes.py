@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -56,3 +56,12 @@ def from_result(result: object) -> Notes:
         return msgspec.convert(result if isinstance(result, dict) else {}, Notes)
     except msgspec.ValidationError:
         return Notes()
+
+
+def closed(notes: Notes, outcome: AttemptOutcome, at: str) -> dict[str, Any]:
+    """Return what a record keeps of a job that ends with `outcome` whatever its run says, at `at`."""
+    for attempt in notes.attempts:
+        if attempt.outcome is None:
+            attempt.outcome, attempt.ended_at = outcome, at
+    kept: dict[str, Any] = msgspec.to_builtins(notes)
+    return kept

@@ -66,7 +66,7 @@ ROUTES = (
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
     Route("post", "/queue/jobs/{jobId}/retry", "Run a failed job again", p.Accepted, refuses=(400, 403, 404, 409, 429)),
     Route("get", "/queue/usage", "What is left of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
-    Route("get", "/queue/callbacks/secret", "The secret that signs one's callbacks", p.SecretAnswer, refuses=(404,), away=None),
+    Route("get", "/queue/callbacks/secret", "The secret that signs one's callbacks", p.SecretAnswer, refuses=(404,)),
     Route("get", "/queue/pools", "The lines of jobs", p.PoolsAnswer, "none"),
     Route("post", "/queue/pools/{pool}/pause", "Let no job of a pool start", p.PoolAnswer, refuses=(403, 404)),
     Route("post", "/queue/pools/{pool}/resume", "Let the jobs of a pool start again", p.PoolAnswer, refuses=(403, 404)),

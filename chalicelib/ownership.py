@@ -24,6 +24,7 @@ class Ownership:
     def __init__(self, directus: Directus) -> None:
         self._directus = directus
         self._verdicts: dict[str, tuple[float, bool]] = {}
+        self._active: dict[str, float] = {}
 
     def owner(self, record: Record | None, caller: Caller) -> tuple[Record, Owner]:
         """Return the record and its owner, for a caller who may act for them.
@@ -48,6 +49,21 @@ class Ownership:
         """Read a record, as `owner` lets the caller."""
         return self.owner(self._directus.read_job(job_id), caller)
 
+    def check_active(self, caller: Caller) -> None:
+        """See that a caller who is no administrator is not suspended: their signed token is still good then.
+
+        Raises:
+            Unauthorized: they are, or are gone.
+        """
+        if time.monotonic() < self._active.get(caller.user_id, 0.0):
+            return
+        user = self._directus.read_user(caller.user_id)
+        if user is None or user.status != "active":
+            raise Unauthorized
+        if len(self._active) >= VERDICTS_AT_MOST:
+            self._active.clear()
+        self._active[caller.user_id] = time.monotonic() + VERDICT_SECONDS
+
     def is_administrator(self, caller: Caller) -> bool:
         """Ask Directus, once for a call of many. A suspended one is refused, whose signed token is still good there."""
         if caller is OPERATOR or caller is ON_BEHALF:
@@ -57,9 +73,7 @@ class Ownership:
             return verdict
         verdict = self._directus.is_admin(caller.token)
         if verdict:
-            user = self._directus.read_user(caller.user_id)
-            if user is None or user.status != "active":
-                raise Unauthorized
+            self.check_active(caller)
         if len(self._verdicts) >= VERDICTS_AT_MOST:
             self._verdicts.clear()
         self._verdicts[caller.token] = (time.monotonic() + VERDICT_SECONDS, verdict)

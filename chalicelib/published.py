@@ -144,7 +144,7 @@ class Delivery(msgspec.Struct):
 
 
 class CallbackState(msgspec.Struct, kw_only=True):
-    """How the completion webhook of a job goes; kept for 8 days after its end."""
+    """How the completion webhook of a job goes; known for a day after its end."""
 
     url: str | None
     state: Annotated[

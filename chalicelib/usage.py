@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chalicelib import tiers
-from chalicelib.errors import Forbidden, NotFound
+from chalicelib.errors import Forbidden, NotFound, Unauthorized
 from chalicelib.jobs import OPERATIONS
 from chalicelib.published import Allowance, Cycle, UsageAnswer
 from chalicelib.validation import validate
@@ -40,7 +40,10 @@ def parse_user(query: Mapping[str, str]) -> str | None:
 
 
 class UsageReader:
-    """Reads what the ledger charges by; what it was never told, Directus counts, and the ledger keeps."""
+    """Reads what the ledger charges by; what it was never told, Directus counts.
+
+    That count is not given to the ledger: while jobs are open or being closed it may be one off, and would be for a month.
+    """
 
     def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership, plans: Plans) -> None:
         self._directus = directus
@@ -60,6 +63,8 @@ class UsageReader:
         user = self._directus.read_user(user_id)
         if user is None:
             raise NotFound("user must be the id of a user")
+        if user_id == caller.user_id and user.status != "active":
+            raise Unauthorized
         cycle = tiers.cycle_of(datetime.now(UTC))
         tier = user.subscription_tier or tiers.DEFAULT_TIER
         operations = [self._allowance(name, tier, used) for name, used in self._used(user_id, cycle).items()]
@@ -72,9 +77,6 @@ class UsageReader:
     def _used(self, user_id: str, cycle: str) -> dict[str, int]:
         used = {}
         for operation, (charged, seed) in self._ledger.usage(user_id, cycle, list(OPERATIONS)).items():
-            counted = seed
-            if counted is None:
-                counted = self._directus.count_completed(user_id, operation, tiers.cycle_start(cycle))
-                self._ledger.seed_usage(user_id, cycle, operation, counted)
+            counted = self._directus.count_completed(user_id, operation, tiers.cycle_start(cycle)) if seed is None else seed
             used[operation] = charged + counted
         return used

@@ -73,11 +73,11 @@ class ContainerWorker:
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
         threads.append(threading.Thread(target=self._sweep, daemon=True, name="sweep"))
-        threads.append(threading.Thread(target=self._courier.run, args=(SWEEP_SECONDS,), daemon=True, name="courier"))
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="job") as self._slots:
             for thread in threads:
                 thread.start()
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
+            self._courier.start(SWEEP_SECONDS)
             self._wait_for_the_end()
             self._stopping.set()
             self._finish_jobs()

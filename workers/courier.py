@@ -30,9 +30,13 @@ logger = Logger(service="mediaq", child=True)
 ANSWER_SECONDS = 10.0
 LEASE_MS = 60_000
 """Longer than a try takes, with a look into Directus before it."""
+ABREAST = 4
+"""How many are told at the same time, of as many users."""
 AGAIN_MS = (5_000, 20_000, 80_000, 320_000, 1_280_000, 5_120_000, 14_400_000)
 """The pause after each failed try; after the last of them, nobody tries any more: 8 tries within 6 hours."""
 AWAY_MS = 30_000
+UNANSWERED_MS = 30_000
+"""How long the other callbacks of a user wait after one that was not answered."""
 GONE = 410
 LABEL = "callback_url"
 
@@ -61,8 +65,12 @@ class Courier:
             logger.warning("callbacks must wait", extra={"error": str(error)})
         return tries
 
-    def run(self, every_seconds: float) -> None:
-        """Deliver until `stop`."""
+    def start(self, every_seconds: float) -> None:
+        """Deliver until `stop`, several abreast, beside whatever else this process does."""
+        for number in range(ABREAST):
+            threading.Thread(target=self._run, args=(every_seconds,), daemon=True, name=f"courier-{number}").start()
+
+    def _run(self, every_seconds: float) -> None:
         while not self._stopping.wait(every_seconds):
             try:
                 self.deliver_due(float("inf"))
@@ -81,11 +89,11 @@ class Courier:
         try:
             record = self._directus.read_job(told.job_id)
         except Unavailable:
-            self._ledger.note_callback(told, 0, "Directus is away; nothing was sent", AWAY_MS)
+            self._ledger.note_callback(told, None, "", AWAY_MS)
             return
         status, error = self._send(told, job, callbacks.body(told, job, record))
         again = AGAIN_MS[told.tries] if error and status != GONE and told.tries < len(AGAIN_MS) else None
-        self._ledger.note_callback(told, status, error, again)
+        self._ledger.note_callback(told, status, error, again, UNANSWERED_MS if error and not status else 0)
         outcome = {"status": status, "error": error, "again_ms": again, "job_id": told.job_id, "bull_job_id": told.id}
         logger.info("called back", extra=outcome)
 

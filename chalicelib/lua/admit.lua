@@ -4,7 +4,7 @@
 --       4 record: pending | processing | failed as Directus has it, reopened when the caller has just set it to pending
 --       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 wall limit (ms)
 --       12 cycle   13 limit of the plan (-1: none)   14 the most delayed jobs a user may have
---       15 callback 0|1: whether somebody is to be told of its end
+--       15 callback: the address that its end is told to, or ''
 -- Returns {open, id, send 0|1, body, ms until it is due}   already there; send is 1 for the second caller, and when no ticket
 --                       went out for a minute
 --         {admitted, id}
@@ -57,7 +57,7 @@ if record == 'failed' then return {'reopen'} end
 local job = {
   id = new_id(ARGV[3]), job_id = job_id, user = user, operation = operation, pool = ARGV[8], cycle = cycle,
   priority = tonumber(ARGV[9]), wall_ms = tonumber(ARGV[11]), sent_ms = now, body = ARGV[5],
-  callback = ARGV[15] == '1' or nil,
+  callback = ARGV[15] ~= '' and ARGV[15] or nil,
 }
 charge(job)
 if outcome then call('DEL', P .. 'done:' .. job_id) end

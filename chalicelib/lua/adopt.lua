@@ -18,7 +18,7 @@ local function put_back(entry)
   local job = {
     id = entry.id, job_id = entry.job_id, user = entry.user, operation = entry.operation, pool = entry.pool, cycle = entry.cycle,
     priority = entry.priority, wall_ms = entry.wall_ms, sent_ms = now, body = entry.body, attempts = entry.attempts, adopted = true,
-    callback = entry.callback or nil,
+    callback = entry.callback ~= '' and entry.callback or nil,
   }
   take_round(job)
   charge(job)

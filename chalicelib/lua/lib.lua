@@ -21,8 +21,9 @@
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one an observation, as far back as failures
 --                          are looked at
 --   <p>:callbacks          zset   score due (ms), member jobId: outcomes that a caller wants to be told
---   <p>:callback:<jobId>   string the latest such outcome, as MessagePack: id, outcome, body, tries, and over once nobody tries
---                          any more; for 8 days
+--   <p>:callback:<jobId>   string the latest such outcome, as MessagePack: id, user, url, outcome, tries, body; and over instead of
+--                          body once nobody tries any more, for a day
+--   <p>:callees            hash   user -> until when none of their callbacks is told (ms)
 --   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
@@ -30,7 +31,7 @@
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
 --   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
---   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (its end is to be told),
+--   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (the address that its end is told to),
 --   notes (what its workers wrote down of their attempts, in JSON that is not read here)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
@@ -39,7 +40,8 @@ local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local SCHEDULE_TTL = 8 * DAY
-local CALLBACK_TTL = 8 * DAY
+local UNTOLD_MS = 15000
+local CALLBACK_TTL = 2 * DAY  -- the last try is within hours
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
 local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
@@ -202,7 +204,7 @@ end
 -- Somebody wants to be told of the end: due at once. An older outcome of the job that was not told yet is news no more.
 local function call_back(job, outcome, now)
   if not job.callback then return end
-  local entry = {id = job.id, outcome = outcome, body = job.body, tries = {}}
+  local entry = {id = job.id, user = job.user, url = job.callback, outcome = outcome, body = job.body, tries = {}}
   call('SET', P .. 'callback:' .. job.job_id, cmsgpack.pack(entry), 'EX', CALLBACK_TTL)
   call('ZADD', P .. 'callbacks', now, job.job_id)
 end

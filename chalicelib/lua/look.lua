@@ -29,12 +29,12 @@ for i = 3, #ARGV do
     job = {id = done_id, state = outcome}
   end
   if job then
-    job.token, job.former, job.ended, job.score, job.callback = nil, nil, nil, nil, nil
+    job.token, job.former, job.ended, job.score = nil, nil, nil, nil
     if whole then
       local entry = unpacked(call('GET', P .. 'callback:' .. ARGV[i]))
-      job.told = entry and entry.id == job.id and {tries = #entry.tries > 0 and entry.tries or nil, over = entry.over, body = entry.body} or nil
+      job.told = entry and entry.id == job.id and {tries = #entry.tries > 0 and entry.tries or nil, over = entry.over, url = entry.url} or nil
     else
-      job.body, job.notes = nil, nil
+      job.body, job.notes, job.callback = nil, nil, nil
     end
   end
   table.insert(answers, job and cjson.encode(job) or '')

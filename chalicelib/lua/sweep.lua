@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 the most jobs to look at   3 second look after (ms)   4 a pool without a claim is starved after (ms)
 --       5... the pools
--- Returns {the paused pools, by comma, body, id, body, id, ...} of the jobs that need a fresh ticket. Safe to run as often as
+-- Returns {the paused pools, by comma, how many outcomes are due that nobody tells, body, id, body, id, ...} of the jobs that need a fresh ticket. Safe to run as often as
 -- one likes.
 --
 -- A lease that ran out makes its job suspect; only a second look, later, requeues it. After a pause of Redis or of
@@ -12,7 +12,6 @@ local now = time_ms(ARGV[1])
 local most, second_look, starved_after = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local NUDGE_MAX_MS = 900000
 local LOOK_AGAIN_MS = 5000
-local UNTOLD_MS, TOLD_AT_MOST = 15000, 10
 local paused, tickets = {}, {}
 born(now)
 promote(now, most)
@@ -64,18 +63,6 @@ local function nudge_pool(pool)
 end
 
 for i = 5, #ARGV do nudge_pool(ARGV[i]) end
-
--- Nobody has told an outcome that is due: a worker that is sent the job's old ticket drops it, and tells what is due.
-for _, job_id in ipairs(call('ZRANGEBYSCORE', P .. 'callbacks', '-inf', now - UNTOLD_MS, 'LIMIT', 0, TOLD_AT_MOST)) do
-  local entry = unpacked(call('GET', P .. 'callback:' .. job_id))
-  if not entry then
-    call('ZREM', P .. 'callbacks', job_id)
-  elseif now - (entry.sent_ms or 0) >= TICKET_AGAIN_MS then
-    entry.sent_ms = now
-    call('SET', P .. 'callback:' .. job_id, cmsgpack.pack(entry), 'KEEPTTL')
-    table.insert(tickets, entry.body)
-    table.insert(tickets, entry.id)
-  end
-end
+table.insert(tickets, 1, call('ZCOUNT', P .. 'callbacks', '-inf', now - UNTOLD_MS))
 table.insert(tickets, 1, table.concat(paused, ','))
 return tickets

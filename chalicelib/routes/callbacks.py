@@ -19,6 +19,7 @@ blueprint = Blueprint(__name__)
 def secret() -> dict[str, Any]:
     """Answer the caller's own secret."""
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    services().ownership.check_active(caller)
     secrets = services().settings.webhook_secrets
     if not secrets:
         raise NotFound("This deployment has no WEBHOOK_SECRET, and calls nobody back")

@@ -46,17 +46,32 @@ class Client:
 
     # A job, from beginning to end
 
-    def submit(self, source: str | Path | None, operation: str, params: Json | None = None, **options: Any) -> str:
+    def submit(
+        self,
+        source: str | Path | None,
+        operation: str,
+        params: Json | None = None,
+        *,
+        record: str | None = None,
+        sent: Callable[[int, int], None] = _quietly,
+        **options: Any,
+    ) -> str:
         """Hand over a file, a URL, or the id of a file in Directus; return the id of the job.
 
-        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id.
+        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. When it
+        is broken off, the
+        error's `file_id` and `job_id` say what was made: with these as `source` and `record` it goes on from there.
         """
-        given = _source(source)
-        if isinstance(given, Path):
-            given = {"input_file_id": self.upload(given)}
-        said = {**given, "params": params or {}, **options}
-        job_id = self.create_record(operation, **said)
-        self.enqueue(job_id, operation, **said)
+        given, job_id = _source(source), record
+        try:
+            if isinstance(given, Path):
+                given = {"input_file_id": self.upload(given, sent)}
+            said = {**given, "params": params or {}, **options}
+            job_id = job_id or self.create_record(operation, **said)
+            self.enqueue(job_id, operation, **said)
+        except MediaqError as error:
+            error.file_id, error.job_id = None if isinstance(given, Path) else given.get("input_file_id"), job_id
+            raise
         return job_id
 
     def upload(self, file: str | Path, sent: Callable[[int, int], None] = _quietly) -> str:
@@ -145,7 +160,8 @@ class Client:
 
     def health(self) -> Json:
         """Read what can be reached, and which alarms are on."""
-        return self._get("health")
+        found: Json = self._wire.call("GET", f"{self._api}/health", accept=(503,))
+        return found
 
     def pools(self) -> list[Json]:
         """Read how each pool does."""
@@ -164,7 +180,7 @@ class Client:
 
     def retry(self, job_id: str) -> str:
         """Run a failed job again; return the id of the new admission."""
-        return str(self._wire.call("POST", f"{self._api}/jobs/{job_id}/retry")["bullJobId"])
+        return str(self._wire.call("POST", f"{self._api}/jobs/{job_id}/retry", careful=True)["bullJobId"])
 
     def pause(self, pool: str, paused: bool = True) -> None:
         """Let no job of a pool start, or let them start again; for administrators."""

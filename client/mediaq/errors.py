@@ -11,7 +11,10 @@ from __future__ import annotations
 
 
 class MediaqError(Exception):
-    """Base of the tree."""
+    """Base of the tree. Of a `submit` that was broken off, `file_id` and `job_id` say what was made already."""
+
+    file_id: str | None = None
+    job_id: str | None = None
 
 
 class ApiError(MediaqError):

@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor
 from urllib3.util import Retry
 
-from mediaq.errors import ApiError, Unreachable
+from mediaq.errors import ApiError, MediaqError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,41 +17,44 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 REPEATED = 4
 AWAY = (502, 503, 504)
+RETRY_AFTER_MAX = 30
+EXAMPLE = "http://127.0.0.1:3001/api/queue"
+WRONG_ADDRESS = (
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+)
 
 
 class Wire:
     """Calls the API and Directus with one token.
 
-    Every call that is repeated is one that may be: an admission is known by its record, and a record by the id that we chose.
-    An upload is made once.
+    An admission is known by its record, and a record by the id that we chose, so that these calls may be repeated.
+    One that may not is repeated
+    only when it was not sent, or was answered with 503. An upload is made once.
     """
 
     def __init__(self, token: str, timeout: float) -> None:
         self._timeout = timeout
-        self._repeating, self._once = requests.Session(), requests.Session()
-        retry = Retry(
-            total=REPEATED, backoff_factor=0.5, backoff_jitter=0.5, status_forcelist=AWAY, allowed_methods=None,
-            raise_on_status=False,
-        )  # fmt: skip
-        for session, adapter in ((self._repeating, HTTPAdapter(max_retries=retry)), (self._once, HTTPAdapter())):
-            session.headers["Authorization"] = f"Bearer {token}"
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, adapter)
+        self._token = token
+        self._repeating, self._careful = self._session(_retry()), self._session(_retry(read=0, status_forcelist=[503]))
+        self._once = self._session(Retry(0))
 
-    def call(self, method: str, url: str, **request: Any) -> Any:
-        """Make a call and return its JSON.
+    def call(self, method: str, url: str, *, careful: bool = False, accept: tuple[int, ...] = (), **request: Any) -> Any:
+        """Make a call and return its JSON, also that of a status in `accept`. `careful`: do not repeat it once it was sent.
 
         Raises:
             ApiError: the answer said no.
             Unreachable: there was none, or 503 again and again.
         """
-        return self._sent(self._repeating, method, url, **request).json()
+        session = self._once if accept else self._careful if careful else self._repeating
+        return _json(self._sent(session, method, url, accept, **request))
 
     def upload(self, url: str, fields: list[tuple[str, Any]], sent: Callable[[int, int], None]) -> Any:
         """Send a form with a file, streamed; `sent` is told the bytes so far and in all."""
         form = MultipartEncoder(fields)
         body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read, form.len))
-        return self._sent(self._once, "POST", url, data=body, headers={"Content-Type": form.content_type}).json()
+        return _json(self._sent(self._once, "POST", url, data=body, headers={"Content-Type": form.content_type}))
 
     def download(self, url: str, target: IO[bytes], came: Callable[[int, int], None]) -> None:
         """Stream a file into `target`; `came` is told the bytes so far, and in all (0: not known)."""
@@ -65,16 +68,48 @@ class Wire:
             except requests.RequestException as error:
                 raise Unreachable(f"the download from {_host(url)} broke off; try again") from error
 
-    def _sent(self, session: requests.Session, method: str, url: str, **request: Any) -> requests.Response:
+    def _session(self, retry: Retry) -> requests.Session:
+        session = requests.Session()
+        session.auth = self._sign  # and not a header, which a .netrc would replace
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+    def _sent(
+        self, session: requests.Session, method: str, url: str, accept: tuple[int, ...] = (), **request: Any
+    ) -> requests.Response:
         try:
             answer = session.request(method, url, timeout=self._timeout, allow_redirects=False, **request)
+        except WRONG_ADDRESS as error:
+            raise MediaqError(f"{url} is no http or https address") from error
         except requests.RequestException as error:
-            raise Unreachable(f"{_host(url)} cannot be reached: {_why(error)}") from error
+            raise Unreachable(f"{_host(url)} cannot be reached: {_why(error)}; try again later") from error
+        if answer.status_code in accept:
+            return answer
         if answer.status_code in AWAY:
-            raise Unreachable(f"{_host(url)}: {_said(answer)}; nothing was changed, try again later")
+            raise Unreachable(f"{_host(url)} is away: {_said(answer)}; try again later")
         if answer.status_code >= 300:  # noqa: PLR2004 - anything but success
             raise ApiError(answer.status_code, _said(answer))
         return answer
+
+
+def _retry(**changes: Any) -> Retry:
+    usual: dict[str, Any] = {
+        "total": REPEATED, "backoff_factor": 0.5, "backoff_jitter": 0.5, "status_forcelist": AWAY, "allowed_methods": None,
+        "raise_on_status": False, "retry_after_max": RETRY_AFTER_MAX,
+    }  # fmt: skip
+    return Retry(**{**usual, **changes})
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise MediaqError(f"{answer.url} does not answer in JSON: is it the address of the API, such as {EXAMPLE}?") from error
 
 
 def _said(answer: requests.Response) -> str:
@@ -84,7 +119,7 @@ def _said(answer: requests.Response) -> str:
         if "errors" in body:
             return str(body["errors"][0]["message"])
         return str(body.get("message") or body["error"])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return f"status {answer.status_code}"
 
 
@@ -93,4 +128,8 @@ def _host(url: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    return type(error).__name__ if not isinstance(error, requests.ConnectionError) else "no connection"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return "no answer in time"
+    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__

@@ -74,7 +74,7 @@ def _one_job(stack: Stack, clip: Path, output: Path, say: Callable[[str], None])
     if done.returncode != 0:
         raise DemoFailed(f"`mediaq submit` ended with exit code {done.returncode}")
     client = Client(environment["MEDIAQ_API"], environment["MEDIAQ_DIRECTUS"], token)
-    [job] = client.jobs()
+    job = next(client.jobs())
     for line in _report(output, client.job(job.job_id)):
         say(line)
 

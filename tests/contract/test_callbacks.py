@@ -22,6 +22,7 @@ from workers.fetch import Fetcher
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.scripts import Scripts
     from tests.contract.conftest import Api, Backends
 
 
@@ -76,6 +77,7 @@ def callback(api: Api, job_id: str) -> Any:
 
 def hurry(api: Api) -> None:
     """Let the pause between two tries be over."""
+    api.parts.scripts.redis.delete("{test}:callees")
     for job_id, _ in api.parts.scripts.redis.zscan_iter("{test}:callbacks"):
         api.parts.scripts.redis.zadd("{test}:callbacks", {job_id: 0})
 
@@ -168,7 +170,8 @@ def test_an_absent_directus_postpones_it(api: Api, courier: Courier, receiver: s
     monkeypatch.setattr(courier, "_directus", Directus("http://127.0.0.1:1", "x", 1))
     courier.deliver_due(10)
     assert Receiver.seen == []
-    assert callback(api, job_id)["deliveries"][0]["error"].startswith("Directus is away")
+    assert callback(api, job_id)["deliveries"] == []  # it was no try
+    assert callback(api, job_id)["state"] == "trying"
 
 
 def test_a_job_that_runs_waits_to_be_told(api: Api, receiver: str) -> None:
@@ -191,7 +194,27 @@ def test_what_is_no_address_is_refused(api: Api, url: str) -> None:
     assert answer.json["error"].startswith("callback_url must be an http or https URL")
 
 
-def test_a_deployment_that_cannot_sign_calls_nobody(backends: Backends) -> None:
+def test_a_retry_where_the_deployment_cannot_sign_any_more(backends: Backends) -> None:
+    for api in serve(backends, WEBHOOK_SECRET="-"):
+        record = api.record()
+        asked = {"operation": "transcoding", "callback_url": "https://example.com/", "input_url": "https://example.com/x"}
+        api.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "result": {"request": asked}})
+        assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
+
+
+def test_the_keeper_wakes_a_lambda_for_what_nobody_tells(api: Api, receiver: str) -> None:
+    """Also for a job of the other pool, whose workers may all be gone."""
+    job_id = ended(api, f"http://{receiver}/")
+    api.parts.scripts.redis.zadd("{test}:callbacks", {job_id: 1})
+    for url in api.parts.settings.queue_urls.values():
+        api.parts.tickets._sqs.purge_queue(QueueUrl=url)
+    api.parts.keeper.sweep()
+    [ticket] = api.parts.tickets.receive("lambda", 1)
+    assert ticket.job is not None
+    assert api.parts.ledger.claim("lambda", ticket.job.id, ticket.job.job_id, "t").word == "drop"
+
+
+def test_a_deployment_that_cannot_sign_calls_nobody(backends: Backends, scripts: Scripts) -> None:
     for api in serve(backends, WEBHOOK_SECRET="-"):
         answer = api.enqueue({"jobId": api.record(), "operation": "transcoding", "callback_url": "https://example.com/"})
         assert (answer.status_code, answer.json["error"][:33]) == (400, "callback_url must be left out: thi"[:33])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 
 from chalicelib.ledger import new_token
@@ -42,6 +44,12 @@ def listed(api: Api, token: str, query: str = "") -> list[str]:
     answer = api.call("GET", f"/jobs{query}", token)
     assert answer.status_code == 200, answer.text
     return [job["jobId"] for job in answer.json["jobs"]]
+
+
+def _signed(user: str) -> str:
+    """A token as Directus signs it, which outlives a suspension."""
+    claims = {"id": user, "iss": "directus", "exp": int(time.time()) + 900, "app_access": False}
+    return jwt.encode(claims, accounts.SECRET, "HS256")
 
 
 def shown(api: Api, token: str, job_id: str) -> Any:
@@ -139,6 +147,9 @@ class TestList:
             ("user=me", "user must be the UUID of a user"),
             ("since=yesterday", "since must be an ISO 8601 time"),
             ("cursor=bm90aGluZw==", "cursor must be the next of an earlier answer"),
+            ("since=0001-01-01T00:00:00%2B14:00", "since must be an ISO 8601 time between the years"),
+            ("until=9999-12-31T23:59:59-14:00", "until must be an ISO 8601 time between the years"),
+            ("cursor=WyI5OTk5LTEyLTMxVDIzOjU5OjU5LTE0OjAwIiwwXQ==", "cursor must be the next of an earlier answer"),
             ("search=%00", "search must be the id of a job"),
             ("sort=size", "sort is not a parameter; it must be one of state"),
             ("limit=1&limit=2", "limit must be given once"),
@@ -149,9 +160,28 @@ class TestList:
         assert answer.status_code == 400
         assert answer.json["error"].startswith(says)
 
-    def test_strangers_and_an_absent_ledger(self, api: Api) -> None:
+    def test_strangers_and_the_suspended(self, api: Api) -> None:
         assert api.call("GET", "/jobs").status_code == 401
         assert api.call("GET", f"/jobs/{uuid.uuid4()}").status_code == 401
+        user, _ = api.new_user()
+        signed = _signed(user)
+        assert api.call("GET", "/jobs", signed).status_code == 200
+        api.directus("PATCH", f"/users/{user}", json={"status": "suspended"})
+        api.parts.ownership._active.clear()
+        for path in ("/jobs", f"/jobs?user={user}", "/usage", "/callbacks/secret"):
+            assert api.call("GET", path, signed).status_code == 401, path
+
+    def test_one_that_ended_a_moment_ago_has_its_admission(self, api: Api, user: tuple[str, str]) -> None:
+        job_id = queued(api, user[1])
+        held = claim(api, job_id)
+        api.parts.ledger.finish(held.job, held.token, "completed", {})
+        [job] = api.call("GET", "/jobs", user[1]).json["jobs"]  # its record is not read anew
+        assert (job["state"], job["bullJobId"]) == ("completed", held.job.id)
+
+    def test_what_an_owner_wrote_at_length_is_cut(self, api: Api, user: tuple[str, str]) -> None:
+        made(api, user[1], status="failed", error="x" * 100_000, result={"y": "z" * 100_000})
+        answer = api.call("GET", "/jobs", user[1])
+        assert len(answer.data) < 5000
 
 
 class TestShow:
@@ -193,7 +223,7 @@ class TestShow:
         result = {"width": 1280, "outputs": [], "attempts": attempts, "log": [], "stages": {"process": 2.5}, "attempt": 2}
         job_id = made(api, user[1], status="completed", result=result, attempts=2)
         job = shown(api, user[1], job_id)
-        assert (job["state"], job["bullJobId"], job["failed_attempts"]) == ("completed", None, 2)
+        assert (job["state"], job["bullJobId"], job["failed_attempts"]) == ("completed", None, 1)
         assert job["attempts"] == attempts
         assert (job["stages"], job["result"]) == ({"process": 2.5}, {"width": 1280, "outputs": []})
 
@@ -214,6 +244,16 @@ class TestShow:
         rewrite = "local j = cmsgpack.unpack(redis.call('GET', KEYS[1])) j.body = ARGV[1] redis.call('SET', KEYS[1], cmsgpack.pack(j))"
         api.parts.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{job_id}", '{"v":2}')
         assert shown(api, user[1], job_id)["state"] == "waiting"
+
+    def test_a_cancelled_one_keeps_its_attempts(self, api: Api, user: tuple[str, str]) -> None:
+        job_id = queued(api, user[1])
+        held = claim(api, job_id)
+        written = json.dumps({"attempts": [{"attempt": 1, "started_at": "2026-11-25T12:00:00.000Z"}], "log": []})
+        api.parts.ledger.renew(held.job, held.token, 10, notes=written)
+        assert api.call("DELETE", f"/jobs/{job_id}", user[1]).status_code == 200
+        api.parts.ledger.finish(held.job, held.token, "cancelled", {})
+        job = shown(api, user[1], job_id)
+        assert (job["state"], [one["outcome"] for one in job["attempts"]]) == ("cancelled", ["cancelled"])
 
     def test_somebody_elses_is_not_there(self, api: Api, user: tuple[str, str]) -> None:
         job_id = made(api, api.backends.tokens["pro"])

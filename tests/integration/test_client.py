@@ -105,15 +105,28 @@ class Flaky(BaseHTTPRequestHandler):
     bad: ClassVar[int] = 0
     seen: ClassVar[list[str]] = []
 
+    lost: ClassVar[int] = 0
+
     def do_GET(self) -> None:
         self.seen.append(self.path)
+        self.authorizations.append(self.headers["Authorization"])
+        if len(self.seen) <= self.lost:
+            self.close_connection = True
+            return
         away = len(self.seen) <= self.bad
-        body = b'{"ok":false,"error":"Redis connection refused"}' if away else b'{"ok":true,"stats":{}}'
+        body = self.says if not away else b'{"ok":false,"error":"Redis connection refused"}'
         self.send_response(503 if away else 200)
         self.send_header("Retry-After", "0")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + self.cut))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    says: ClassVar[bytes] = b'{"ok":true,"stats":{},"bullJobId":"x"}'
+    cut: ClassVar[int] = 0
+    authorizations: ClassVar[list[str]] = []
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -122,9 +135,11 @@ class Flaky(BaseHTTPRequestHandler):
 @pytest.fixture
 def flaky() -> Iterator[mediaq.Client]:
     Flaky.seen.clear()
+    Flaky.authorizations.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield mediaq.Client(f"http://127.0.0.1:{server.server_port}", token="t")
+    url = f"http://127.0.0.1:{server.server_port}"
+    yield mediaq.Client(url, url, token="t")
     server.shutdown()
     server.server_close()
 
@@ -132,12 +147,70 @@ def flaky() -> Iterator[mediaq.Client]:
 class TestRepeating:
     def test_a_short_absence_is_not_noticed(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Flaky, "bad", 3)
-        assert flaky.stats() == {"ok": True, "stats": {}}
+        assert flaky.stats()["ok"] is True
         assert len(Flaky.seen) == 4
+
+    def test_a_lost_answer_is_asked_for_again_where_that_changes_nothing(
+        self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Flaky, "lost", 2)
+        assert flaky.enqueue("a", "thumbnail") == "x"
+        assert len(Flaky.seen) == 3
+
+    def test_and_only_there(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A retry whose answer was lost may have run, and failed, already."""
+        monkeypatch.setattr(Flaky, "lost", 2)
+        with pytest.raises(mediaq.Unreachable):
+            flaky.retry("a")
+        assert len(Flaky.seen) == 1
+
+    def test_an_upload_is_made_once(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+        monkeypatch.setattr(Flaky, "bad", 1)
+        with pytest.raises(mediaq.Unreachable):
+            flaky.upload(clip)
+        assert len(Flaky.seen) == 1
+
+    def test_health_says_what_is_away(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Flaky, "bad", 99)
+        assert flaky.health()["ok"] is False
+        assert len(Flaky.seen) == 1
+
+    def test_a_download_is_there_whole_or_not_at_all(
+        self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(Flaky, "cut", 10)
+        with pytest.raises(mediaq.Unreachable, match="broke off"):
+            flaky.download("f", tmp_path / "out.mp4")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_is_no_json_is_said(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Flaky, "says", b"<html>")
+        with pytest.raises(mediaq.MediaqError, match="is it the address of the API"):
+            flaky.stats()
+
+    def test_a_netrc_is_not_taken_for_the_token(
+        self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "netrc").write_text("default login somebody password secret")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        flaky.stats()
+        assert Flaky.authorizations == ["Bearer t"]
+
+    def test_what_was_made_before_it_broke_off_is_not_lost(
+        self, client: mediaq.Client, system: System, clip: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(client, "_api", "http://127.0.0.1:1")
+        with pytest.raises(mediaq.Unreachable) as broken:
+            client.submit(clip, "transcoding", QUICK)
+        monkeypatch.undo()
+        made = broken.value
+        assert system.app.record(str(made.job_id))["input_file_id"] == made.file_id
+        assert client.submit(made.file_id, "transcoding", QUICK, record=made.job_id) == made.job_id
+        assert client.wait(str(made.job_id), 60, every=0.1).state == "completed"
 
     def test_a_long_one_is_said(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Flaky, "bad", 99)
-        with pytest.raises(mediaq.Unreachable, match="Redis connection refused; nothing was changed, try again later"):
+        with pytest.raises(mediaq.Unreachable, match="is away: Redis connection refused; try again later"):
             flaky.stats()
 
 
@@ -202,7 +275,7 @@ class TestCommand:
         given = environment | {"CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY}
         root = Path(__file__).parents[2]
         done = subprocess.run(
-            [sys.executable, "-m", "mediaq", "admin", "encrypt"], cwd=root, env=given, input=headers, capture_output=True, text=True, check=True
+            [COMMAND, "admin", "encrypt"], cwd=root, env=given, input=headers, capture_output=True, text=True, check=True
         )  # fmt: skip
         assert Keyring([accounts.CREDENTIALS_KEY]).decrypt(done.stdout.strip()) == json.loads(headers)
 
@@ -213,6 +286,8 @@ class TestCommand:
     def test_completion_completes(self, environment: dict[str, str], tmp_path: Path) -> None:
         asked = {"_MEDIAQ_COMPLETE": "bash_complete", "COMP_WORDS": "mediaq list --state ", "COMP_CWORD": "3"}
         assert "plain,completed" in run(environment, tmp_path, **asked).stdout
+        asked = {"_MEDIAQ_COMPLETE": "bash_complete", "COMP_WORDS": "mediaq submit ", "COMP_CWORD": "2"}
+        assert run(environment, tmp_path, **asked).stdout.startswith("file,")
 
     def test_help_needs_nothing(self, tmp_path: Path) -> None:
         for arguments in ([], ["submit"], ["admin"], ["admin", "redrive"]):
@@ -245,10 +320,29 @@ class TestExitCodes:
         assert done.returncode == REFUSED
         assert "`mediaq list` shows your jobs" in done.stderr
 
+    def test_no_place_for_the_result_is_said_before_the_work(
+        self, environment: dict[str, str], clip: Path, tmp_path: Path
+    ) -> None:
+        for output in ("nowhere/out.mp4", str(tmp_path)):
+            done = run(environment, tmp_path, "submit", str(clip), "-o", "thumbnail", "--watch", "--output", output)
+            assert done.returncode == USAGE
+            assert "must be a file in a folder that exists" in done.stderr
+
+    def test_what_others_wrote_does_not_steer_the_terminal(
+        self, environment: dict[str, str], system: System, tmp_path: Path
+    ) -> None:
+        job_id = system.app.create_record("transcoding", None)
+        system.admin("PATCH", f"/items/media_jobs/{job_id}", json={"status": "failed", "error": "\x1b[2J\nFAKE  LINE"})
+        for arguments in (["list", "--search", job_id], ["status", job_id]):
+            done = run(environment, tmp_path, *arguments)
+            assert done.returncode == 0
+            assert "\x1b[2J" not in done.stdout
+            assert "\\x1b[2J\\nFAKE" in done.stdout
+
     def test_a_server_that_is_away(self, environment: dict[str, str], tmp_path: Path) -> None:
         done = run(environment, tmp_path, "stats", MEDIAQ_API="http://127.0.0.1:1")
         assert done.returncode == AWAY
-        assert done.stderr == "mediaq: http://127.0.0.1:1 cannot be reached: no connection\n"
+        assert done.stderr == "mediaq: http://127.0.0.1:1 cannot be reached: no connection; try again later\n"
 
     def test_some_of_several(self, environment: dict[str, str], clip: Path, tmp_path: Path) -> None:
         job_id = run(environment, tmp_path, "submit", str(clip), "-o", "transcoding", "--delay", "600000").stdout.strip()

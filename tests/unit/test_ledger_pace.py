@@ -172,16 +172,78 @@ class TestCallbacks:
         assert due is not None
         assert (due.id, due.outcome) == (admission.id, "completed")
 
-    def test_a_ticket_wakes_a_worker_for_what_nobody_has_told(self, ledger: Ledger, clock: Clock) -> None:
+    def test_what_nobody_has_told_is_found(self, ledger: Ledger, clock: Clock) -> None:
         """Where only Lambdas work, nobody is awake between two jobs."""
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        assert ledger.sweep().missing == []  # whoever ended it is telling it
+        assert (ledger.sweep().untold, ledger.overdue_callbacks(10)) == (0, [])  # whoever ended it is telling it
         clock.advance(20_000)
-        [sent] = ledger.sweep().missing
-        assert sent.id == ticket.id
-        assert ledger.sweep().missing == []  # not again at once
-        assert claim(ledger, sent).word == "drop"
+        assert ledger.sweep().untold == 1
+        [found] = ledger.overdue_callbacks(10)
+        assert found.id == ticket.id
+        old = msgspec.structs.replace(found, pool="lambda")
+        assert claim(ledger, old).word == "drop"  # by whichever worker is sent the old ticket
+
+    def test_one_of_a_users_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
+        """A receiver that does not answer delays nobody else's."""
+        for user in ("a", "a", "a", "b"):
+            wanted = msgspec.structs.replace(job(user), callback_url="https://example.com/done")
+            admission = ledger.admit(wanted, "pending", -1)
+            ledger.cancel(wanted.job_id, admission.id)
+            clock.advance(1)
+        first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
+        assert first is not None
+        assert other is not None
+        assert ['"user_id":"a"' in first.body, '"user_id":"b"' in other.body] == [True, True]
+        assert ledger.take_callback(60_000) is None
+        ledger.note_callback(first, 0, "callback_url could not be reached", 500_000, 30_000)
+        clock.advance(10_000)
+        assert ledger.take_callback(60_000) is None  # the others of its user wait as well
+        clock.advance(50_000)
+        assert ledger.take_callback(60_000) is not None
+
+    def test_a_note_that_is_repeated_or_late_changes_nothing(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = with_callback(ledger)
+        ledger.cancel(ticket.job_id, ticket.id)
+        due = ledger.take_callback(1000)
+        assert due is not None
+        ledger.note_callback(due, 500, "bad", 5000)
+        assert ledger.note_callback(due, 500, "bad", 5000) == "ok"
+        told = seen(ledger, ticket).told
+        assert told is not None
+        assert len(told.tries) == 1
+        clock.advance(5000)
+        again = ledger.take_callback(1000)
+        assert again is not None
+        ledger.note_callback(again, 200, "", None)
+        ledger.note_callback(due, 0, "late", 5000)
+        clock.advance(100_000)
+        assert ledger.take_callback(1000) is None
+
+    def test_what_was_put_off_was_no_try(self, ledger: Ledger, clock: Clock) -> None:
+        ticket = with_callback(ledger)
+        ledger.cancel(ticket.job_id, ticket.id)
+        for _ in range(50):
+            due = ledger.take_callback(1000)
+            assert due is not None
+            assert due.tries == 0
+            ledger.note_callback(due, None, "", 30_000)
+            clock.advance(30_000)
+
+    def test_what_is_over_is_small_and_goes(self, ledger: Ledger) -> None:
+        ticket = with_callback(ledger)
+        ledger.cancel(ticket.job_id, ticket.id)
+        due = ledger.take_callback(1000)
+        assert due is not None
+        ledger.note_callback(due, 200, "", None)
+        redis, key = ledger._scripts.redis, f"{{test}}:callback:{ticket.job_id}"
+        assert redis.strlen(key) < 300
+        assert 0 < redis.ttl(key) <= 86_400
+
+    def test_samples_of_an_older_release_are_left_out(self, ledger: Ledger) -> None:
+        ledger._scripts.redis.rpush("{test}:trend", "1 2 3")
+        ledger.observe(10**15)
+        assert len(ledger.trend()) == 1
 
     def test_a_job_put_back_after_a_wipe_still_calls_back(self, ledger: Ledger) -> None:
         from chalicelib.ledger import Forgotten

@@ -12,15 +12,17 @@ import click
 
 from mediaq.cli import admin, commands
 from mediaq.cli.context import Settings
+from mediaq.cli.show import clean
 from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
 
 FAILED, USAGE, AWAY, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
-HINTS = {
-    401: "set MEDIAQ_TOKEN to a Directus token that is still good",
-    403: "`mediaq usage` says what your plan allows",
-    404: "`mediaq list` shows your jobs",
-    409: "`mediaq status JOB` says what became of it",
-}
+HINTS = (
+    (401, "", "set MEDIAQ_TOKEN to a Directus token that is still good"),
+    (403, "plan", "`mediaq usage` says what your plan allows"),
+    (404, "jobId", "`mediaq list` shows your jobs"),
+    (409, "jobId", "`mediaq status JOB` says what became of it"),
+)
+"""What to do next: after which status, if the server's sentence has which word."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAQ"})
@@ -62,18 +64,26 @@ def main(arguments: list[str] | None = None) -> None:
     except JobFailed as error:
         _say(f"{error}; `mediaq status {error.job_id}` shows its log")
         sys.exit(FAILED)
-    except ApiError as error:
-        hint = HINTS.get(error.status)
-        _say(f"{error}" + (f"; {hint}" if hint else ""))
-        sys.exit(REFUSED)
-    except Unreachable as error:
-        _say(str(error))
-        sys.exit(AWAY)
     except MediaqError as error:
-        _say(str(error))
-        sys.exit(USAGE)
+        sys.exit(_explain(error))
+    except OSError as error:
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _explain(error: MediaqError) -> int:
+    """Say what went wrong, what to do next, and what was made before; return the exit code."""
+    status = error.status if isinstance(error, ApiError) else 0
+    hints = [hint for after, word, hint in HINTS if after == status and word in str(error)]
+    _say("; ".join([str(error), *hints]))
+    if error.job_id is not None or error.file_id is not None:
+        made = [f"the file is in Directus as {error.file_id}"] if error.file_id else []
+        made += [f"its record is {error.job_id}"] if error.job_id else []
+        typed = f"{error.file_id or 'FILE_OR_URL'}{f' --record {error.job_id}' if error.job_id else ''}"
+        _say(f"{', '.join(made)}: `mediaq submit {typed} ...` goes on from there")
+    return REFUSED if isinstance(error, ApiError) else AWAY if isinstance(error, Unreachable) else USAGE
+
+
 def _say(text: str) -> None:
-    click.echo(f"mediaq: {text}", err=True)
+    click.echo(f"mediaq: {clean(text)}", err=True)

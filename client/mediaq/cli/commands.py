@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from click.shell_completion import get_completion_class
@@ -23,11 +25,12 @@ OPERATIONS = ("transcoding", "thumbnail", "caption_generation", "download", "upl
 STATES = ("pending", "waiting", "delayed", "active", "completed", "failed", "cancelled")
 WATCH_SECONDS = 0.5
 STATS_SECONDS = 5.0
+NAME_MAX = 100
 COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 
 
 @click.command()
-@click.argument("source", metavar="FILE_OR_URL")
+@click.argument("source", metavar="FILE_OR_URL", type=click.Path(path_type=str))  # completed as a file
 @click.option("--operation", "-o", required=True, type=click.Choice(OPERATIONS), help="What is to be done.")
 @click.option("--preset", help="A named set of parameters of transcoding, such as web-720p.")
 @click.option("--param", "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the operation; repeatable.")
@@ -36,6 +39,7 @@ COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 @click.option("--delay", type=click.IntRange(0), metavar="MS", help="Wait so many ms first.")
 @click.option("--run-at", metavar="TIME", help="Wait until then: ISO 8601 with its zone.")
 @click.option("--callback-url", metavar="URL", help="Call this address when the job is over.")
+@click.option("--record", metavar="JOB", help="Go on with a record that a broken-off submit has made.")
 @click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over, and download the result.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the result goes, with --watch (a name like the input's)."
@@ -59,15 +63,13 @@ def submit(
     client = settings.client
     params = _params(params_json, pairs, preset)
     given = {name: value for name, value in options.items() if value is not None}
-    handed_over: str | Path = source
-    if Path(source).is_file():
-        handed_over = client.upload(source, lambda done, whole: show.transfer("uploading", done, whole))
-    job_id = client.submit(handed_over, operation, params, **given)
+    _check_folder(output)
+    job_id = client.submit(source, operation, params, sent=partial(show.transfer, "uploading"), **given)
     if not watch:
         say_json({"jobId": job_id}) if as_json else click.echo(job_id)
         return
     _note(f"enqueued as {job_id}")
-    job = client.wait(job_id, every=WATCH_SECONDS, watch=show.ProgressBar())
+    job = _watch(client, job_id)
     saved = _fetch(client, job, output or _beside(source, job)) if job.output_file_id else None
     if as_json:
         say_json({**job.raw, "saved": str(saved) if saved else None})
@@ -85,7 +87,7 @@ def submit(
 def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> None:
     """Show a job: state, place in the line, attempts, log, timings."""
     client = settings.client
-    job = client.wait(job_id, every=WATCH_SECONDS, watch=show.ProgressBar()) if watch else client.job(job_id)
+    job = _watch(client, job_id) if watch else client.job(job_id)
     say_json(job.raw) if as_json else show.job(job)
 
 
@@ -153,6 +155,7 @@ def download(settings: Settings, /, job_id: str, output: Path | None, as_json: b
     job = settings.client.job(job_id)
     if job.state != "completed":
         raise MediaqError(f"the job is {job.state}; only a completed one has a result")
+    _check_folder(output)
     saved = _fetch(settings.client, job, output or _beside(job_id, job))
     say_json({"saved": str(saved)}) if as_json else click.echo(f"output      {saved}")
 
@@ -246,14 +249,28 @@ def _value(text: str) -> Any:
 
 
 def _fetch(client: Client, job: Job, target: Path) -> Path:
-    return client.download(job.output_file_id, target, lambda done, whole: show.transfer("downloading", done, whole))
+    return client.download(job.output_file_id, target, partial(show.transfer, "downloading"))
+
+
+def _watch(client: Client, job_id: str) -> Job:
+    bar = show.ProgressBar()
+    try:
+        return client.wait(job_id, every=WATCH_SECONDS, watch=bar)
+    finally:
+        bar.end()
+
+
+def _check_folder(output: Path | None) -> None:
+    """See that there is a place for the result, before the work."""
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise click.BadParameter(f"{output} must be a file in a folder that exists", param_hint="--output")
 
 
 def _beside(source: str, job: Job) -> Path:
     """Name a result after its input, never over something that is there."""
     outputs = (job.result or {}).get("outputs") or [{}]
     suffix = Path(outputs[0].get("name", "")).suffix
-    stem = Path(source.rsplit("/", 1)[-1]).stem or job.job_id
+    stem = Path(urlsplit(source).path).stem[:NAME_MAX] or job.job_id  # without the query, which may be a secret
     target, number = Path(f"{stem}-{job.operation}{suffix}"), 1
     while target.exists():
         number += 1

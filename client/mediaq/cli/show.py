@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from mediaq.models import Job
 
 BAR = 32
+CELL_MAX = 100
 COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "active": "cyan"}
+
+
+def clean(text: object) -> str:
+    """Return text that somebody else wrote without what would steer a terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
 
 
 class ProgressBar:
@@ -20,6 +26,11 @@ class ProgressBar:
     def __init__(self) -> None:
         self._shown = ""
         self._live = sys.stderr.isatty()
+
+    def end(self) -> None:
+        """Leave the line of a bar that was broken off."""
+        if self._live and self._shown:
+            click.echo(err=True)
 
     def __call__(self, job: Job) -> None:
         """Draw a reading of the job."""
@@ -30,6 +41,7 @@ class ProgressBar:
         self._shown = text
         if self._live:
             click.echo(f"\r\033[K  {text}" + ("\n" if job.over else ""), nl=False, err=True)
+            self._shown = "" if job.over else text
         else:
             click.echo(f"  {text}", err=True)
 
@@ -37,12 +49,13 @@ class ProgressBar:
 def transfer(label: str, done: int, whole: int) -> None:
     """Say how far a file is, on a terminal only."""
     if sys.stderr.isatty() and whole:
-        end = "\n" if done >= whole else ""
-        click.echo(f"\r\033[K  {label} {done / 1e6:.1f} of {whole / 1e6:.1f} MB{end}", nl=False, err=True)
+        text = f"  {label} {done / 1e6:.1f} of {whole / 1e6:.1f} MB"
+        click.echo(f"\r\033[K{text}" if done < whole else "\r\033[K", nl=False, err=True)
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
     """Print rows under their heads."""
+    rows = [[clean(cell)[:CELL_MAX] for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     for number, row in enumerate([head, *rows]):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -67,15 +80,14 @@ def job(found: Job) -> None:
     ]
     for name, value in facts:
         if value:
-            click.echo(f"{name:11} {value}")
+            click.echo(f"{name:11} {clean(value)}")
     for attempt in found.attempts:
-        click.echo(
-            f"attempt {attempt.attempt}   {attempt.outcome or 'running'}" + (f": {attempt.error}" if attempt.error else "")
-        )
+        error = f": {clean(attempt.error)}" if attempt.error else ""
+        click.echo(f"attempt {attempt.attempt}   {attempt.outcome or 'running'}{error}")
     for delivery in found.callback.deliveries if found.callback else ():
-        click.echo(f"called back {delivery.at} {delivery.status or 'no answer'} {delivery.error}")
+        click.echo(f"called back {delivery.at} {delivery.status or 'no answer'} {clean(delivery.error)}")
     for line in found.log:
-        click.echo(f"  {line.at}  {line.text}")
+        click.echo(f"  {line.at}  {clean(line.text)}")
 
 
 def _more(found: Job) -> str:
