@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import captions, cold, cost, idle, ledger, overhead, queues, recovery, thumbnails
+from bench import captions, cold, cost, idle, ledger, looking, overhead, queues, recovery, thumbnails
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "cost": cost.run,
     "thumbnails": thumbnails.run,
     "captions": captions.run,
+    "looking": looking.run,
     "overhead": overhead.run,
 }
 

@@ -69,8 +69,10 @@ class Sweep(NamedTuple):
     """The jobs that need a fresh ticket."""
     paused: frozenset[str]
     """The pools that are paused."""
+    due: int
+    """How many outcomes are due to be told."""
     untold: int
-    """How many outcomes are due that nobody tells."""
+    """How many of them have been for so long that nobody seems to be awake."""
 
 
 class Observation(NamedTuple):

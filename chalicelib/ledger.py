@@ -145,9 +145,9 @@ class Ledger:
 
     def sweep(self) -> Sweep:
         """Requeue what nobody holds, promote what is due, and say what is missing."""
-        paused, untold, *flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
+        paused, due, untold, *flat = self._call("sweep", SWEEP_AT_MOST, SECOND_LOOK_MS, STARVED_MS, *POOLS)
         found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
-        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))), untold)
+        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))), due, untold)
 
     def adopt(self, forgotten: list[Forgotten]) -> list[str]:
         """Put forgotten jobs back: adopted, known, lost or old for each."""

@@ -77,7 +77,6 @@ class ContainerWorker:
             for thread in threads:
                 thread.start()
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
-            self._courier.start(SWEEP_SECONDS)
             self._wait_for_the_end()
             self._stopping.set()
             self._finish_jobs()
@@ -164,6 +163,7 @@ class ContainerWorker:
             try:
                 swept = self._ledger.sweep()
                 self._paused = swept.paused
+                self._courier.wake(swept.due)
                 send_missing(swept.missing, self._tickets)
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})

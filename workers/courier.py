@@ -50,6 +50,8 @@ class Courier:
         self._fetcher = fetcher
         self._secrets = secrets
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._awake = 0
 
     def deliver_due(self, seconds: float) -> int:
         """Deliver what is due, for about `seconds`; return how many tries there were. Never raises for a dependency."""
@@ -65,17 +67,22 @@ class Courier:
             logger.warning("callbacks must wait", extra={"error": str(error)})
         return tries
 
-    def start(self, every_seconds: float) -> None:
-        """Deliver until `stop`, several abreast, beside whatever else this process does."""
-        for number in range(ABREAST):
-            threading.Thread(target=self._run, args=(every_seconds,), daemon=True, name=f"courier-{number}").start()
+    def wake(self, due: int) -> None:
+        """Deliver what is due beside whatever else this process does, as many abreast as there is work for."""
+        with self._lock:
+            wanted = min(due, ABREAST) - self._awake
+            self._awake += max(0, wanted)
+        for _ in range(wanted):
+            threading.Thread(target=self._run, daemon=True, name="courier").start()
 
-    def _run(self, every_seconds: float) -> None:
-        while not self._stopping.wait(every_seconds):
-            try:
-                self.deliver_due(float("inf"))
-            except Exception:  # a courier that stopped is noticed by nobody
-                logger.exception("callbacks are not delivered")
+    def _run(self) -> None:
+        try:
+            self.deliver_due(float("inf"))
+        except Exception:  # the next sweep sends another
+            logger.exception("callbacks are not delivered")
+        finally:
+            with self._lock:
+                self._awake -= 1
 
     def stop(self) -> None:
         """Take up nothing more; what is under way has its time."""

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 the most jobs to look at   3 second look after (ms)   4 a pool without a claim is starved after (ms)
 --       5... the pools
--- Returns {the paused pools, by comma, how many outcomes are due that nobody tells, body, id, body, id, ...} of the jobs that need a fresh ticket. Safe to run as often as
+-- Returns {the paused pools, by comma, how many outcomes are due to be told, how many of them nobody tells, body, id, body, id, ...} of the jobs that need a fresh ticket. Safe to run as often as
 -- one likes.
 --
 -- A lease that ran out makes its job suspect; only a second look, later, requeues it. After a pause of Redis or of
@@ -64,5 +64,6 @@ end
 
 for i = 5, #ARGV do nudge_pool(ARGV[i]) end
 table.insert(tickets, 1, call('ZCOUNT', P .. 'callbacks', '-inf', now - UNTOLD_MS))
+table.insert(tickets, 1, call('ZCOUNT', P .. 'callbacks', '-inf', now))
 table.insert(tickets, 1, table.concat(paused, ','))
 return tickets

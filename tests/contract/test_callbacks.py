@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,9 @@ class Receiver(BaseHTTPRequestHandler):
     answers: ClassVar[list[int]] = []
 
     def do_POST(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
         self.seen.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
         status = self.answers.pop(0) if self.answers else 200
         self.send_response(status)
@@ -212,6 +216,38 @@ def test_the_keeper_wakes_a_lambda_for_what_nobody_tells(api: Api, receiver: str
     [ticket] = api.parts.tickets.receive("lambda", 1)
     assert ticket.job is not None
     assert api.parts.ledger.claim("lambda", ticket.job.id, ticket.job.job_id, "t").word == "drop"
+
+
+def test_as_many_abreast_as_there_is_work_for(
+    api: Api, courier: Courier, receiver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of different users: a slow receiver keeps none but its own user's waiting."""
+    open_now, most, gate = [0], [0], threading.Lock()
+
+    def slow(self: Any) -> None:
+        with gate:
+            open_now[0] += 1
+            most[0] = max(most[0], open_now[0])
+        time.sleep(0.5)
+        Receiver.answer(self)
+        with gate:
+            open_now[0] -= 1
+
+    monkeypatch.setattr(Receiver, "do_POST", slow)
+    for tier in ("free", "pro", "enterprise", "enterprise"):
+        job_id = queued(api, api.backends.tokens[tier], callback_url=f"http://{receiver}/")
+        assert api.call("DELETE", f"/jobs/{job_id}", api.backends.tokens[tier]).status_code == 200
+    due = api.parts.ledger.sweep().due
+    assert due == 4
+    courier.wake(due)
+    courier.wake(due)  # a sweep later, while the first are under way
+    until = time.monotonic() + 10
+    while len(Receiver.seen) < 4 and time.monotonic() < until:
+        api.parts.ledger.sweep()
+        courier.wake(api.parts.ledger.sweep().due)
+        time.sleep(0.1)
+    assert len(Receiver.seen) == 4
+    assert most[0] == 3
 
 
 def test_a_deployment_that_cannot_sign_calls_nobody(backends: Backends, scripts: Scripts) -> None:

@@ -202,6 +202,20 @@ class TestCallbacks:
         clock.advance(50_000)
         assert ledger.take_callback(60_000) is not None
 
+    def test_a_user_with_very_many_hides_nobody(self, ledger: Ledger, clock: Clock) -> None:
+        for user in (*["a"] * 350, "b"):
+            wanted = msgspec.structs.replace(job(user), callback_url="https://example.com/done")
+            admission = ledger.admit(wanted, "pending", -1)
+            ledger.cancel(wanted.job_id, admission.id)
+            clock.advance(1)
+        first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
+        assert first is not None
+        assert other is not None
+        assert '"user_id":"b"' in other.body
+        ledger.note_callback(first, 200, "", None)
+        clock.advance(2000)
+        assert ledger.take_callback(60_000) is not None  # the next of the many
+
     def test_a_note_that_is_repeated_or_late_changes_nothing(self, ledger: Ledger, clock: Clock) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
