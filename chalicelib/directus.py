@@ -16,7 +16,18 @@ from aws_lambda_powertools import Logger
 from requests.adapters import HTTPAdapter
 
 from chalicelib.errors import AttemptFailed, DirectusUnavailable
-from chalicelib.records import NOT_CANCELLED, OPEN_STATES, Connection, File, Owner, Record
+from chalicelib.records import (
+    ANY_FIELDS,
+    JOB_FIELDS,
+    LIST_FIELDS,
+    NOT_CANCELLED,
+    OPEN_STATES,
+    OPTIONAL_COLUMNS,
+    Connection,
+    File,
+    Owner,
+    Record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,13 +42,6 @@ UPLOAD_TIMEOUT = (60.0, 600.0)
 """Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
-JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
-LIST_FIELDS = (
-    "id", "status", "operation", "priority", "error", "progress", "attempts", "date_created", "started_at", "finished_at",
-    "output_file_id", "input_file_id.id", "user_created.id",
-)  # fmt: skip
-"""Without what an owner may make as long as they like, but for the error."""
-OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
 # A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -59,6 +63,7 @@ class Directus:
         self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
         self._authorization = f"Bearer {token}"
         self._missing: frozenset[str] = frozenset()
+        self._list_fields = LIST_FIELDS
 
     # Records
 
@@ -122,18 +127,14 @@ class Directus:
 
     def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0) -> list[Record]:
         """Return up to `at_most` records, the newest first, those of one moment by their ids; the first `skip` left out."""
-        params = {"filter": msgspec.json.encode(filters).decode(), "sort": "-date_created,-id"}
-        page = {"limit": str(at_most), "offset": str(skip)}
-        while True:
-            fields = ",".join(name for name in LIST_FIELDS if name not in self._missing)
-            asked = {**params, **page, "fields": fields}
-            answer = self._call("GET", "/items/media_jobs", params=asked, accept=(FORBIDDEN,))
-            if answer.status_code == OK:
-                return [_read(row, Record) for row in _data(answer)]
-            lacks = OPTIONAL_COLUMNS & set(re.findall(r"\w+", answer.text)) & set(fields.split(","))
-            if not lacks:
-                raise _refused("GET", "/items/media_jobs", answer)
-            self._missing |= lacks
+        page = {"sort": "-date_created,-id", "limit": str(at_most), "offset": str(skip), "fields": self._list_fields}
+        params = {"filter": msgspec.json.encode(filters).decode(), **page}
+        accept = (FORBIDDEN,) if self._list_fields != ANY_FIELDS else ()
+        answer = self._call("GET", "/items/media_jobs", params=params, accept=accept)
+        if answer.status_code == FORBIDDEN:  # a column that this Directus lacks
+            self._list_fields = ANY_FIELDS
+            return self.find_jobs(filters, at_most, skip)
+        return [_read(row, Record) for row in _data(answer)]
 
     # Users
 

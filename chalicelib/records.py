@@ -10,6 +10,15 @@ import msgspec
 OPEN_STATES = ["pending", "processing"]
 NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
 """As Directus filters: SQL's null is unequal to nothing."""
+JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
+LIST_FIELDS = (
+    "id,status,operation,priority,error,progress,attempts,date_created,started_at,finished_at,output_file_id,"
+    "input_file_id.id,user_created.id"
+)
+"""Without what an owner may make as long as they like, but for the error."""
+ANY_FIELDS = "*,input_file_id.id,user_created.id"
+"""Those that there are."""
+OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
 
 
 class Owner(msgspec.Struct):

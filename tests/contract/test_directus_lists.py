@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import jobs_query
 from chalicelib.inquiry import cursor_after
+from chalicelib.records import LIST_FIELDS
 from infra.local import accounts
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def test_page_by_page(server: Server, size: int) -> None:
         changed(server, job_id, error=word, **same)
     ids = found(server, size, search=word)
     assert sorted(ids) == sorted(made)
+
+
+def test_without_a_column_that_this_directus_lacks(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = server.record()
+    monkeypatch.setattr(server.service, "_list_fields", f"{LIST_FIELDS},bogus")
+    assert row["id"] in found(server)
+    assert row["id"] in found(server)  # and goes on without
 
 
 def test_by_time(server: Server) -> None:

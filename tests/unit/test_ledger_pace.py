@@ -23,8 +23,8 @@ def seen(ledger: Ledger, ticket: MediaJob) -> Sight:
     return sight
 
 
-def with_callback(ledger: Ledger) -> MediaJob:
-    wanted = msgspec.structs.replace(job(), callback_url="https://example.com/done")
+def with_callback(ledger: Ledger, user: str = "u1") -> MediaJob:
+    wanted = msgspec.structs.replace(job(user), callback_url="https://example.com/done")
     admission = ledger.admit(wanted, "pending", -1)
     assert admission.send is not None
     return admission.send
@@ -187,9 +187,8 @@ class TestCallbacks:
     def test_one_of_a_users_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
         """A receiver that does not answer delays nobody else's."""
         for user in ("a", "a", "a", "b"):
-            wanted = msgspec.structs.replace(job(user), callback_url="https://example.com/done")
-            admission = ledger.admit(wanted, "pending", -1)
-            ledger.cancel(wanted.job_id, admission.id)
+            ticket = with_callback(ledger, user)
+            ledger.cancel(ticket.job_id, ticket.id)
             clock.advance(1)
         first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
         assert first is not None
@@ -204,9 +203,8 @@ class TestCallbacks:
 
     def test_a_user_with_very_many_hides_nobody(self, ledger: Ledger, clock: Clock) -> None:
         for user in (*["a"] * 350, "b"):
-            wanted = msgspec.structs.replace(job(user), callback_url="https://example.com/done")
-            admission = ledger.admit(wanted, "pending", -1)
-            ledger.cancel(wanted.job_id, admission.id)
+            ticket = with_callback(ledger, user)
+            ledger.cancel(ticket.job_id, ticket.id)
             clock.advance(1)
         first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
         assert first is not None
