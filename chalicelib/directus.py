@@ -222,8 +222,7 @@ class Directus:
     # The wire
 
     def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = _data(self._call(method, path, **request))
-        return rows
+        return list(_data(self._call(method, path, **request)))
 
     def _count(self, **filters: Any) -> int:
         params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
@@ -242,8 +241,7 @@ class Directus:
             body = {"query": query, "data": known}
             answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(BAD, FORBIDDEN))
             if answer.status_code == OK:
-                rows: list[dict[str, Any]] = _data(answer)
-                return rows
+                return list(_data(answer))
             named = UNKNOWN_COLUMN.search(answer.text)
             if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
                 self._missing |= {named[1]}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import mediaq
 from chalicelib import callbacks
@@ -49,7 +48,9 @@ def test_what_it_does_not_sign_is_refused(case: str) -> None:
         mediaq.verify(*make(), SECRET)
 
 
-@given(st.text(max_size=200))
-def test_no_header_is_anything_but_refused(header: str) -> None:
-    with pytest.raises(mediaq.SignatureError):
-        mediaq.verify(BODY, header, SECRET)
+def test_no_header_is_anything_but_refused() -> None:
+    chance = random.Random(7)
+    for _ in range(3000):
+        header = "".join(chance.choices("tv1=,0 9af\x00²é\n;-+", k=chance.randrange(40)))
+        with pytest.raises(mediaq.SignatureError):
+            mediaq.verify(BODY, header, SECRET)
