@@ -79,6 +79,12 @@ def answers(cloud: Cloud) -> None:
     assert stats.json()["stats"] == {"waiting": 0, "active": 0, "completed": 0, "failed": 0, "delayed": 0}
     health = requests.get(f"{cloud.api}/queue/health", timeout=60).json()
     assert health["dependencies"] == {"redis": "ok", "sqs": "ok", "directus": "ok"}
+    page = requests.get(f"{cloud.api}/queue/dashboard", timeout=60)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    assert "<title>mediaq</title>" in page.text
+    assert requests.get(f"{cloud.api}/queue/metrics", timeout=60).text.startswith("# HELP mediaq_jobs_waiting")
+    assert requests.get(f"{cloud.api}/queue/openapi.json", timeout=60).json()["openapi"] == "3.1.0"
     refused = requests.post(f"{cloud.api}/queue/media", json={}, headers={"Authorization": "Bearer no"}, timeout=60)
     assert (refused.status_code, refused.json()) == (401, {"error": "Invalid or expired Directus token"})
     internal = requests.post(f"{cloud.api}/queue/taxonomy/invalidate", timeout=60)
@@ -100,6 +106,12 @@ def jobs_complete(cloud: Cloud, clip: Path) -> None:  # noqa: F811
     records = [app.wait(job_id, 90) for job_id in jobs]
     assert [(record["status"], record["error"]) for record in records] == [("completed", None)] * 3
     assert sorted(record["result"]["width"] for record in records) == [64, 96, 128]
+    mine = {"headers": app.headers, "timeout": 60}
+    job = requests.get(f"{cloud.api}/queue/jobs/{jobs[0]}", **mine).json()["job"]
+    assert [one["outcome"] for one in job["attempts"]] == ["completed"]
+    listed = requests.get(f"{cloud.api}/queue/jobs", params={"operation": "thumbnail", "limit": 2}, **mine).json()
+    assert {one["jobId"] for one in listed["jobs"]} <= set(jobs)
+    assert requests.get(f"{cloud.api}/queue/jobs", params={"cursor": listed["next"]}, **mine).status_code == 200
     counted = until(lambda: counts(cloud, completed=3), 20, "counted")
     assert (counted["failed"], counted["waiting"]) == (0, 0)
     report = invoke(cloud, "Keeper", SCHEDULED)
