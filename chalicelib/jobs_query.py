@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -18,7 +19,8 @@ from chalicelib.validation import validate
 State = Literal["pending", "waiting", "delayed", "active", "completed", "failed", "cancelled"]
 STATES = get_args(State)
 PAGE_MAX = 100
-YEARS = (1000, 9000)
+EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""No record is older or younger, and at the ends of the calendar a time zone would lead out of it."""
 PAGE = 20
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -71,28 +73,18 @@ def parse(query: dict[str, list[str]]) -> JobsQuery:
     for name, values in query.items():
         if len(values) > 1:
             raise BadRequest(f"{name[:100]} must be given once")
-    asked = validate({name: values[0] for name, values in query.items()}, JobsQuery, strict=False)
-    for name in ("since", "until"):
-        if getattr(asked, name):
-            _check_year(getattr(asked, name), f"{name} must be an ISO 8601 time between the years 1000 and 9000")
-    return asked
+    said: dict[str, Any] = {name: values[0] for name, values in query.items()}
+    if re.fullmatch("[0-9]{1,9}", said.get("limit", "")):
+        said["limit"] = int(said["limit"])
+    return validate(said, JobsQuery)
 
 
 def read_cursor(text: str) -> Cursor:
     """Read where to go on."""
-    wrong = "cursor must be the next of an earlier answer"
     try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
+        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise BadRequest(wrong) from error
-    _check_year(cursor.made, wrong)
-    return cursor
-
-
-def _check_year(moment: datetime, wrong: str) -> None:
-    """At the ends of the calendar a time zone leads out of it."""
-    if not YEARS[0] <= moment.year <= YEARS[1]:
-        raise BadRequest(wrong)
+        raise BadRequest("cursor must be the next of an earlier answer") from error
 
 
 def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[str, Any]:
@@ -103,14 +95,18 @@ def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[
     if query.operation:
         tests.append({"operation": {"_eq": query.operation}})
     if query.since:
-        tests.append({"date_created": {"_gte": written(query.since)}})
+        tests.append({"date_created": {"_gte": _written(query.since)}})
     if query.until:
-        tests.append({"date_created": {"_lte": written(query.until)}})
+        tests.append({"date_created": {"_lte": _written(query.until)}})
     if query.search:
         tests.append(_search(query.search))
     if after is not None:
-        tests.append({"date_created": {"_lte": written(after.made)}})
+        tests.append({"date_created": {"_lte": _written(after.made)}})
     return {"_and": tests}
+
+
+def _written(moment: datetime) -> str:
+    return written(min(max(moment, EARLIEST), LATEST))
 
 
 def _status(state: str | UnsetType) -> dict[str, Any]:

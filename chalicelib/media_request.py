@@ -68,15 +68,16 @@ def parse(data: Any, presets: Presets) -> MediaRequest:
     """
     if not isinstance(data, dict):
         raise BadRequest("each of jobs must be an object")
-    data = without_empty(data)
+    data = without_empty(data, MediaRequest)
     if "jobId" not in data or "operation" not in data:
         raise BadRequest("jobId and operation are required")
     request = validate(data, MediaRequest)
     if request.operation in OPERATIONS:
-        params = without_empty(request.params)
+        model = OPERATIONS[request.operation].params
+        params = without_empty(request.params, model)
         if request.operation == "transcoding":
             params = expand(params, presets)
-        validate(params, OPERATIONS[request.operation].params, "params")
+        validate(params, model, "params")
         request = msgspec.structs.replace(request, params=params)
     return request
 

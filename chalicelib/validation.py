@@ -24,9 +24,9 @@ class FieldError(ValueError):
         super().__init__(f"\0{field} must be {wants}")
 
 
-def without_empty(data: dict[str, Any]) -> dict[str, Any]:
-    """Drop what clients send for "not given": null and the empty string."""
-    return {name: value for name, value in data.items() if value is not None and value != ""}
+def without_empty(data: dict[str, Any], model: type[msgspec.Struct]) -> dict[str, Any]:
+    """Drop what clients send for "not given", null and the empty string, from those of `data` that are the model's."""
+    return {name: value for name, value in data.items() if name not in model.__struct_fields__ or value not in (None, "")}
 
 
 def is_web_address(url: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
@@ -54,16 +54,14 @@ def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:
     return data
 
 
-def validate(data: dict[str, Any], model: type[Model], inside: str = "", *, strict: bool = True) -> Model:
+def validate(data: dict[str, Any], model: type[Model], inside: str = "") -> Model:
     """Convert `data` to `model`; `inside` is the path of `data` within the request, such as "params".
-
-    Not `strict`: numbers may be text, as in a URL.
 
     Raises:
         BadRequest: "<field> must be <what the field's description says>".
     """
     try:
-        return msgspec.convert(data, model, strict=strict)
+        return msgspec.convert(data, model)
     except msgspec.ValidationError as error:
         raise BadRequest(_explain(str(error), model, inside)) from error
 

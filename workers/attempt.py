@@ -110,7 +110,7 @@ class Attempt:
     def _work(self, folder: Path, record: Record) -> tuple[Done, str]:
         operation = OPERATIONS[self._job.operation]
         try:
-            params = validate(without_empty(self._job.params), operation.params, "params")
+            params = validate(without_empty(self._job.params, operation.params), operation.params, "params")
         except BadRequest as error:  # enqueued by a release that accepted it
             raise MediaRejected(str(error)) from error
         inputs = Inputs(self._job, self._lease, self._directus, self._tools)

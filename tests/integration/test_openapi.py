@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
@@ -80,6 +80,7 @@ def test_it_does_what_it_says(
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def one(case: schemathesis.Case) -> None:
+        assume(not any(value in ([], {}) for value in case.query.values()))  # what is wrong would not reach the wire
         _mean_a_job(case, jobs)
         wanted = [*CHECKS, checks.positive_data_acceptance] if route.method == "get" else CHECKS
         case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=wanted)
