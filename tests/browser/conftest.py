@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
 
 from infra.local import accounts, browser
-from tests.integration.conftest import System, clip, run_system
+from tests.integration.conftest import System, clip, run_system, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +74,32 @@ def desk(request: pytest.FixtureRequest, chromium: Browser, system: System) -> I
 @pytest.fixture(scope="session")
 def admin_token() -> str:
     return accounts.ADMIN_TOKEN
+
+
+def state(system: System, job_id: str) -> str:
+    answer = requests.get(
+        f"{system.stack.url('api')}/api/queue/jobs/{job_id}", headers={"Authorization": f"Bearer {system.token}"}, timeout=10
+    )
+    return str(answer.json()["job"]["state"])
+
+
+def ended(system: System, job_id: str) -> str:
+    def over() -> str | None:
+        found = state(system, job_id)
+        return found if found in ("completed", "failed", "cancelled") else None
+
+    return str(until(over, 60, "the job ends"))
+
+
+@pytest.fixture(scope="module")
+def paused(system: System) -> Any:
+    """Nothing of the container pool starts while this is in force."""
+    system.ledger.pause("container", True)
+    yield
+    system.ledger.pause("container", False)
+
+
+def axe(desk: Desk) -> list[str]:
+    """Return what stands in the way of those who see, hear or move otherwise."""
+    found = Axe().run(desk.page).response["violations"]
+    return [f"{one['id']}: {node['html'][:100]}" for one in found for node in one["nodes"]]

@@ -127,8 +127,7 @@ class TestLeniency:
 
     def test_a_parameter_that_there_is_not_is_refused_also_when_empty(self, api: Api) -> None:
         answer = api.enqueue({"jobId": api.record(), "operation": "transcoding", "params": {"colour": None}})
-        assert answer.status_code == 400
-        assert answer.json["error"].startswith("params.colour is not a parameter; it must be one of format")
+        assert (answer.status_code, answer.json["error"].partition(";")[0]) == (400, "params.colour is not a parameter")
 
     def test_the_file_wins_over_the_url_and_both_over_the_record(self, api: Api) -> None:
         drain_tickets(api.parts.tickets)

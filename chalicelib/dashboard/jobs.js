@@ -1,0 +1,107 @@
+// Jobs: the list of them, and one of them.
+const OPEN = ['waiting', 'delayed', 'active'];
+let cursors = [null], next = null, listing = 0;  // the cursor of every page up to the one that is shown
+let moving = false, picture = { id: null, src: '' };
+
+function row(job) {
+  return make('tr', {}, make('td', { class: 'mono' }, make('a', { href: '#job=' + job.jobId, 'data-key': job.jobId }, job.jobId.slice(0, 8))),
+    make('td', {}, job.operation || ''), make('td', {}, pill(job.state)), make('td', {}, job.progress + ' %'),
+    make('td', {}, clock(job.created_at)), make('td', {}, job.error || ''));
+}
+async function list() {
+  $('listing').hidden = !token;
+  $('stranger').hidden = !!token;
+  if (!token) return;
+  const mine = ++listing, asked = new URLSearchParams({ limit: '20' });
+  for (const name of ['state', 'operation', 'search']) if ($(name).value.trim()) asked.set(name, $(name).value.trim());
+  if (cursors[cursors.length - 1]) asked.set('cursor', cursors[cursors.length - 1]);
+  const answer = await call('/jobs?' + asked);
+  if (mine !== listing) return;  // asked for something else meanwhile
+  next = answer.next;
+  draw('jobs', answer.jobs, () => answer.jobs.map(row));
+  $('older').disabled = !next;
+  $('newer').disabled = cursors.length === 1;
+  $('none').hidden = answer.jobs.length > 0;
+}
+function turn(pages) { cursors = pages; return relist(); }
+async function relist() { try { await list(); tell('jobs-away', ''); } catch (error) { personal(error); } }
+function personal(error) {
+  if (error instanceof Outdated) return;
+  if (error instanceof Refused) say(error.message, true);
+  else tell('jobs-away', 'Jobs cannot be read: ' + error.message + '. What is shown is older; trying again every 5 seconds.');
+}
+
+// One job
+function opened() { return new URLSearchParams(location.hash.slice(1)).get('job'); }
+async function job() {
+  const id = opened();
+  moving = false;
+  if (!id) return;
+  if (!token) { card(id, null, 'Sign in to see it.'); return; }
+  let found;
+  try { found = (await call('/jobs/' + encodeURIComponent(id))).job; } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (opened() === id) card(id, null, error.message);
+    return;
+  }
+  if (opened() !== id) return;
+  moving = OPEN.includes(found.state);
+  card(id, found, '');
+  if (hasPicture(found) && picture.id !== id) await look(id, found);
+}
+function card(id, found, text) {
+  $('job').hidden = false;
+  draw('job', [id, found, text, picture.id === id ? picture.src.length : 0], () => found ? jobView(found) : [
+    make('div', { class: 'bar' }, make('h2', { id: 'job-title', class: 'grow' }, 'Job ' + id.slice(0, 8)), button('Close', 'Close', close)), make('p', { class: 'soft' }, text)]);
+}
+function close() {
+  const id = opened();
+  history.pushState(null, '', location.pathname);
+  change();
+  const back = [...document.querySelectorAll('#jobs a')].find(one => one.dataset.key === id);
+  (back || $('main')).focus();
+}
+function jobView(found) {
+  const facts = [['Job', found.jobId], ['Admission', found.bullJobId], ['User', found.user], ['Operation', found.operation], ['Priority', found.priority],
+    ['Pool', found.pool], ['Place in the line', found.position], ['Paused', found.paused ? 'yes: nothing of this pool starts' : null],
+    ['May start', clock(found.estimated_start)], ['Due', clock(found.run_at)], ['Made', clock(found.created_at)], ['Started', clock(found.started_at)],
+    ['Finished', clock(found.finished_at)], ['Output', found.output_file_id], ['Error', found.error],
+    ['Stages', Object.entries(found.stages).map(([name, seconds]) => name + ' ' + seconds + ' s').join(', ')],
+    ['Callback', found.callback ? found.callback.state + ', ' + found.callback.url : null]];
+  const act = (word, method, path, said) => button(word, word, pressed =>
+    (method !== 'DELETE' || confirm('Cancel this job?')) && perform(pressed, '/jobs/' + found.jobId + path, method, said));
+  const src = picture.id === found.jobId ? picture.src : '';
+  return [
+    make('div', { class: 'bar' }, make('h2', { id: 'job-title', class: 'grow' }, found.operation || 'Job', ' ', pill(found.state)),
+      OPEN.includes(found.state) ? act('Cancel', 'DELETE', '', 'The job is cancelled') : null,
+      ['failed', 'cancelled'].includes(found.state) ? act('Retry', 'POST', '/retry', 'The job will run again') : null,
+      button('Close', 'Close', close)),
+    make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
+    src ? make('img', { id: 'picture', alt: 'What the job made', src }) : null,
+    make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
+    ...section('Attempts', found.attempts, one => 'Attempt ' + one.attempt + ': ' + (one.outcome || 'running') + ', ' + clock(one.started_at) + (one.error ? ': ' + one.error : '')),
+    ...section('Callback tries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),
+    ...(found.log.length ? text('Log', found.log.map(line => line.at.slice(11, 23) + '  ' + line.text).join('\n')) : []),
+    ...(found.result ? text('Result', JSON.stringify(found.result, null, 1)) : []),
+  ].filter(Boolean);
+}
+function text(title, body) { return [make('h3', {}, title), make('pre', { tabindex: '0', 'aria-label': title, 'data-key': title }, body)]; }
+function section(title, items, line) {
+  return items.length ? [make('h3', {}, title), make('ul', { class: 'mono plain' }, ...items.map(one => make('li', {}, line(one))))] : [];
+}
+function hasPicture(found) {
+  const outputs = found.result && Array.isArray(found.result.outputs) ? found.result.outputs : [];
+  return outputs.some(one => one && /^image\/(jpeg|png|webp|gif)$/.test(one.type));
+}
+async function look(id, found) {
+  const made = await call('/jobs/' + encodeURIComponent(id) + '/picture').catch(() => null);
+  if (opened() !== id) return;
+  picture = { id, src: made ? 'data:' + made.type + ';base64,' + made.data : '' };
+  card(id, found, '');
+}
+async function perform(pressed, path, method, said) {
+  pressed.disabled = true;
+  try { await call(path, method); say(said); } catch (error) { if (!(error instanceof Outdated)) say(error.message, true); }
+  pressed.disabled = false;
+  await round();
+}
