@@ -30,7 +30,7 @@ function plot(title, unit, lines) {
     if (points.length) drawing.append(svg('path', { class: line.kind, d: 'M' + points.join('L') }));
   }
   const legend = make('div', { class: 'legend' }, ...lines.map(line => make('span', {}, make('i', { class: line.kind }), now(line))),
-    make('span', { class: 'grow' }), make('span', {}, 'most ' + figure(most)));
+    make('span', { class: 'grow' }), make('span', {}, 'most ' + figure(most) + unit));
   return make('div', { class: 'card' }, make('h2', {}, title), drawing, legend);
 }
 function charts() {

@@ -52,6 +52,13 @@ class CreatorApp:
         record: Json = answer.json()["data"]
         return record
 
+    def stats(self) -> dict[str, int]:
+        """Call `GET /api/queue/stats`."""
+        answer = self._session.get(f"{self._api}/api/queue/stats")
+        answer.raise_for_status()
+        counts: dict[str, int] = answer.json()["stats"]
+        return counts
+
     def wait(
         self, job_id: str, seconds: float, every: float = 0.2, watch: Callable[[Json], None] = lambda record: None
     ) -> Json:

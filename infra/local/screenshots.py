@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 IMAGES = ROOT / "docs" / "images"
 BUSY_SECONDS = 400
+LINE = 12
+"""How many jobs wait at most: the machine sets the pace."""
 SMALL = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
 LONG = {"format": "mp4", "codec": "h265", "resolution": "1080p", "preset": "slow"}
 
@@ -53,16 +55,19 @@ def _keep_busy(app: CreatorApp, folder: Path) -> tuple[str, str]:
     broken = app.upload(words)
     until = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < until:
-        pictured = _submit(app, clip, "thumbnail", {"width": 640})
-        _submit(app, clip, "transcoding", SMALL)
+        if app.stats()["waiting"] < LINE:
+            pictured = _submit(app, clip, "thumbnail", {"width": 640})
+            _submit(app, clip, "transcoding", SMALL)
         if int(until - time.monotonic()) % 4 == 0:
             _submit(app, broken, "analysis", {})
         time.sleep(random.uniform(0.5, 4.5))  # noqa: S311 - people come when they like
-    running = _submit(app, clip, "transcoding", LONG, priority=1)
-    for _ in range(9):
+    while app.stats()["waiting"]:
+        time.sleep(1)
+    running = _submit(app, clip, "transcoding", LONG)
+    for _ in range(4):
         _submit(app, clip, "transcoding", LONG)
     _submit(app, clip, "caption_generation", {}, delay=3_600_000)
-    time.sleep(5)
+    time.sleep(3)
     return pictured, running
 
 
