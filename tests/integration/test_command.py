@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +36,11 @@ def run(environment: dict[str, str], folder: Path, *arguments: str, **changes: s
     return subprocess.run(
         [COMMAND, *arguments], cwd=folder, env=environment | changes, capture_output=True, text=True, timeout=120, check=False
     )
+
+
+def _hear() -> None:
+    """Take interrupts, which a shell's background jobs do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class TestCommand:
@@ -70,10 +76,10 @@ class TestCommand:
 
     def test_stats_again_and_again(self, environment: dict[str, str], tmp_path: Path) -> None:
         command = [COMMAND, "stats", "--watch", "--json"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=_hear) as watching:  # noqa: PLW1509
             assert watching.stdout is not None
             lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
-            watching.send_signal(2)
+            watching.send_signal(signal.SIGINT)
             assert watching.wait(10) == INTERRUPTED
         assert all(line["ok"] for line in lines)
 
