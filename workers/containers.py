@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from workers.probe import Media
+from typing import NamedTuple
 
 # Containers only: playlists and the like, which name other files or addresses, are not on the list.
 FORMATS = "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
@@ -56,18 +53,17 @@ WEBM_CODECS = {"vp8", "vp9", "av1", "opus", "vorbis"}
 UNKNOWN = Kind("bin", "application/octet-stream", "")
 
 
-def kind_of(media: Media) -> Kind:
-    """Return what a file is by what the probe found in it."""
-    if media.container.startswith("mov,mp4"):
-        if media.first("video") is None:
+def kind_of(container: str, brand: str, codecs: set[str], *, moving: bool) -> Kind:
+    """Return what a file is by its content: its container, the `major_brand` of it, its codecs, and whether it has a film."""
+    if container.startswith("mov,mp4"):
+        if not moving:
             return M4A
-        brand = media.tags.get("major_brand", "").strip()
         return MOV if brand == "qt" else MOBILE if brand.startswith("3g") else MP4
-    if media.container == "ogg" and media.first("video") is not None:
+    if container == "ogg" and moving:
         return OGV
-    if media.container == "matroska,webm" and {stream.codec for stream in media.streams} <= WEBM_CODECS:
+    if container == "matroska,webm" and codecs <= WEBM_CODECS:
         return WEBM
-    return KINDS.get(media.container, UNKNOWN)
+    return KINDS.get(container, UNKNOWN)
 
 
 def agrees(kind: Kind, suffix: str) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
-from workers.containers import STILLS
+from workers.containers import STILLS, Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,13 @@ class Media(msgspec.Struct):
     def still(self) -> bool:
         """Whether it is a picture rather than a film."""
         return self.container in STILLS
+
+    @property
+    def kind(self) -> Kind:
+        """What the file is, whatever it is called."""
+        codecs = {stream.codec for stream in self.streams}
+        brand = self.tags.get("major_brand", "").strip()
+        return kind_of(self.container, brand, codecs, moving=self.first("video") is not None)
 
     def first(self, kind: str) -> Stream | None:
         """Return the first stream of a kind that can be decoded, cover pictures apart."""

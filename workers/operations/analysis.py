@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import ffmpeg, probe, sandbox
 from workers import survey as surveys
-from workers.containers import kind_of
 from workers.operations import stills, summary
 from workers.work import Done
 
@@ -46,7 +45,7 @@ def run(work: Work) -> Done:
     source = probe.probe(work.input, check=work.check)
     found = surveys.survey(work.input, check=work.check)
     started = time.monotonic()
-    result: dict[str, Any] = summary.describe(source) | {"type": kind_of(source).mime, "tags": source.tags}
+    result: dict[str, Any] = summary.describe(source) | {"type": source.kind.mime, "tags": source.tags}
     picture, sound = source.first("video"), source.first("audio")
     said, duration = _measure(work, source)
     if picture is not None:

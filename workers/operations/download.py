@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from workers import probe
-from workers.containers import kind_of
 from workers.operations import summary
 from workers.work import Done, Output
 
@@ -21,7 +20,7 @@ def run(work: Work) -> Done:
     params: DownloadParams = work.params
     work.source.check_sha256(params.sha256)
     media = probe.probe(work.input, check=work.check)
-    kind = kind_of(media)
+    kind = media.kind
     target = work.folder / f"output.{kind.suffix}"
     work.input.replace(target)
     result = {"sha256": work.source.sha256, "type": kind.mime, "file_name": sensible_name(work.source.name, kind.suffix)}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.errors import MediaRejected
 from workers import ffmpeg, pictures, probe
-from workers.containers import Kind, agrees, kind_of
+from workers.containers import Kind, agrees
 from workers.operations import summary
 from workers.work import Done, Output
 
@@ -41,7 +41,7 @@ def run(work: Work) -> Done:
     params: UploadParams = work.params
     work.source.check_sha256(params.sha256)
     media = probe.probe(work.input, check=work.check)
-    kind = kind_of(media)
+    kind = media.kind
     _verify(work, media, kind)
     target = work.folder / f"output.{kind.suffix}"
     removed = _clean(work, media, kind, target) if params.strip_metadata else _keep(work, target)
