@@ -95,22 +95,19 @@ class Directus:
         values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
         return bool(self._update(job_id, {"_eq": "failed"}, values))
 
-    def count_completed(self, user_id: str, operation: str, since: str) -> int:
-        """Count a user's completed jobs of one operation created at or after `since` (ISO 8601)."""
-        return self._count(
-            user_created={"_eq": user_id},
-            operation={"_eq": operation},
-            status={"_eq": "completed"},
-            date_created={"_gte": since},
-        )
+    def count_completed(self, user_id: str, operations: list[str], since: str) -> dict[str, int]:
+        """Count a user's completed jobs created at or after `since` (ISO 8601), by operation."""
+        mine = {"user_created": {"_eq": user_id}, "status": {"_eq": "completed"}, "date_created": {"_gte": since}}
+        rows = self._counts({**mine, "operation": {"_in": operations}}, "operation")
+        return dict.fromkeys(operations, 0) | {row["operation"]: int(row["count"]) for row in rows}
 
     def count_status(self, status: str, among: list[str] | None = None) -> int:
         """Count records of a status, the cancelled ones apart, of all or only `among` these ids."""
         filters: dict[str, Any] = {"status": {"_eq": status}, **(NOT_CANCELLED if status == "failed" else {})}
         if among is None:
-            return self._count(**filters)
+            return self._count(filters)
         chunks = [among[at : at + IDS_IN_A_URL] for at in range(0, len(among), IDS_IN_A_URL)]
-        return sum(self._count(**filters, id={"_in": chunk}) for chunk in chunks)
+        return sum(self._count({**filters, "id": {"_in": chunk}}) for chunk in chunks)
 
     def find_failed(self, which: FailedJobs, at_most: int) -> list[str]:
         """Return the ids of up to `at_most` failed records, the oldest first."""
@@ -224,9 +221,12 @@ class Directus:
     def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
         return list(_data(self._call(method, path, **request)))
 
-    def _count(self, **filters: Any) -> int:
+    def _count(self, filters: dict[str, Any]) -> int:
+        return int(self._counts(filters)[0]["count"])  # PostgreSQL sends a string
+
+    def _counts(self, filters: dict[str, Any], by: str | None = None) -> list[dict[str, Any]]:
         params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
-        return int(self._rows("GET", "/items/media_jobs", params=params)[0]["count"])  # PostgreSQL sends a string
+        return self._rows("GET", "/items/media_jobs", params=params | ({"groupBy[]": by} if by else {}))
 
     def _update(
         self, job_id: str, status: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None

@@ -210,8 +210,8 @@ class Enqueuer:
                 case "closing":
                     raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
                 case "seed":
-                    count = self._directus.count_completed(job.user_id, job.operation, tiers.cycle_start(job.cycle))
-                    self._ledger.seed_usage(job.user_id, job.cycle, job.operation, count)
+                    counts = self._directus.count_completed(job.user_id, [job.operation], tiers.cycle_start(job.cycle))
+                    self._ledger.seed_usage(job.user_id, job.cycle, job.operation, counts[job.operation])
                 case "reopen":
                     state = "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
                 case "stale":

@@ -75,8 +75,7 @@ class UsageReader:
         return Allowance.of(operation, tiers.can_perform(self._plans, tier, operation).limit, used)
 
     def _used(self, user_id: str, cycle: str) -> dict[str, int]:
-        used = {}
-        for operation, (charged, seed) in self._ledger.usage(user_id, cycle, list(OPERATIONS)).items():
-            counted = self._directus.count_completed(user_id, operation, tiers.cycle_start(cycle)) if seed is None else seed
-            used[operation] = charged + counted
-        return used
+        known = self._ledger.usage(user_id, cycle, list(OPERATIONS))
+        unknown = [operation for operation, (_, seed) in known.items() if seed is None]
+        counted = self._directus.count_completed(user_id, unknown, tiers.cycle_start(cycle)) if unknown else {}
+        return {operation: charged + (seed or counted.get(operation, 0)) for operation, (charged, seed) in known.items()}

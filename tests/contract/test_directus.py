@@ -193,15 +193,16 @@ class TestRecords:
         assert code(wrong) == (400, "INVALID_QUERY")
 
     def test_counting(self, server: Server) -> None:
-        user_id = server.record()["user_created"]
-        before = server.service.count_completed(user_id, "transcoding", "2020-01-01T00:00:00Z")
+        user_id, operations = server.record()["user_created"], ["transcoding", "thumbnail"]
+        before = server.service.count_completed(user_id, operations, "2020-01-01T00:00:00Z")
         failed = server.service.count_status("failed")
         rows = [server.record()["id"] for _ in range(3)]
         server.service.update_open_job(rows[0], {"status": "completed"})
         server.service.update_open_job(rows[1], {"status": "failed", "error": "Cancelled"})
         server.service.update_open_job(rows[2], {"status": "failed", "error": "bad media"})
-        assert server.service.count_completed(user_id, "transcoding", "2020-01-01T00:00:00Z") == before + 1
-        assert server.service.count_completed(user_id, "transcoding", "2099-01-01T00:00:00Z") == 0
+        after = server.service.count_completed(user_id, operations, "2020-01-01T00:00:00Z")
+        assert after == before | {"transcoding": before["transcoding"] + 1}
+        assert server.service.count_completed(user_id, operations, "2099-01-01T00:00:00Z") == dict.fromkeys(operations, 0)
         assert server.service.count_status("failed") == failed + 1  # the cancelled one apart
         assert server.service.count_status("failed", rows) == 1
         assert server.service.count_status("completed", rows) == 1

@@ -113,7 +113,7 @@ class StandIn:
             stored = [row for key in dict.fromkeys(keys) if (row := self.store.get(collection, key))]
         try:
             if "aggregate" in asked:
-                return [{"count": len(query.select(stored, {**asked, "limit": -1}, columns))}]
+                return query.count(stored, asked, columns)
             rows = query.select(stored, asked, columns)
             return [self.shape(collection, row, asked.get("fields")) for row in rows]
         except query.UnknownColumn:

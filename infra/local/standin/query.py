@@ -1,9 +1,10 @@
-"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, offset, aggregate[count]."""
+"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, offset, and counts, also by a column."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def parse(arguments: Mapping[str, str]) -> Row:
             query[name] = arguments[name]
     if "aggregate[count]" in arguments:
         query["aggregate"] = arguments["aggregate[count]"]
+    if "groupBy[]" in arguments:
+        query["group"] = arguments["groupBy[]"]
     return query
 
 
@@ -51,6 +54,16 @@ def select(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
         found.sort(key=lambda row: (row.get(column) is not None, row.get(column)), reverse=name.startswith("-"))
     limit, offset = int(query.get("limit", 100)), int(query.get("offset", 0))
     return found[offset:] if limit < 0 else found[offset : offset + limit]
+
+
+def count(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
+    """Count what the filter finds, as one row or as one for each value of a column."""
+    found, by = select(rows, {**query, "limit": -1}, columns), query.get("group")
+    if by is None:
+        return [{"count": len(found)}]
+    if by not in columns:
+        raise UnknownColumn
+    return [{by: value, "count": number} for value, number in Counter(row.get(by) for row in found).items()]
 
 
 def shape(row: Row, fields: list[str] | None, columns: set[str], expand: Callable[[str, Row], Row | None]) -> Row:
