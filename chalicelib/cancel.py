@@ -65,6 +65,8 @@ class Canceller:
         if seen is not None and self._ledger.forbid(job_id, seen.id) == "closing":
             return "closing"
         values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
+        if seen is not None and seen.state == "active":
+            values["progress"] = seen.progress
         if seen is not None and seen.body:
             with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
                 written = notes.closed(notes.read(seen.notes), "cancelled", timestamp())

@@ -71,7 +71,8 @@ class Inquirer:
         """
         record, _ = self._ownership.read(job_id, caller)
         sight = self._ledger.look(job_id)
-        state, open_ = state_of(record, sight), sight if sight and sight.state in OPEN else None
+        state = state_of(record, sight)
+        open_ = sight if sight and sight.state in OPEN and state in OPEN else None  # it may be about to hear of its end
         written = notes.read(open_.notes) if open_ and open_.notes else notes.from_result(record.result)
         job = _envelope(sight.body if sight else None)
         last = written.attempts[-1].stages if written.attempts else {}

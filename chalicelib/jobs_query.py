@@ -35,12 +35,20 @@ class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     state: Annotated[State, _wants(f"one of {', '.join(STATES)}")] | UnsetType = UNSET
     operation: Annotated[Literal[tuple(OPERATIONS)], _wants(f"one of {', '.join(OPERATIONS)}")] | UnsetType = UNSET  # type: ignore[valid-type]
     user: Annotated[UUID, _wants("the UUID of a user; only administrators see the jobs of others")] | UnsetType = UNSET
-    since: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or later", tz=True)] | UnsetType = (
-        UNSET
-    )
-    until: Annotated[datetime, _wants("an ISO 8601 time with its zone: records made then or before", tz=True)] | UnsetType = (
-        UNSET
-    )
+    since: (
+        Annotated[
+            datetime,
+            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records made then or later", tz=True),
+        ]
+        | UnsetType
+    ) = UNSET
+    until: (
+        Annotated[
+            datetime,
+            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records made then or before", tz=True),
+        ]
+        | UnsetType
+    ) = UNSET
     search: (
         Annotated[str, _wants("the id of a job, or up to 100 characters of its error", max_length=100, pattern=PRINTABLE)]
         | UnsetType

@@ -63,5 +63,6 @@ def closed(notes: Notes, outcome: AttemptOutcome, at: str) -> dict[str, Any]:
     for attempt in notes.attempts:
         if attempt.outcome is None:
             attempt.outcome, attempt.ended_at = outcome, at
+            notes.log = [*notes.log, Line(at, attempt.attempt, f"Attempt {attempt.attempt}: {outcome}")]
     kept: dict[str, Any] = msgspec.to_builtins(notes)
     return kept

@@ -98,16 +98,16 @@ class Courier:
         except Unavailable:
             self._ledger.note_callback(told, None, "", AWAY_MS)
             return
-        status, error = self._send(told, job, callbacks.body(told, job, record))
-        again = AGAIN_MS[told.tries] if error and status != GONE and told.tries < len(AGAIN_MS) else None
+        status, error, final = self._send(told, job, callbacks.body(told, job, record))
+        again = None if final or told.tries == len(AGAIN_MS) else AGAIN_MS[told.tries]
         self._ledger.note_callback(told, status, error, again, UNANSWERED_MS if error and not status else 0)
         outcome = {"status": status, "error": error, "again_ms": again, "job_id": told.job_id, "bull_job_id": told.id}
         logger.info("called back", extra=outcome)
 
-    def _send(self, told: Callback, job: MediaJob, body: bytes) -> tuple[int, str]:
-        """Return the status (0: no answer), and what went wrong."""
+    def _send(self, told: Callback, job: MediaJob, body: bytes) -> tuple[int, str, bool]:
+        """Return the status (0: no answer), what went wrong, and whether that is the last word."""
         if not self._secrets:
-            return 0, "This deployment has no WEBHOOK_SECRET any more"
+            return 0, "This deployment has no WEBHOOK_SECRET any more", False
         at = int(time.time())
         secrets = [callbacks.secret_of(job.user_id, secret) for secret in self._secrets]
         headers = {
@@ -117,6 +117,10 @@ class Courier:
         }
         try:
             status = self._fetcher.post(job.callback_url or "", io.BytesIO(body), len(body), headers, ANSWER_SECONDS, LABEL)
-        except (MediaRejected, AttemptFailed, JobStopped) as error:
-            return 0, str(error)
-        return status, "" if 200 <= status < 300 else f"{LABEL} answered with status {status}"  # noqa: PLR2004 - success
+        except MediaRejected as error:  # the address is not allowed, and will not be
+            return 0, str(error), True
+        except (AttemptFailed, JobStopped) as error:
+            return 0, str(error), False
+        if 200 <= status < 300:  # noqa: PLR2004 - success
+            return status, "", True
+        return status, f"{LABEL} answered with status {status}", status == GONE

@@ -31,7 +31,8 @@ class Client:
     """A user's view of mediaq and its Directus.
 
     What is not given comes from MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN. Every method raises `ApiError` when the answer
-    is no, and `Unreachable` when there is none; calls are repeated a few times before that.
+    is no, and `Unreachable` when there is none; calls are repeated a few times before that. `stats`, `health` and `pools`
+    need no token.
     """
 
     def __init__(
@@ -39,10 +40,7 @@ class Client:
     ) -> None:
         self._api = (api or os.environ.get("MEDIAQ_API") or API).rstrip("/")
         self._directus = (directus or os.environ.get("MEDIAQ_DIRECTUS") or DIRECTUS).rstrip("/")
-        token = token or os.environ.get("MEDIAQ_TOKEN") or ""
-        if not token:
-            raise MediaqError("no token: set MEDIAQ_TOKEN to a Directus token, or pass one")
-        self._wire = Wire(token, timeout)
+        self._wire = Wire(token or os.environ.get("MEDIAQ_TOKEN") or "", timeout)
 
     # A job, from beginning to end
 
@@ -58,9 +56,8 @@ class Client:
     ) -> str:
         """Hand over a file, a URL, or the id of a file in Directus; return the id of the job.
 
-        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. When it
-        is broken off, the
-        error's `file_id` and `job_id` say what was made: with these as `source` and `record` it goes on from there.
+        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. When it is broken
+        off, the error's `file_id` and `job_id` say what was made: with these as `source` and `record` it goes on from there.
         """
         given, job_id = _source(source), record
         try:
@@ -152,20 +149,20 @@ class Client:
 
     def usage(self, user: str | None = None) -> Json:
         """Read one's plan: tier, cycle, and of each operation limit, used, remaining."""
-        return self._get("usage", **({"user": user} if user else {}))
+        return self._get("usage", {"user": user} if user else None)
 
     def stats(self) -> Json:
         """Read the counts of the queue."""
-        return self._get("stats")
+        return self._get("stats", public=True)
 
     def health(self) -> Json:
         """Read what can be reached, and which alarms are on."""
-        found: Json = self._wire.call("GET", f"{self._api}/health", accept=(503,))
+        found: Json = self._wire.call("GET", f"{self._api}/health", public=True, accept=(503,))
         return found
 
     def pools(self) -> list[Json]:
         """Read how each pool does."""
-        pools: list[Json] = self._get("pools")["pools"]
+        pools: list[Json] = self._get("pools", public=True)["pools"]
         return pools
 
     def callback_secret(self) -> str:
@@ -186,8 +183,8 @@ class Client:
         """Let no job of a pool start, or let them start again; for administrators."""
         self._wire.call("POST", f"{self._api}/pools/{pool}/{'pause' if paused else 'resume'}")
 
-    def _get(self, path: str, **query: Any) -> Json:
-        said: Json = self._wire.call("GET", f"{self._api}/{path}", params=query)
+    def _get(self, path: str, query: Json | None = None, *, public: bool = False) -> Json:
+        said: Json = self._wire.call("GET", f"{self._api}/{path}", public=public, params=query)
         return said
 
 

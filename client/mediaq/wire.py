@@ -30,8 +30,7 @@ class Wire:
     """Calls the API and Directus with one token.
 
     An admission is known by its record, and a record by the id that we chose, so that these calls may be repeated.
-    One that may not is repeated
-    only when it was not sent, or was answered with 503. An upload is made once.
+    One that may not is repeated only when it was not sent, or was answered with 503. An upload is made once.
     """
 
     def __init__(self, token: str, timeout: float) -> None:
@@ -40,24 +39,39 @@ class Wire:
         self._repeating, self._careful = self._session(_retry()), self._session(_retry(read=0, status_forcelist=[503]))
         self._once = self._session(Retry(0))
 
-    def call(self, method: str, url: str, *, careful: bool = False, accept: tuple[int, ...] = (), **request: Any) -> Any:
-        """Make a call and return its JSON, also that of a status in `accept`. `careful`: do not repeat it once it was sent.
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        public: bool = False,
+        careful: bool = False,
+        accept: tuple[int, ...] = (),
+        **request: Any,
+    ) -> Any:
+        """Make a call and return its JSON, also that of a status in `accept`.
+
+        `public`: it needs no token. `careful`: do not repeat it once it was sent.
 
         Raises:
             ApiError: the answer said no.
             Unreachable: there was none, or 503 again and again.
         """
+        if not public:
+            self._need_token()
         session = self._once if accept else self._careful if careful else self._repeating
         return _json(self._sent(session, method, url, accept, **request))
 
     def upload(self, url: str, fields: list[tuple[str, Any]], sent: Callable[[int, int], None]) -> Any:
         """Send a form with a file, streamed; `sent` is told the bytes so far and in all."""
+        self._need_token()
         form = MultipartEncoder(fields)
         body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read, form.len))
         return _json(self._sent(self._once, "POST", url, data=body, headers={"Content-Type": form.content_type}))
 
     def download(self, url: str, target: IO[bytes], came: Callable[[int, int], None]) -> None:
         """Stream a file into `target`; `came` is told the bytes so far, and in all (0: not known)."""
+        self._need_token()
         with self._sent(self._repeating, "GET", url, stream=True) as answer:
             whole, got = int(answer.headers.get("Content-Length") or 0), 0
             try:
@@ -75,8 +89,13 @@ class Wire:
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         return session
 
+    def _need_token(self) -> None:
+        if not self._token:
+            raise MediaqError("no token: set MEDIAQ_TOKEN to a Directus token, or pass one")
+
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
     def _sent(

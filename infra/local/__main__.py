@@ -107,7 +107,11 @@ def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
     if description["token"]:
         lines += ["", "A demo user on the best plan has this token:", f"  {description['token']}", ""]
         lines += ["Type this, and the command `mediaq` is that user's:", f"  . {_relative(HOME / 'env')}", ""]
-        lines += ["Paste this to transcode a ten-second clip that is already uploaded:", _curl(description), ""]
+        lines += [
+            "Then paste this to transcode a ten-second clip that is already uploaded, its record pending:",
+            _curl(description),
+            "",
+        ]
     lines += ["`make down` stops it.", ""]
     return "\n".join(lines)
 
@@ -133,9 +137,9 @@ def _curl(description: dict[str, object]) -> str:
     clip = demo.synthesise(HOME / "clip.mp4")
     job_id = app.create_record("transcoding", app.upload(clip), params=demo.PARAMS)
     body = json.dumps({"jobId": job_id, "operation": "transcoding", "params": demo.PARAMS})
-    token = description["token"]
-    call = f"curl -X POST {description['api']}/api/queue/media -H 'Authorization: Bearer {token}'"
-    watch = f"curl {description['directus']}/items/media_jobs/{job_id} -H 'Authorization: Bearer {token}'"
+    authorization = '-H "Authorization: Bearer $MEDIAQ_TOKEN"'
+    call = f"curl -X POST {description['api']}/api/queue/media {authorization}"
+    watch = f"curl {description['directus']}/items/media_jobs/{job_id} {authorization}"
     return f"  {call} -H 'Content-Type: application/json' -d '{body}'\nand this to watch it:\n  {watch}"
 
 

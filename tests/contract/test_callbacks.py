@@ -164,7 +164,7 @@ def test_no_address_inside_is_called(api: Api, courier: Courier, url: str) -> No
     [tried] = callback(api, job_id)["deliveries"]
     assert tried["status"] is None
     assert "callback_url" in tried["error"]
-    assert callback(api, job_id)["state"] == "trying"
+    assert callback(api, job_id)["state"] == "given up"
 
 
 def test_an_absent_directus_postpones_it(api: Api, courier: Courier, receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,10 +81,15 @@ class TestClient:
         with pytest.raises(mediaq.MediaqError, match=r"nowhere\.mov is no file, no http or https address"):
             client.submit("nowhere.mov", "transcoding")
 
-    def test_no_token_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_token_is_said_where_one_is_needed(self, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MEDIAQ_TOKEN", raising=False)
-        with pytest.raises(mediaq.MediaqError, match="set MEDIAQ_TOKEN"):
-            mediaq.Client()
+        anybody = mediaq.Client(f"{system.stack.url('api')}/api/queue", system.stack.url("directus"))
+        assert anybody.stats()["ok"] is True
+        assert anybody.health()["ok"] is True
+        assert len(anybody.pools()) == 2
+        for call in (anybody.usage, partial(anybody.job, "x"), partial(anybody.upload, __file__)):
+            with pytest.raises(mediaq.MediaqError, match="set MEDIAQ_TOKEN"):
+                call()
 
 
 class TestCallback:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -92,10 +93,13 @@ class TestCommand:
         mark = f"bad luck {time.time()}"
         failed = system.app.create_record("transcoding", system.app.upload(clip), params=QUICK)
         system.admin("PATCH", f"/items/media_jobs/{failed}", json={"status": "failed", "error": mark})
+        every = run(environment, tmp_path, "admin", "redrive", **admin)  # not by mistake
+        assert (every.returncode, every.stdout) == (USAGE, "")
         redrive = ["admin", "redrive", "--search", mark]
         assert run(environment, tmp_path, *redrive, "--dry-run", **admin).stdout == f"{failed}: would run again\n"
         assert run(environment, tmp_path, *redrive, **admin).stdout == f"{failed}: will run again\n"
         assert system.app.wait(failed, 60)["status"] == "completed"
+        assert "no failed job is like that" in run(environment, tmp_path, *redrive, **admin).stderr
 
     def test_a_credential_is_encrypted_for_the_workers(self, environment: dict[str, str], tmp_path: Path) -> None:
         from workers.credentials import Keyring
@@ -118,6 +122,19 @@ class TestCommand:
         asked = {"_MEDIAQ_COMPLETE": "bash_complete", "COMP_WORDS": "mediaq submit ", "COMP_CWORD": "2"}
         assert run(environment, tmp_path, **asked).stdout.startswith("file,")
 
+    def test_what_is_found_goes_where_it_is_wanted(self, environment: dict[str, str], clip: Path, tmp_path: Path) -> None:
+        done = run(environment, tmp_path, "submit", str(clip), "-o", "analysis", "--watch", "--output", "found.json")
+        assert done.stdout == "output      found.json\n"
+        assert json.loads((tmp_path / "found.json").read_text())["video"]["width"] > 0
+
+    def test_help_is_whole(self, tmp_path: Path) -> None:
+        for arguments in ([], ["admin"]):
+            text = run({"PATH": os.environ["PATH"]}, tmp_path, *arguments, "--help").stdout
+            assert "..." not in text.replace("[ARGS]...", "")  # no summary is cut
+        assert (
+            "\n    3    a server cannot be reached, try again\n" in run({"PATH": os.environ["PATH"]}, tmp_path, "--help").stdout
+        )
+
     def test_help_needs_nothing(self, tmp_path: Path) -> None:
         for arguments in ([], ["submit"], ["admin"], ["admin", "redrive"]):
             done = run({"PATH": os.environ["PATH"]}, tmp_path, *arguments, "--help")
@@ -138,16 +155,41 @@ class TestExitCodes:
             ["submit", "https://example.com/x", "-o", "transcoding", "--params", "{"],
             ["submit", "https://example.com/x", "-o", "transcoding", "-p", "crf"],
             ["nonsense"],
+            ["submit", "https://example.com/x", "-o", "transcoding", "--output", "x.mp4"],
         ):
             assert run(environment, tmp_path, *arguments).returncode == USAGE, arguments
 
-    def test_a_refusal_says_what_to_do(self, environment: dict[str, str], tmp_path: Path) -> None:
-        done = run(environment, tmp_path, "list", MEDIAQ_TOKEN="nonsense")
+    @pytest.mark.parametrize(
+        ("arguments", "code", "hint"),
+        [
+            (["list", "--token", "nonsense"], REFUSED, "; set MEDIAQ_TOKEN to a Directus token that is still good\n"),
+            (["status", "6f1d8ae1-51b2-4c2b-9c6f-0123456789ab"], REFUSED, "; `mediaq list` shows your jobs\n"),
+            (["cancel", "nonsense"], FAILED, "nonsense: jobId must be the UUID of a media_jobs record"),
+            (["status", "nonsense"], REFUSED, "; `mediaq list` shows your jobs\n"),
+            (["admin", "pause", "lambda"], REFUSED, "; MEDIAQ_TOKEN must be an administrator's of Directus\n"),
+            (["list", "--since", "yesterday"], REFUSED, "with its zone, such as 2026-11-24T18:00:00Z"),
+        ],
+    )
+    def test_a_refusal_says_what_to_do(
+        self, environment: dict[str, str], tmp_path: Path, arguments: list[str], code: int, hint: str
+    ) -> None:
+        options = [arguments.pop(), arguments.pop()][::-1] if "--token" in arguments else []
+        done = run(environment, tmp_path, *options, *arguments)
+        assert (done.returncode, hint in done.stderr + done.stdout) == (code, True), done.stderr
+
+    def test_a_wrong_address_says_what_to_do(self, environment: dict[str, str], system: System, tmp_path: Path) -> None:
+        done = run(environment, tmp_path, "stats", MEDIAQ_API=system.stack.url("api"))
+        assert (done.returncode, done.stderr) == (REFUSED, "mediaq: There is no such endpoint; MEDIAQ_API ends in /api/queue\n")
+        assert "; MEDIAQ_API is such as http" in run(environment, tmp_path, "stats", MEDIAQ_API="foo").stderr
+        assert "`. .local/env` does" in run(environment, tmp_path, "list", MEDIAQ_TOKEN="").stderr
+
+    def test_a_broken_off_submit_can_be_gone_on_with_or_closed(
+        self, environment: dict[str, str], clip: Path, tmp_path: Path
+    ) -> None:
+        done = run(environment, tmp_path, "submit", str(clip), "-o", "transcoding", "--preset", "web-9000p")
         assert done.returncode == REFUSED
-        assert "set MEDIAQ_TOKEN to a Directus token that is still good" in done.stderr
-        done = run(environment, tmp_path, "status", "6f1d8ae1-51b2-4c2b-9c6f-0123456789ab")
-        assert done.returncode == REFUSED
-        assert "`mediaq list` shows your jobs" in done.stderr
+        [job_id] = re.findall(r"`mediaq cancel (\S+)` closes it", done.stderr)
+        assert run(environment, tmp_path, "cancel", job_id).stdout == f"{job_id}: cancelled\n"
 
     def test_no_place_for_the_result_is_said_before_the_work(
         self, environment: dict[str, str], clip: Path, tmp_path: Path
@@ -171,7 +213,10 @@ class TestExitCodes:
     def test_a_server_that_is_away(self, environment: dict[str, str], tmp_path: Path) -> None:
         done = run(environment, tmp_path, "stats", MEDIAQ_API="http://127.0.0.1:1")
         assert done.returncode == AWAY
-        assert done.stderr == "mediaq: http://127.0.0.1:1 cannot be reached: no connection; try again later\n"
+        assert done.stderr == (
+            "mediaq: http://127.0.0.1:1 cannot be reached: no connection; try again later;"
+            " MEDIAQ_API and MEDIAQ_DIRECTUS say where they are\n"
+        )
 
     def test_some_of_several(self, environment: dict[str, str], clip: Path, tmp_path: Path) -> None:
         job_id = run(environment, tmp_path, "submit", str(clip), "-o", "transcoding", "--delay", "600000").stdout.strip()

@@ -65,6 +65,18 @@ def test_every_attempt_and_its_error(system: System) -> None:
     assert job["log"][-1]["text"] == "Attempt 3: failed, input_url answered with status 503"
 
 
+def test_one_that_was_cancelled_while_it_ran(system: System, long_clip: Path) -> None:
+    job_id = system.submit(long_clip, SLOW)
+    until(lambda: seen(system, job_id)["progress"] > 0, 60, "it is under way")
+    url = f"{system.stack.url('api')}/api/queue/jobs/{job_id}"
+    answer = requests.delete(url, headers={"Authorization": f"Bearer {system.token}"}, timeout=10)
+    assert answer.status_code == 200
+    job = seen(system, job_id)
+    assert (job["state"], job["progress"] > 0) == ("cancelled", True)
+    assert [one["outcome"] for one in job["attempts"]] == ["cancelled"]
+    assert job["log"][-1]["text"] == "Attempt 1: cancelled"
+
+
 def test_a_worker_that_was_killed(system: System, long_clip: Path) -> None:
     system.stack.parts["worker"].stop()
     victim = system.worker("victim")

@@ -16,31 +16,43 @@ from mediaq.cli.show import clean
 from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
 
 FAILED, USAGE, AWAY, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
+HELP = """Hand media over to mediaq, and get it back.
+
+MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN say where and as whom. Every command that answers takes --json.
+
+\b
+Exit codes:
+  0    done
+  1    a job failed or was cancelled, or not all went well
+  2    the arguments are wrong
+  3    a server cannot be reached, try again
+  4    an answer said no
+  130  interrupted
+"""
 HINTS = (
+    (0, "no token", "after `make up`, `. .local/env` does"),
+    (0, "cannot be reached", "MEDIAQ_API and MEDIAQ_DIRECTUS say where they are"),
+    (0, "is no http or https address", "MEDIAQ_API is such as http://127.0.0.1:3001/api/queue"),
+    (400, "jobId", "`mediaq list` shows your jobs"),
     (401, "", "set MEDIAQ_TOKEN to a Directus token that is still good"),
     (403, "plan", "`mediaq usage` says what your plan allows"),
+    (403, "administrators", "MEDIAQ_TOKEN must be an administrator's of Directus"),
     (404, "jobId", "`mediaq list` shows your jobs"),
+    (404, "endpoint", "MEDIAQ_API ends in /api/queue"),
+    (409, "pending", "`mediaq submit FILE_OR_URL --record JOB ...` enqueues it"),
     (409, "jobId", "`mediaq status JOB` says what became of it"),
 )
-"""What to do next: after which status, if the server's sentence has which word."""
+"""What to do next: after which status (0: there was no answer), if the sentence has which word."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAQ"})
+@click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAQ"})
 @click.option("--api", envvar="MEDIAQ_API", metavar="URL", help="The API, such as http://127.0.0.1:3001/api/queue.")
 @click.option("--directus", envvar="MEDIAQ_DIRECTUS", metavar="URL", help="Directus, such as http://127.0.0.1:8055.")
 @click.option("--token", envvar="MEDIAQ_TOKEN", metavar="TOKEN", help="A Directus token; better in MEDIAQ_TOKEN than here.")
 @click.version_option(package_name="mediaq")
 @click.pass_context
 def command(context: click.Context, api: str | None, directus: str | None, token: str | None) -> None:
-    r"""Hand media over to mediaq, and get it back.
-
-    MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN say where and as whom. Every command that answers takes --json.
-
-    \b
-    Exit codes: 0 done; 1 a job failed or was cancelled, or not all went well;
-    2 the arguments are wrong; 3 a server cannot be reached, try again;
-    4 an answer said no; 130 interrupted.
-    """
+    """Take what goes before every command."""
     context.obj = Settings(api, directus, token)
 
 
@@ -76,12 +88,13 @@ def _explain(error: MediaqError) -> int:
     """Say what went wrong, what to do next, and what was made before; return the exit code."""
     status = error.status if isinstance(error, ApiError) else 0
     hints = [hint for after, word, hint in HINTS if after == status and word in str(error)]
-    _say("; ".join([str(error), *hints]))
+    _say("; ".join([str(error).rstrip("."), *hints]))
     if error.job_id is not None or error.file_id is not None:
         made = [f"the file is in Directus as {error.file_id}"] if error.file_id else []
         made += [f"its record is {error.job_id}"] if error.job_id else []
         typed = f"{error.file_id or 'FILE_OR_URL'}{f' --record {error.job_id}' if error.job_id else ''}"
-        _say(f"{', '.join(made)}: `mediaq submit {typed} ...` goes on from there")
+        giving_up = f", `mediaq cancel {error.job_id}` closes it" if error.job_id else ""
+        _say(f"{', '.join(made)}: `mediaq submit {typed} ...` goes on from there{giving_up}")
     return REFUSED if isinstance(error, ApiError) else AWAY if isinstance(error, Unreachable) else USAGE
 
 

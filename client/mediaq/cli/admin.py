@@ -18,7 +18,7 @@ from mediaq.errors import MediaqError
 POOLS = click.Choice(["lambda", "container"])
 
 
-@click.group()
+@click.group(short_help="Pools, failed jobs, credentials.")
 def admin() -> None:
     """Pause pools, run failed jobs again, encrypt a credential: for administrators of Directus."""
 
@@ -37,7 +37,7 @@ def pools(settings: Settings, /, as_json: bool) -> None:
     show.table(["POOL", "WAITING", "STATE", "A START EVERY"], rows)
 
 
-@admin.command()
+@admin.command(short_help="Let no job of a pool start.")
 @click.argument("pool", type=POOLS)
 @as_json
 @pass_settings
@@ -55,18 +55,21 @@ def resume(settings: Settings, /, pool: str, as_json: bool) -> None:
     _set(settings, pool, paused=False, as_json=as_json)
 
 
-@admin.command()
+@admin.command(short_help="Run failed jobs again.")
 @click.option("--operation", type=click.Choice(OPERATIONS), help="Only jobs of this operation.")
 @click.option("--user", metavar="ID", help="Only jobs of this user.")
 @click.option("--since", metavar="TIME", help="Made then or later: ISO 8601 with its zone.")
 @click.option("--until", metavar="TIME", help="Made then or before.")
 @click.option("--search", metavar="TEXT", help="Only jobs whose error contains this.")
+@click.option("--all", "every", is_flag=True, help="All failed jobs, with no other option.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
 @click.option("--dry-run", is_flag=True, help="List them, and change nothing.")
 @as_json
 @pass_settings
-def redrive(settings: Settings, /, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
+def redrive(settings: Settings, /, every: bool, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
     """Run all failed jobs again that the options describe, the newest first; cancelled ones are left alone."""
+    if not dry_run and every == any(filters.values()):
+        raise click.UsageError("say which: --operation, --user, --since, --until, --search, or --all; --dry-run lists them")
     client = settings.client
     # All of them first: a job that runs again is not failed any more, and would move the pages.
     job_ids = tuple(job.job_id for job in islice(client.jobs(state="failed", **filters), limit))
@@ -77,10 +80,12 @@ def redrive(settings: Settings, /, limit: int, dry_run: bool, as_json: bool, **f
         client.retry(job_id)
         return "will run again"
 
+    if not job_ids:
+        click.echo("no failed job is like that", err=True)
     return each(job_ids, one, as_json=as_json)
 
 
-@admin.command()
+@admin.command(short_help="Encrypt a platform connection's headers.")
 def encrypt() -> int:
     """Encrypt the headers of a platform connection, from standard input, with the first of CREDENTIALS_KEYS.
 

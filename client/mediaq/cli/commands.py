@@ -29,7 +29,7 @@ NAME_MAX = 100
 COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 
 
-@click.command()
+@click.command(short_help="Hand over a file, a URL, or a file of Directus.")
 @click.argument("source", metavar="FILE_OR_URL", type=click.Path(path_type=str))  # completed as a file
 @click.option("--operation", "-o", required=True, type=click.Choice(OPERATIONS), help="What is to be done.")
 @click.option("--preset", help="A named set of parameters of transcoding, such as web-720p.")
@@ -63,6 +63,8 @@ def submit(
     client = settings.client
     params = _params(params_json, pairs, preset)
     given = {name: value for name, value in options.items() if value is not None}
+    if output is not None and not watch:
+        raise click.UsageError("--output needs --watch; `mediaq download JOB --output ...` gets the result later")
     _check_folder(output)
     job_id = client.submit(source, operation, params, sent=partial(show.transfer, "uploading"), **given)
     if not watch:
@@ -70,7 +72,7 @@ def submit(
         return
     _note(f"enqueued as {job_id}")
     job = _watch(client, job_id)
-    saved = _fetch(client, job, output or _beside(source, job)) if job.output_file_id else None
+    saved = _save(client, job, output, source)
     if as_json:
         say_json({**job.raw, "saved": str(saved) if saved else None})
     elif saved:
@@ -79,7 +81,7 @@ def submit(
         click.echo(json.dumps(job.result, indent=1))
 
 
-@click.command()
+@click.command(short_help="Show a job: state, attempts, log, timings.")
 @click.argument("job_id", metavar="JOB")
 @click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over.")
 @as_json
@@ -202,7 +204,7 @@ def callback_secret(settings: Settings, /, as_json: bool) -> None:
     say_json({"secret": secret}) if as_json else click.echo(secret)
 
 
-@click.command()
+@click.command(short_help="Print the script for the tab key.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
@@ -246,6 +248,15 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _save(client: Client, job: Job, output: Path | None, source: str) -> Path | None:
+    """Put the result where it is wanted: a file, or what the job found, in JSON, if it made none."""
+    if job.output_file_id:
+        return _fetch(client, job, output or _beside(source, job))
+    if output is not None:
+        output.write_text(json.dumps(job.result, indent=1) + "\n")
+    return output
 
 
 def _fetch(client: Client, job: Job, target: Path) -> Path:
