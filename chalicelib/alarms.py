@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chalicelib.answers import Verdict
+
 FAILURE_WINDOW_MINUTES = 15
 FAILURES_OF_AT_LEAST = 10
 """A single failure at night is no rate."""
 SILENT_MINUTES = 5
+MINUTE_MS = 60_000
 
 
 class Metric(NamedTuple):
@@ -86,6 +89,17 @@ ALARMS = (
 NAMES = tuple(alarm.name for alarm in ALARMS)
 JUDGED = tuple(alarm for alarm in ALARMS if alarm.source is None and not alarm.wanted)
 """Those that the keeper judges. Its own silence is for others to notice."""
+KNOWN = (*(alarm.name for alarm in JUDGED), KEEPER_SILENT)
+"""Those that are known wherever mediaq runs."""
+
+
+def alarms_on(verdict: Verdict) -> dict[str, int]:
+    """Return the alarms that are on, and since when (ms since 1970): what the keeper judged, and its own silence."""
+    on = dict(verdict.on)
+    silent_from = verdict.observed_ms + SILENT_MINUTES * MINUTE_MS
+    if verdict.observed_ms and verdict.now_ms >= silent_from:
+        on[KEEPER_SILENT] = silent_from
+    return on
 
 
 def limits(changed: Mapping[str, float]) -> dict[str, float]:

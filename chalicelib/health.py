@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.alarms import ALARMS, KEEPER_SILENT, SILENT_MINUTES
+from chalicelib.alarms import ALARMS, alarms_on
 from chalicelib.errors import Unavailable
-from chalicelib.monitor import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +79,5 @@ def _reached(check: Callable[[], object]) -> bool:
 
 def _alarms(verdict: Verdict) -> list[dict[str, Any]]:
     """Return the alarms that are on, since when (s since 1970), and what they say."""
-    on = dict(verdict.on)
-    silent_from = verdict.observed_ms + SILENT_MINUTES * MINUTE_MS
-    if verdict.observed_ms and verdict.now_ms >= silent_from:
-        on[KEEPER_SILENT] = silent_from
-    return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in sorted(on.items())]
+    on = sorted(alarms_on(verdict).items())
+    return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.alarms import NAMES
+from chalicelib.alarms import KNOWN, alarms_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +46,9 @@ def _families(ledger: Ledger) -> Iterable[Family]:
     yield _plain("mediaq_taxonomy_cache_entries", "gauge", "Terms in the taxonomy cache.", stats.size)
     asked = [('{result="hit"}', stats.hits), ('{result="miss"}', stats.misses)]
     yield Family("mediaq_taxonomy_cache_requests_total", "counter", "Looks into the taxonomy cache.", [*asked])
-    on = [(f'{{alarm="{name}"}}', float(name in verdict.on)) for name in NAMES]
-    yield Family("mediaq_alarm_on", "gauge", "Whether the alarm is on, as the keeper judged last.", on)
+    on = alarms_on(verdict)
+    alarms = [(f'{{alarm="{name}"}}', float(name in on)) for name in KNOWN]
+    yield Family("mediaq_alarm_on", "gauge", "Whether the alarm is on, as GET /health says.", alarms)
     seen = verdict.observed_ms / 1000
     yield _plain("mediaq_keeper_last_round_timestamp_seconds", "gauge", "When the keeper last looked; 0 is never.", seen)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.alarms import FAILURE_WINDOW_MINUTES, FAILURES_OF_AT_LEAST, JUDGED, limits
+from chalicelib.alarms import FAILURE_WINDOW_MINUTES, FAILURES_OF_AT_LEAST, JUDGED, MINUTE_MS, limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 logger = Logger(service="mediaq", child=True)
-MINUTE_MS = 60_000
 
 
 class Monitor:

@@ -35,7 +35,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Start the system and leave it running."""
-    if stack.read_description(HOME):
+    if description := stack.read_description(HOME):
+        if dead := sorted(description["processes"].keys() - stack.alive_parts(description).keys()):
+            raise StartFailed(
+                f"{', '.join(dead)} died: `make down`, then `make up`, and nothing is lost; logs are in {HOME / 'logs'}"
+            )
         sys.stdout.write(f"mediaq is up already: see {HOME / 'stack.json'}, `make down` stops it\n")
         return 0
     _clear_stopped_state(options)

@@ -166,7 +166,7 @@ def read_description(home: Path) -> dict[str, Any] | None:
         description: dict[str, Any] = json.loads((home / "stack.json").read_text())
     except (OSError, ValueError):
         return None
-    return description if _running(description) else None
+    return description if alive_parts(description) else None
 
 
 def stop_described(home: Path) -> bool:
@@ -174,7 +174,7 @@ def stop_described(home: Path) -> bool:
     description = read_description(home)
     if description is None:
         return False
-    running = _running(description)
+    running = alive_parts(description)
     if "worker" in running:
         hurry(running["worker"])
     for pid in reversed(running.values()):
@@ -183,7 +183,7 @@ def stop_described(home: Path) -> bool:
     return True
 
 
-def _running(description: dict[str, Any]) -> dict[str, int]:
+def alive_parts(description: dict[str, Any]) -> dict[str, int]:
     """Return the pids that are still those of the system: after a restart of the machine they may be anybody's."""
     known: dict[str, list[Any]] = description.get("processes", {})
     return {name: pid for name, (pid, birth) in known.items() if alive(pid) and born(pid) == birth}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from click.testing import CliRunner
 
 import mediaq
+from mediaq.cli import commands
+from mediaq.cli.context import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,3 +120,15 @@ class TestRepeating:
         monkeypatch.setattr(Flaky, "bad", 99)
         with pytest.raises(mediaq.Unreachable, match="is away: Redis connection refused; try again later"):
             flaky.stats()
+
+
+def test_watching_goes_on_through_an_absence(flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps = iter([0, 0])
+    monkeypatch.setattr(Flaky, "bad", 5)  # a whole call with its repetitions
+    monkeypatch.setattr(commands, "time", SimpleNamespace(sleep=lambda seconds: next(naps)))  # its third round is none
+    settings = Settings(None, None, None)
+    settings.__dict__["client"] = flaky
+    done = CliRunner().invoke(commands.stats, ["--watch", "--json"], obj=settings)
+    assert isinstance(done.exception, StopIteration)
+    assert done.stderr.count("is away: Redis connection refused") == 1
+    assert done.stdout.count('"ok": true') == 2

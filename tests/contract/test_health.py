@@ -75,6 +75,7 @@ def test_the_silence_of_the_keeper_is_noticed(api: Api) -> None:
     api.parts.scripts.redis.hincrby(f"{PREFIX}:meta", "observed_ms", -300_000)
     api.parts.examiner._known = None
     assert [alarm["name"] for alarm in api.call("GET", "/health").json["alarms"]] == ["keeper-silent"]
+    assert 'mediaq_alarm_on{alarm="keeper-silent"} 1\n' in api.call("GET", "/metrics").data.decode()
 
 
 def test_gauges(api: Api) -> None:

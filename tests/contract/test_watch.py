@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 from chalicelib import openapi, tiers
-from chalicelib.alarms import NAMES
+from chalicelib.alarms import KNOWN
 from infra.local import accounts
 from tests.contract.conftest import serve
 from tests.contract.test_inquiry import claim, made, queued
@@ -64,7 +64,7 @@ class TestMetrics:
         assert values["mediaq_jobs_ended_total", "failed"] == stats["failed"] == 0
         assert (values["mediaq_pool_paused", "container"], values["mediaq_pool_paused", "lambda"]) == (1, 0)
         assert values["mediaq_pool_pace_seconds", "container"] > 0
-        assert {key[1] for key in values if key[0] == "mediaq_alarm_on"} == set(NAMES)
+        assert {key[1] for key in values if key[0] == "mediaq_alarm_on"} == set(KNOWN)
 
     def test_away_is_said(self, backends: Backends) -> None:
         for api in serve(backends, REDIS_URL="redis://127.0.0.1:1/0"):

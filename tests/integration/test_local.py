@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,10 @@ def test_up_prints_a_call_that_works_and_down_stops_it(project: Path, clip: Path
     run_example(stack["directus"], stack["api"], stack["token"], clip)
 
     assert "up already" in run(project, "up").stdout
+    os.killpg(stack["processes"]["worker"][0], signal.SIGKILL)
+    until(lambda: not alive(stack["processes"]["worker"][0]), 10, "the worker is gone")
+    again = run(project, "up")
+    assert (again.returncode, "worker died: `make down`, then `make up`" in again.stderr) == (1, True)
     assert run(project, "down").stdout == "mediaq is down\n"
     assert not any(alive(pid) for pid, _ in stack["processes"].values())
     assert run(project, "down").stdout == "mediaq was not up\n"

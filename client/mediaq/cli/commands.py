@@ -15,7 +15,7 @@ from click.shell_completion import get_completion_class
 
 from mediaq.cli import show
 from mediaq.cli.context import Settings, as_json, pass_settings, say_json
-from mediaq.errors import ApiError, MediaqError
+from mediaq.errors import ApiError, MediaqError, Unreachable
 
 if TYPE_CHECKING:
     from mediaq.client import Client
@@ -184,12 +184,13 @@ def usage(settings: Settings, /, user: str | None, as_json: bool) -> None:
 def stats(settings: Settings, /, watch: bool, as_json: bool) -> None:
     """Show the counts of the queue."""
     while True:
-        found = settings.client.stats()
-        if as_json:
-            say_json(found)
-        else:
-            counts = found["stats"]
-            click.echo("   ".join(f"{name} {counts[name]}" for name in COUNTS))
+        try:
+            found = settings.client.stats()
+            say_json(found) if as_json else click.echo("   ".join(f"{name} {found['stats'][name]}" for name in COUNTS))
+        except Unreachable as error:
+            if not watch:
+                raise
+            _note(str(error))
         if not watch:
             return
         time.sleep(STATS_SECONDS)
