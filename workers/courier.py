@@ -100,7 +100,8 @@ class Courier:
             return
         status, error, final = self._send(told, job, callbacks.body(told, job, record))
         again = None if final or told.tries == len(AGAIN_MS) else AGAIN_MS[told.tries]
-        self._ledger.note_callback(told, status, error, again, UNANSWERED_MS if error and not status else 0)
+        unanswered = bool(error) and not status and not final
+        self._ledger.note_callback(told, status, error, again, UNANSWERED_MS if unanswered else 0)
         outcome = {"status": status, "error": error, "again_ms": again, "job_id": told.job_id, "bull_job_id": told.id}
         logger.info("called back", extra=outcome)
 

@@ -94,7 +94,8 @@ function hasPicture(found) {
   return outputs.some(one => one && /^image\/(jpeg|png|webp|gif)$/.test(one.type));
 }
 async function look(id, found) {
-  const made = await call('/jobs/' + encodeURIComponent(id) + '/picture').catch(() => null);
+  let made = null;  // an absence is not the last word, and what an earlier viewer asked for is not to be shown
+  try { made = await call('/jobs/' + encodeURIComponent(id) + '/picture'); } catch (error) { if (!(error instanceof Refused)) throw error; }
   if (opened() !== id) return;
   picture = { id, src: made ? 'data:' + made.type + ';base64,' + made.data : '' };
   card(id, found, '');

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tests.browser.conftest import axe, ended
-from tests.integration.conftest import SLOW, make_clip
+from tests.integration.conftest import SLOW, make_clip, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from playwright.sync_api import Route
 
     from tests.browser.conftest import Desk
     from tests.integration.conftest import System
@@ -88,6 +90,20 @@ class TestWhatItShows:
         expect(desk.page.locator("#none")).to_be_visible()
         expect(desk.page.locator("#jobs tr")).to_have_count(0)
         expect(desk.page.locator("#job")).to_contain_text("jobId must be the id of one of your media_jobs records")
+
+    def test_a_picture_on_its_way_shows_the_next_person_nothing(self, desk: Desk, system: System, clip: Path) -> None:
+        theirs = system.submit(clip, {"width": 160}, "thumbnail")
+        assert ended(system, theirs) == "completed"
+        held: list[Route] = []
+        desk.page.route(re.compile("/picture$"), lambda route: held.append(route))  # noqa: PLW0108 - it takes no built-in
+        desk.open(theirs)
+        desk.sign_in(system.token)
+        until(lambda: desk.page.wait_for_timeout(100) or held, 15, "the picture is asked for")
+        desk.page.get_by_role("button", name="Sign out").click()
+        held[0].continue_()
+        desk.page.wait_for_timeout(1000)
+        assert desk.page.locator("#job dd").count() == 0  # at once, and not from the next round on
+        expect(desk.page.locator("#job")).to_contain_text("Sign in to see it")
 
     def test_directus_away_is_not_the_api_away(self, desk: Desk, system: System) -> None:
         desk.open()

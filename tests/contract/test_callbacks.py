@@ -167,6 +167,12 @@ def test_no_address_inside_is_called(api: Api, courier: Courier, url: str) -> No
     assert callback(api, job_id)["state"] == "given up"
 
 
+def test_a_refused_address_holds_back_no_other_callback(api: Api, courier: Courier, receiver: str) -> None:
+    refused, fine = ended(api, "http://10.0.0.1/"), ended(api, f"http://{receiver}/")
+    assert courier.deliver_due(10) == 2
+    assert [callback(api, job_id)["state"] for job_id in (refused, fine)] == ["given up", "delivered"]
+
+
 def test_an_absent_directus_postpones_it(api: Api, courier: Courier, receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from chalicelib.directus import Directus
 

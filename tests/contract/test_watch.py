@@ -10,9 +10,11 @@ import pytest
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
-from chalicelib import openapi, tiers
+from chalicelib import dashboard, jobs_query, openapi, tiers
 from chalicelib.alarms import KNOWN
+from chalicelib.jobs import OPERATIONS
 from infra.local import accounts
+from mediaq.cli import commands
 from tests.contract.conftest import serve
 from tests.contract.test_inquiry import claim, made, queued
 
@@ -162,3 +164,10 @@ class TestOpenApi:
         for params in openapi.PARAMS.values():
             for field in params.__struct_fields__:
                 assert f'"{field}"' in described
+
+
+def test_page_and_command_know_the_words_of_the_api() -> None:
+    script = dashboard.page().html
+    assert f"const STATES = {list(jobs_query.STATES)};" in script
+    assert f"const OPERATIONS = {list(OPERATIONS)};" in script
+    assert (jobs_query.STATES, tuple(OPERATIONS)) == (commands.STATES, commands.OPERATIONS)

@@ -77,7 +77,7 @@ class TestCommand:
 
     def test_stats_again_and_again(self, environment: dict[str, str], tmp_path: Path) -> None:
         command = [COMMAND, "stats", "--watch", "--json"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=_hear) as watching:  # noqa: PLW1509
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=_hear) as watching:  # noqa: PLW1509 - no threads here
             assert watching.stdout is not None
             lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
             watching.send_signal(signal.SIGINT)
