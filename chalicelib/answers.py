@@ -36,6 +36,8 @@ class Claim:
     """How often the job was claimed, this time included."""
     notes: str = ""
     """What the workers before this one wrote down: see `notes.py`."""
+    cancelled: bool = False
+    """Whether somebody has cancelled it: it is to be closed, and not to be started."""
 
 
 class Stats(NamedTuple):

@@ -1,21 +1,23 @@
 """The use case that ends a job which nobody wants any more.
 
-The ledger forbids to complete it, Directus says that it failed, the ledger takes it away: whatever becomes of us in between, it
-is not closed twice, and the next attempt ends it.
-The worker hears of it with the next renewal of its lease, within 2 s, and its media process is gone within another.
+The ledger forbids to start or complete the job and locks its record, Directus says that it failed, the ledger takes it away.
+Whatever becomes of us in between, the record is not closed twice, and the next attempt ends the job. A running worker hears of it with the next renewal of its lease, within 2 s, and its media process is gone within another.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib import notes
-from chalicelib.errors import Conflict
+from chalicelib.errors import Conflict, RecordBusy
 from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode, request_of
-from chalicelib.records import timestamp
+from chalicelib.ledger import new_token
+from chalicelib.records import OPEN_STATES, timestamp
 
 if TYPE_CHECKING:
+    from chalicelib.answers import Sight
     from chalicelib.auth import Caller
     from chalicelib.directus import Directus
     from chalicelib.ledger import Ledger
@@ -29,6 +31,9 @@ SAID: dict[Answer, str] = {
     "closing": "being closed this moment; nothing was changed",
     "missing": "there is no such record",
 }
+
+WAIT_SECONDS, ASK_SECONDS = 5.0, 0.1
+"""How long a cancel waits for a worker that is starting the job, and how often it asks."""
 
 
 class Canceller:
@@ -62,23 +67,50 @@ class Canceller:
             Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.
         """
         seen = self._ledger.look(job_id)  # what is admitted from now on is not what is meant
-        if seen is not None and self._ledger.forbid(job_id, seen.id) == "closing":
+        if seen is None and (closed := self._closed_already(job_id)):
+            return closed
+        id_, token = seen.id if seen else "", new_token()
+        if self._forbid(job_id, id_, token) == "closing":
             return "closing"
-        values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
-        if seen is not None and seen.state == "active":
-            values["progress"] = seen.progress
-        if seen is not None and seen.body:
-            with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
-                written = notes.closed(notes.read(seen.notes), "cancelled", timestamp())
-                values["result"] = {"request": request_of(decode(seen.body)), **written}
-        if not self._directus.update_open_job(job_id, values):
-            record = self._directus.read_job(job_id)
-            if record is None:
-                return "missing"
-            if (record.status, record.error) != ("failed", CANCELLED):
-                return "closed"
-        if seen is not None:
-            word, scheduled = self._ledger.cancel(job_id, seen.id)  # again, if an earlier call got no further than Directus
-            if word == "removed" and scheduled:
-                self._tickets.unschedule(seen.id)
+        if not self._directus.update_open_job(job_id, _values(seen)):
+            closed = self._closed_already(job_id)
+            if closed != "cancelled":
+                self._ledger.unlock(job_id, token)
+                return closed or "closed"
+        word, scheduled = self._ledger.cancel(job_id, id_, token)  # again, if an earlier call got no further than Directus
+        if word == "removed" and scheduled:
+            self._tickets.unschedule(id_)
         return "cancelled"
+
+    def _forbid(self, job_id: str, id_: str, token: str) -> str:
+        """Take the lock on the record, waiting for a worker that is starting the job.
+
+        Raises:
+            RecordBusy: it takes too long. The job is cancelled by its worker, or by the next call.
+        """
+        until = time.monotonic() + WAIT_SECONDS
+        while (word := self._ledger.forbid(job_id, id_, token)) == "busy":
+            if time.monotonic() > until:
+                raise RecordBusy
+            time.sleep(ASK_SECONDS)
+        return word
+
+    def _closed_already(self, job_id: str) -> Answer | None:
+        record = self._directus.read_job(job_id)
+        if record is None:
+            return "missing"
+        if record.status in OPEN_STATES:
+            return None
+        return "cancelled" if (record.status, record.error) == ("failed", CANCELLED) else "closed"
+
+
+def _values(seen: Sight | None) -> dict[str, Any]:
+    """Return what the record of a cancelled job says."""
+    values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
+    if seen is not None and seen.state == "active":
+        values["progress"] = seen.progress
+    if seen is not None and seen.body:
+        with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
+            written = notes.closed(notes.read(seen.notes), "cancelled", timestamp())
+            values["result"] = {"request": request_of(decode(seen.body)), **written}
+    return values

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.auth import ON_BEHALF
 from chalicelib.errors import ApiError, Conflict, NotFound, Unavailable
+from chalicelib.ledger import new_token
 from chalicelib.records import timestamp
 from chalicelib.retry import request_of
 
@@ -50,10 +51,11 @@ class CreatedRecords:
             raise
 
     def _close(self, job_id: str, error: ApiError) -> None:
-        seen = self._ledger.look(job_id)
-        if seen is not None:  # its maker called POST /media as well, and that went well
+        token = new_token()
+        if self._ledger.lock(job_id, token) != "ok":  # its maker called POST /media as well, and that went well
             return
         body = error.body()
         why = ": ".join(str(body[name]) for name in ("error", "message") if name in body)
         closed = self._directus.update_open_job(job_id, {"status": "failed", "error": why, "finished_at": timestamp()})
+        self._ledger.unlock(job_id, token)
         logger.info("refused", extra={"job_id": job_id, "error": why, "closed": closed})

@@ -7,6 +7,8 @@ every ten.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,13 +22,14 @@ from chalicelib.errors import (
     Conflict,
     DirectusUnavailable,
     NotFound,
+    RecordBusy,
     TicketsUnavailable,
     TierLimitReached,
     TooManyDelayed,
     Unavailable,
 )
 from chalicelib.jobs import OPERATIONS, MediaJob, pool_of
-from chalicelib.ledger import SCHEDULED_AT_MOST
+from chalicelib.ledger import SCHEDULED_AT_MOST, new_token
 from chalicelib.media_request import MediaRequest, parse
 from chalicelib.records import OPEN_STATES
 from chalicelib.tickets import Sending
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 
 COMPLETED = "jobId names a record that is completed already"
 ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most once or twice before an answer
+LOCKED_ROUNDS, LOCKED_SECONDS = 40, 0.1
+"""How often, and how long apart, to ask for a record that another call is writing."""
 
 
 class Enqueued(NamedTuple):
@@ -195,29 +200,56 @@ class Enqueuer:
         )
 
     def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:
+        """Admit a job, reopening its record if it failed. The record is locked from there to the admission."""
         state: RecordState = _state(record)
-        for _ in range(ADMIT_ROUNDS):
-            admission = self._ledger.admit(job, state, limit, delay_ms)
-            match admission.word:
-                case "admitted" | "open":
+        token = new_token()
+        rounds = locked = 0
+        try:
+            while rounds < ADMIT_ROUNDS and locked < LOCKED_ROUNDS:
+                admission = self._ledger.admit(job, state, limit, delay_ms, token=token)
+                if admission.word in ("admitted", "open"):
                     return admission
-                case "limit":
-                    raise TierLimitReached("limit_reached")
-                case "scheduled":
-                    raise TooManyDelayed(SCHEDULED_AT_MOST)
-                case "completed":
-                    raise Conflict(COMPLETED)
-                case "closing":
-                    raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
-                case "seed":
-                    counts = self._directus.count_completed(job.user_id, [job.operation], tiers.cycle_start(job.cycle))
-                    self._ledger.seed_usage(job.user_id, job.cycle, job.operation, counts[job.operation])
-                case "reopen":
-                    state = "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
-                case "stale":
+                if admission.word == "locked":
+                    locked += 1
+                    time.sleep(LOCKED_SECONDS)
                     state = self._state_now(job.job_id)
-                    state = state if state == "failed" else "reopened"
-        raise DirectusUnavailable("The record keeps changing")
+                else:
+                    rounds += 1
+                    state = self._prepare(admission.word, job, state)
+        except ApiError:
+            self._unlock(job.job_id, token)
+            raise
+        self._unlock(job.job_id, token)
+        raise RecordBusy
+
+    def _prepare(self, word: str, job: MediaJob, state: RecordState) -> RecordState:
+        """Do what the ledger wants before it admits, and return the state of the record then.
+
+        Raises:
+            ApiError: the ledger refuses the job.
+        """
+        match word:
+            case "limit":
+                raise TierLimitReached("limit_reached")
+            case "scheduled":
+                raise TooManyDelayed(SCHEDULED_AT_MOST)
+            case "completed":
+                raise Conflict(COMPLETED)
+            case "closing":
+                raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
+            case "seed":
+                counts = self._directus.count_completed(job.user_id, [job.operation], tiers.cycle_start(job.cycle))
+                self._ledger.seed_usage(job.user_id, job.cycle, job.operation, counts[job.operation])
+            case "reopen":
+                return "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
+            case "stale":
+                now = self._state_now(job.job_id)
+                return now if now == "failed" else "reopened"
+        return state
+
+    def _unlock(self, job_id: str, token: str) -> None:
+        with suppress(Unavailable):  # it ends by itself
+            self._ledger.unlock(job_id, token)
 
     def _state_now(self, job_id: str) -> RecordState:
         record = self._directus.read_job(job_id)
@@ -236,21 +268,23 @@ class Enqueuer:
     def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:
         record, admission = admitted
         if unsent is not None:
+            token = new_token() if record.status == "failed" else ""  # it was set to pending for us
             try:
-                word = self._ledger.retract(record.id, admission.id)
+                word = self._ledger.retract(record.id, admission.id, token)
                 if word == "retracted":
-                    self._undo(record, admission)
+                    self._undo(record, admission, token)
             except Unavailable as error:
                 return error
             if word != "kept":
                 return unsent
         return Enqueued(admission.id, record.id)
 
-    def _undo(self, record: Record, admission: Admission) -> None:
+    def _undo(self, record: Record, admission: Admission, token: str) -> None:
         if admission.delay_ms:
             self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
-        if record.status == "failed":  # it was set to pending for us
+        if token:
             self._directus.update_open_job(record.id, {"status": "failed", "error": record.error})
+            self._ledger.unlock(record.id, token)
 
 
 class _Admitted(NamedTuple):

@@ -13,7 +13,8 @@
     │   └── Unavailable         503  a dependency is away; nothing was accepted, try again
     │       ├── LedgerUnavailable      Redis
     │       ├── TicketsUnavailable     SQS
-    │       └── DirectusUnavailable    Directus
+    │       ├── DirectusUnavailable    Directus
+    │       └── RecordBusy             another call, or the worker that starts the job, writes the record this moment
     └── JobStopped              a run ended without a result
         ├── MediaRejected       retrying cannot mend it: the job fails at once
         ├── AttemptFailed       worth another attempt, as long as there is one
@@ -151,6 +152,13 @@ class DirectusUnavailable(Unavailable):
 
     def __init__(self, message: str = "Directus connection refused") -> None:
         super().__init__(message)
+
+
+class RecordBusy(Unavailable):
+    """Another call, or the worker that starts the job, holds the lock on the record."""
+
+    def __init__(self) -> None:
+        super().__init__("The record of the job is being changed; try again in a few seconds")
 
 
 class JobStopped(MediaqError):

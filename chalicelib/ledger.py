@@ -45,6 +45,8 @@ HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
 
 Outcome = Literal["completed", "failed", "cancelled", "retry"]
 RecordState = Literal["pending", "processing", "failed", "reopened"]
+Phase = Literal["starting", "started", "closing", "cancelling"]
+"""What the holder of a lease may be doing with its record: see `lua/renew.lua`."""
 Clock = Callable[[], int]
 
 
@@ -58,7 +60,7 @@ class Forgotten(msgspec.Struct):
 
 
 def new_token() -> str:
-    """Mint the secret by which one claim, and only that, may speak for its job."""
+    """Mint the secret by which one claim, or one holder of a record's lock, and only that, may speak for its job."""
     return secrets.token_hex(16)
 
 
@@ -72,12 +74,15 @@ class Ledger:
     def _call(self, name: str, *args: str | float) -> list[Any]:
         return self._scripts.call(name, "" if self._now is None else self._now(), *args)
 
-    def admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0) -> Admission:
-        """Admit a job whose record is in state `record`, under a plan's `limit` (-1: none)."""
+    def admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0, *, token: str = "") -> Admission:
+        """Admit a job whose record is in state `record`, under a plan's `limit` (-1: none).
+
+        `token` takes the lock on a record that is to be reopened.
+        """
         word, *rest = self._call(
             "admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
             job.priority, delay_ms, job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST,
-            job.callback_url or "",
+            job.callback_url or "", token,
         )  # fmt: skip
         if word == "admitted":
             return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
@@ -90,27 +95,42 @@ class Ledger:
         """Note how many jobs Directus counted for the user in the cycle."""
         self._scripts.call("seed_usage", user_id, cycle, operation, count)
 
-    def retract(self, job_id: str, id_: str) -> str:
-        """Undo an admission without a ticket: retracted, shared or kept. Only a kept one may be answered as accepted."""
-        return str(self._call("retract", job_id, id_)[0])
+    def retract(self, job_id: str, id_: str, token: str = "") -> str:
+        """Undo an admission without a ticket: retracted, shared or kept. Only a kept one may be answered as accepted.
+
+        `token` takes the lock on a record that is to be set back to failed.
+        """
+        return str(self._call("retract", job_id, id_, token)[0])
+
+    def lock(self, job_id: str, token: str) -> str:
+        """Take the lock on a record whose job is not open: ok, open or locked."""
+        return str(self._scripts.call("lock", job_id, token, 1)[0])
+
+    def unlock(self, job_id: str, token: str) -> None:
+        """Give the lock on a record back, if it is still held by `token`."""
+        self._scripts.call("lock", job_id, token, 0)
 
     def claim(self, pool: str, id_: str, job_id: str, token: str) -> Claim:
         """Claim the best job of `pool` with the ticket of (`id_`, `job_id`)."""
         word, *rest = self._call("claim", pool, id_, job_id, token, LEASE_MS)
         if word == "run":
-            id_, best, attempt, stalls, runs, body, notes = rest
+            id_, best, attempt, stalls, runs, body, notes, cancel = rest
             try:
                 job = jobs.decode(body, id_)
             except jobs.UnknownEnvelope:  # of a later release: unharmed, for a worker that knows it
                 self._call("release", best, id_, token, UNREADABLE_MS)
                 return Claim("hold", hold_ms=1000)
-            return Claim(word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs, notes=notes)
+            return Claim(
+                word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs, notes=notes, cancelled=bool(cancel)
+            )
         return Claim(word, hold_ms=int(rest[0]) if rest else 0)
 
-    def renew(self, job: MediaJob, token: str, progress: int | None = None, *, closing: bool = False, notes: str = "") -> str:
-        """Renew the lease: ok, cancelled, lost or unknown. `closing`: the record is about to be closed, if the answer is ok."""
+    def renew(
+        self, job: MediaJob, token: str, progress: int | None = None, *, phase: Phase = "started", notes: str = ""
+    ) -> str:
+        """Renew the lease: ok, cancelled, locked, lost or unknown."""
         told = "" if progress is None else progress
-        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, told, int(closing), notes)[0])
+        return str(self._call("renew", job.job_id, job.id, token, LEASE_MS, told, phase, notes)[0])
 
     def finish(
         self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0, notes: str = ""
@@ -130,13 +150,19 @@ class Ledger:
         """Hop to the pool that `job` names now: ok, lost or unknown. Its new ticket goes out first."""
         return str(self._call("move", job.job_id, job.id, token, job.pool, jobs.encode(job), notes)[0])
 
-    def forbid(self, job_id: str, id_: str) -> str:
-        """Let no worker close a job from now on but as cancelled: flagged, closing or unknown."""
-        return str(self._call("cancel", job_id, id_, 1)[0])
+    def forbid(self, job_id: str, id_: str, token: str) -> str:
+        """Let no worker close a job from now on but as cancelled: flagged, unknown, busy or closing.
 
-    def cancel(self, job_id: str, id_: str) -> tuple[str, bool]:
-        """Cancel an open job whose record is failed already: removed, flagged or unknown; and whether it was to run later."""
-        word, *scheduled = self._call("cancel", job_id, id_, 2)
+        After flagged and unknown the caller has the lock on the record. `id_` is "" when the ledger knew of no such job.
+        """
+        return str(self._call("cancel", job_id, id_, 1, token)[0])
+
+    def cancel(self, job_id: str, id_: str, token: str = "") -> tuple[str, bool]:
+        """Cancel an open job whose record is failed already: removed, flagged or unknown; and whether it was to run later.
+
+        The lock on the record is given back.
+        """
+        word, *scheduled = self._call("cancel", job_id, id_, 2, token)
         return str(word), bool(scheduled and scheduled[0])
 
     def pause(self, pool: str, paused: bool) -> bool:

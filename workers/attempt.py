@@ -85,8 +85,11 @@ class Attempt:
                 raise MediaRejected("The job stalled more than once: its worker died twice while running it")
             if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
                 started |= anew
+            self._lease.confirm()  # the calls before this one may have outlasted the lease
+            self._lease.check()
             if not self._directus.update_open_job(self._job.job_id, started):
                 return self._settle(self._directus.read_job(self._job.job_id))
+        self._lease.started()
         with sandbox.private_folder(self._tools.work_dir) as folder:
             with ProgressReporter(self._directus, self._lease):
                 done, name = self._work(folder, record)
@@ -193,7 +196,8 @@ class Attempt:
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
         def close() -> bool:
             try:
-                self._lease.confirm(closing=values["error"] != CANCELLED)  # each time: the wait may have outlasted the lease
+                # Each time: the wait may have outlasted the lease.
+                self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")
             except JobCancelled:
                 self._maybe_strays = True  # the outputs are there, and nobody will name them
                 raise

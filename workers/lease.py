@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
     from chalicelib.answers import Claim
     from chalicelib.jobs import MediaJob
-    from chalicelib.ledger import Ledger
+    from chalicelib.ledger import Ledger, Phase
     from chalicelib.tickets import Ticket, Tickets
 
 logger = Logger(service="mediaq", child=True)
 RENEW_SECONDS = 2.0
+LOCKED_SECONDS = 0.1
+STARTED_SECONDS = 0.2
+"""How soon the ledger hears that the record is started: a cancel waits for it, and a shorter job need not say it."""
 
 
 class Lease:
@@ -53,7 +56,9 @@ class Lease:
         self.percent = 0
         self._stop: JobStopped | None = None
         self._closed = False
+        self._phase: Phase = "starting"
         self._over = threading.Event()
+        self._wake = threading.Event()
         self._deadline = time.monotonic() + self.job.wall_ms / 1000
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
 
@@ -63,6 +68,7 @@ class Lease:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._over.set()
+        self._wake.set()
         self._thread.join()
 
     @property
@@ -98,25 +104,33 @@ class Lease:
         if self._stop is None or isinstance(reason, (LeaseLost, WorkerStopping)):
             self._stop = reason
 
-    def confirm(self, *, closing: bool = False) -> None:
+    def confirm(self, phase: Phase | None = None) -> None:
         """Ask the ledger whether the job is still ours, waiting for Redis if it has to: nobody can take it for a lease now.
 
-        `closing`: its record is about to be closed, other than as cancelled; then nobody can cancel it either.
+        `phase`: what is to be done with the record. After `closing` nobody can cancel the job; before `cancelling`, whoever
+        else is cancelling it is waited for.
 
         Raises:
             LeaseLost: it is not; nothing may be changed any more.
             JobCancelled: it is to be closed, and somebody who wants it cancelled was first.
-            WorkerStopping: the worker goes down while Redis is away.
+            WorkerStopping: the worker goes down while the ledger is waited for.
         """
-        while True:
+        word = "locked"
+        while word == "locked":
             try:
-                word = self._renew(closing=closing)
-                break
+                word = self._renew(phase)
             except LedgerUnavailable:
                 self.wait(1)
+            if word == "locked":
+                self.wait(LOCKED_SECONDS)
         self.check_fence()
-        if closing and word == "cancelled":
+        if phase == "closing" and word == "cancelled":
             raise JobCancelled(CANCELLED)
+
+    def started(self) -> None:
+        """Note that the record is processing: whoever wants the job cancelled may write it from now on."""
+        self._phase = "started"
+        self._wake.set()
 
     def closed(self) -> None:
         """Note that the record is closed: a ledger that has forgotten the job counts it in Directus, and not by us."""
@@ -131,7 +145,7 @@ class Lease:
 
     def _keep(self) -> None:
         ticket_due = time.monotonic() + RECEIVED_SECONDS / 2
-        while not self._over.wait(RENEW_SECONDS):
+        while not self._pause():
             try:
                 self._renew()
                 if self.ticket is not None and time.monotonic() >= ticket_due:
@@ -142,9 +156,15 @@ class Lease:
             except Exception:  # a lease that nobody renews is worse than any bug
                 logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
 
-    def _renew(self, *, closing: bool = False) -> str:
+    def _pause(self) -> bool:
+        """Wait until it is time to renew; True when the run is over."""
+        if self._wake.wait(RENEW_SECONDS) and not self._over.wait(STARTED_SECONDS):
+            self._wake.clear()
+        return self._over.is_set()
+
+    def _renew(self, phase: Phase | None = None) -> str:
         notes, changes = self.journal.unsent()
-        word = self._ledger.renew(self.job, self.token, self.percent, closing=closing, notes=notes)
+        word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase, notes=notes)
         self.journal.sent(changes if word != "unknown" else 0)
         if word == "unknown" and self._closed:
             return "ok"
@@ -152,8 +172,8 @@ class Lease:
             mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
             logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
-            if word == "ok" and closing:
-                word = self._ledger.renew(self.job, self.token, self.percent, closing=True)
+            if word == "ok":
+                word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase)
         if word == "lost":
             self.stop(LeaseLost("Another worker holds the job now"))
         elif word == "cancelled":

@@ -145,7 +145,7 @@ class Runner:
         started = time.monotonic()
         error = ""
         try:
-            outcome = attempt.perform()
+            outcome = attempt.cancel() if claim.cancelled else attempt.perform()
         except MediaRejected as rejected:
             error, outcome = str(rejected), attempt.fail(str(rejected))
         except JobCancelled:

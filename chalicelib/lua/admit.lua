@@ -4,14 +4,15 @@
 --       4 record: pending | processing | failed as Directus has it, reopened when the caller has just set it to pending
 --       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 wall limit (ms)
 --       12 cycle   13 limit of the plan (-1: none)   14 the most delayed jobs a user may have
---       15 callback: the address that its end is told to, or ''
+--       15 callback: the address that its end is told to, or ''   16 token of the caller, for the lock on the record
 -- Returns {open, id, send 0|1, body, ms until it is due}   already there; send is 1 for the second caller, and when no ticket
 --                       went out for a minute
 --         {admitted, id}
 --         {seed}        the quota is not known: count in Directus, seed_usage, call again
 --         {limit}       the quota is spent
 --         {scheduled}   the user has too many delayed jobs
---         {reopen}      a failed record may start anew: set it to pending, call again with reopened
+--         {reopen}      a failed record may start anew, and the caller has its lock: set it to pending, call again with reopened
+--         {locked}      somebody else is writing the record: read it again in a moment, and call again
 --         {closing}     a failed record whose job is still being closed
 --         {completed}   the record was read before it was completed
 --         {stale}       the ledger saw this job fail: read the record again, then say failed or reopened
@@ -43,6 +44,7 @@ if open then
 end
 
 if outcome == 'completed' then return {'completed'} end
+if locked_by_another(job_id, ARGV[16]) then return {'locked'} end
 local failed = outcome and outcome ~= 'retracted'
 if failed and record ~= 'failed' and record ~= 'reopened' then return {'stale'} end
 
@@ -52,7 +54,11 @@ if limit >= 0 then
   if tonumber(usage[1] or 0) + tonumber(usage[2]) >= limit then return {'limit'} end
 end
 if delay_ms > 0 and tonumber(call('HGET', P .. 'scheduled', user) or 0) >= tonumber(ARGV[14]) then return {'scheduled'} end
-if record == 'failed' then return {'reopen'} end
+if record == 'failed' then
+  lock(job_id, ARGV[16])
+  return {'reopen'}
+end
+unlock(job_id, ARGV[16])
 
 local job = {
   id = new_id(ARGV[3]), job_id = job_id, user = user, operation = operation, pool = ARGV[8], cycle = cycle,

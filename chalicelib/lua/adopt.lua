@@ -22,6 +22,8 @@ local function put_back(entry)
   }
   take_round(job)
   charge(job)
+  -- Somebody cancels the record this moment: no worker may start it.
+  job.cancel = locked_by_another(entry.job_id, '') and true or nil
   if entry.record == 'pending' then wait(job, now) else hold_again(job, entry.token) end
   save(job)
 end

@@ -1,7 +1,8 @@
 -- Claim the best waiting job of a pool for the holder of a ticket.
 --
 -- ARGV  1 now   2 pool   3 id and 4 jobId of the ticket's own job   5 token (random, minted by the worker)   6 lease (ms)
--- Returns {run, id, jobId, attempt, stalls, runs, body, notes}   not always the ticket's own job
+-- Returns {run, id, jobId, attempt, stalls, runs, body, notes, cancel 0|1}   not always the ticket's own job; cancel: its
+--                       holder ends it as cancelled, and does not start it
 --         {drop}        the ticket's job is finished, or a newer admission has its own ticket
 --         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later; or the pool is paused
 --         {elsewhere}   the ticket's job moved to the other pool, where it has a ticket
@@ -14,7 +15,8 @@ local PACE_SMOOTHED = 8
 promote(now, 100)
 
 local function run(job)
-  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body, job.notes or ''}
+  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body, job.notes or '',
+    job.cancel and 1 or 0}
 end
 
 if KEYS[2] then  -- the answer was lost, and with it a job that nobody else may have

@@ -24,12 +24,15 @@
 --   <p>:callback:<jobId>   string the latest such outcome, as MessagePack: id, user, url, outcome, tries, body; and over instead of
 --                          body once nobody tries any more, for a day
 --   <p>:callees            hash   user -> until when none of their callbacks is told (ms)
+--   <p>:lock:<jobId>       string the token of whoever may change the status of the record besides the lease holder, for
+--                          RECORD_LOCK_MS: see docs/adr/0020-record-locks.md
 --   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
 --   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
---   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for), closing (its record, now), progress,
+--   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for),
+--   starting (its holder may still set the record to processing), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
 --   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (the address that its end is told to),
 --   notes (what its workers wrote down of their attempts, in JSON that is not read here)
@@ -44,6 +47,7 @@ local UNTOLD_MS = 15000
 local CALLBACK_TTL = 2 * DAY  -- the last try is within hours
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
+local RECORD_LOCK_MS = 15000  -- longer than a call to Directus takes, or is waited for
 local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
 local call = redis.call
 
@@ -75,6 +79,24 @@ end
 local function look_up(job_id)
   local found = call('MGET', P .. 'job:' .. job_id, P .. 'done:' .. job_id)
   return unpacked(found[1]), parsed(found[2])
+end
+
+-- The lock on a record. It excludes whoever is no lease holder: cancel, reopen and refuse. True when `token` has it now.
+local function lock(job_id, token)
+  local key = P .. 'lock:' .. job_id
+  local owner = call('GET', key)
+  if owner and owner ~= token then return false end
+  call('SET', key, token, 'PX', RECORD_LOCK_MS)
+  return true
+end
+
+local function locked_by_another(job_id, token)
+  local owner = call('GET', P .. 'lock:' .. job_id)
+  return owner and owner ~= token
+end
+
+local function unlock(job_id, token)
+  if call('GET', P .. 'lock:' .. job_id) == token then call('DEL', P .. 'lock:' .. job_id) end
 end
 
 -- The transitions between sets change the job's table; whoever calls them saves it.
@@ -121,14 +143,14 @@ end
 
 local function hold(job, now, lease_ms, token)
   forget_return(job)
-  if job.token ~= token then job.closing = nil end
+  if job.token ~= token then job.closing, job.starting = nil, true end
   call('ZADD', P .. 'active', math.min(now + lease_ms, job.deadline_ms), member(job))
   job.state, job.token, job.suspect, job.former = 'active', token, nil, nil
 end
 
 local function let_go(job)
   leave(job)
-  job.token, job.suspect, job.former, job.closing = nil, nil, nil, nil
+  job.token, job.suspect, job.former, job.closing, job.starting = nil, nil, nil, nil, nil
 end
 
 -- The time that the user named has come, or does not matter any more.

@@ -1,10 +1,12 @@
 -- Renew a lease, carry progress in and a cancel out.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
---       7 closing 0|1: whether the holder is about to close the record, other than as cancelled   8 notes (or '')
--- Returns {ok} | {cancelled} (the lease is renewed all the same) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
--- Who closes a record and who cancels it must not do so at once: Directus would let both. From `closing` on it is too late to
--- cancel, and a job whose cancel came first is not closed otherwise.
+--       7 phase: starting (the holder may be about to set the record to processing) | started | cancelling | closing (it is
+--         about to close the record, as cancelled or otherwise)   8 notes (or '')
+-- Returns {ok} | {cancelled} (the lease is renewed all the same) | {locked} (likewise; cancelling:
+--         whoever cancels the job is writing the record: ask again) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
+-- Who starts or closes a record and who cancels it must not do so at once: Directus would let both. A cancel waits while the
+-- holder is starting; from `closing` on it is too late to cancel, and a job whose cancel came first is not closed otherwise.
 -- A job that a sweep took back and nobody has claimed since is taken up again, its stall undone.
 local now = time_ms(ARGV[1])
 local id, token = ARGV[3], ARGV[4]
@@ -20,6 +22,10 @@ end
 hold(job, now, tonumber(ARGV[5]), token)
 if ARGV[6] ~= '' then job.progress = tonumber(ARGV[6]) end
 note(job, ARGV[8])
-if ARGV[7] == '1' and not job.cancel then job.closing = true end
+if ARGV[7] ~= 'starting' then job.starting = nil end
+if ARGV[7] == 'closing' and not job.cancel then job.closing = true end
+local locked = ARGV[7] == 'cancelling' and call('EXISTS', P .. 'lock:' .. ARGV[2]) == 1
+if ARGV[7] == 'cancelling' and not locked then job.cancel, job.closing = true, true end
 save(job)
+if locked then return {'locked'} end
 return {job.cancel and 'cancelled' or 'ok'}

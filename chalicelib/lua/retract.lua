@@ -1,6 +1,6 @@
 -- Undo an admission whose ticket could not be sent.
 --
--- ARGV  1 now   2 jobId   3 id
+-- ARGV  1 now   2 jobId   3 id   4 token: the caller has to set the record back to failed, and gets its lock ('': it has not)
 -- Returns {retracted}  as if it had never been
 --         {shared}     another caller asked for it too: it stays for them, and the next caller, or the keeper, sends its ticket
 --         {kept}       somebody claimed it: it stays, and needs no ticket
@@ -20,6 +20,7 @@ give_round_back(job)
 unschedule(job)
 refund(job)
 drop(job)
+if ARGV[4] ~= '' then lock(ARGV[2], ARGV[4]) end
 -- The send may have gone through after all, its answer lost: that ticket is dropped, for the caller was told no.
 mark(job, 'retracted', '', scheduled)
 return {'retracted'}

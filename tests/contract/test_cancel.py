@@ -24,23 +24,6 @@ def test_a_waiting_job(api: Api) -> None:
     assert api.parts.canceller.cancel(record) == "cancelled"  # again, harmless
 
 
-def test_a_job_that_was_admitted_anew_meanwhile_is_left_alone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the word of Directus and that of the ledger, its user retries it."""
-    record, body = api.record(), {"operation": "transcoding"}
-    api.enqueue({"jobId": record, **body})
-    update = api.parts.directus.update_open_job
-
-    def update_and_retry(*arguments: Any) -> bool:
-        changed = update(*arguments)
-        api.parts.ledger.cancel(record, api.parts.ledger.look(record).id)  # type: ignore[union-attr]
-        assert api.enqueue({"jobId": record, **body}).status_code == 200
-        return changed
-
-    monkeypatch.setattr(api.parts.directus, "update_open_job", update_and_retry)
-    assert api.parts.canceller.cancel(record) == "cancelled"
-    assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
-
-
 def test_what_is_over_stays_as_it_is(api: Api) -> None:
     record = api.record()
     api.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "completed"})

@@ -53,6 +53,7 @@ class TestCancel:
 
     def test_other_peoples_are_not_there(self, api: Api) -> None:
         record = api.record("pro")
+        api.enqueue({"jobId": record, "operation": "transcoding"}, "pro")
         assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 404
         assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"
         assert api.call("DELETE", f"/jobs/{record}", accounts.ADMIN_TOKEN).status_code == 200
@@ -141,7 +142,7 @@ def test_a_job_that_is_being_closed_cannot_be_cancelled(api: Api) -> None:
     bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding"}).json["bullJobId"]
     claim = api.parts.ledger.claim("container", bull_job_id, record, "t")
     assert claim.job is not None
-    assert api.parts.ledger.renew(claim.job, "t", closing=True) == "ok"
+    assert api.parts.ledger.renew(claim.job, "t", phase="closing") == "ok"
     answer = api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"])
     assert (answer.status_code, answer.json) == (409, {"error": "jobId names a job that is being closed this moment"})
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from tests.unit.ledger_model_job import Job
 
 LEASE, SECOND_LOOK, STARVED = 10_000, 3_000, 60_000
-GRACE = 120_000
+GRACE, RECOVERY = 120_000, 15_000
 
 
 @dataclass
@@ -21,6 +21,9 @@ class Model:
     last: dict[tuple[str, int, str], int] = field(default_factory=dict)
     charged: dict[str, int] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    locks: dict[str, str] = field(default_factory=dict)
+    """Record -> who may write it; they end by themselves, which a test does by hand."""
+    born: int | None = None
 
     def copy(self) -> Model:
         """Return a copy that shares nothing."""
@@ -32,6 +35,8 @@ class Model:
             dict(self.last),
             dict(self.charged),
             self.paused,
+            dict(self.locks),
+            self.born,
         )
 
     def in_state(self, state: str) -> list[Job]:
@@ -77,7 +82,16 @@ class Model:
                     job.round = self.next_round(job.pool, job.priority, job.user)
                 job.state, job.scheduled = "waiting", False
 
-    def admit(self, job: Job, record: str, now: int, delay: int, limit: int) -> str:
+    def lock(self, job_id: str, token: str) -> bool:
+        """Take the lock on a record."""
+        return self.locks.setdefault(job_id, token) == token
+
+    def unlock(self, job_id: str, token: str) -> None:
+        """Give it back."""
+        if self.locks.get(job_id) == token:
+            del self.locks[job_id]
+
+    def admit(self, job: Job, record: str, now: int, delay: int, limit: int, token: str) -> str:
         """Admit `job`, whose id is that of the script's answer."""
         if job.job_id in self.jobs:
             if record == "failed":
@@ -90,12 +104,17 @@ class Model:
         outcome = self.done.get(job.job_id, ("", "", ""))[1]
         if outcome == "completed":
             return "completed"
+        if self.locks.get(job.job_id, token) != token:
+            return "locked"
         if outcome not in ("", "retracted") and record not in ("failed", "reopened"):
             return "stale"
         if 0 <= limit <= self.charged.get(job.user, 0):
             return "limit"
         if record == "failed":
+            self.lock(job.job_id, token)
             return "reopen"
+        self.unlock(job.job_id, token)
+        self.born = self.born or now
         self.done.pop(job.job_id, None)
         job.sent = now
         if delay:
@@ -106,7 +125,7 @@ class Model:
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         return "admitted"
 
-    def retract(self, job_id: str, id_: str) -> str:
+    def retract(self, job_id: str, id_: str, token: str) -> str:
         """Undo an admission."""
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
@@ -120,6 +139,8 @@ class Model:
         self.give_round_back(job)
         self.charged[job.user] -= 1
         del self.jobs[job_id]
+        if token:
+            self.lock(job_id, token)
         self.done[job_id] = (id_, "retracted", "")
         return "retracted"
 
@@ -152,10 +173,11 @@ class Model:
     def hold(self, job: Job, token: str, now: int) -> None:
         """Lease a job."""
         job.closing &= job.token == token
+        job.starting |= job.token != token
         job.state, job.token, job.former, job.suspect, job.orphan = "active", token, "", False, False
         job.at = min(now + LEASE, job.deadline)
 
-    def renew(self, job_id: str, id_: str, token: str, now: int, *, closing: bool = False) -> str:
+    def renew(self, job_id: str, id_: str, token: str, now: int, phase: str) -> str:
         """Renew a lease."""
         job = self.jobs.get(job_id)
         if job is None:
@@ -169,7 +191,12 @@ class Model:
         if job.state == "waiting":
             job.stalls = max(0, job.stalls - 1)
         self.hold(job, token, now)
-        job.closing |= closing and not job.cancel
+        job.starting &= phase == "starting"
+        job.closing |= phase == "closing" and not job.cancel
+        if phase == "cancelling":
+            if job_id in self.locks:
+                return "locked"
+            job.cancel = job.closing = True
         return "cancelled" if job.cancel else "ok"
 
     def finish(self, job_id: str, id_: str, token: str, outcome: str, now: int, delay: int) -> str:
@@ -189,7 +216,7 @@ class Model:
         if outcome == "retry":
             job.state, job.at, job.attempts = "delayed", now + delay, job.attempts + 1
             job.ended, job.token, job.former, job.suspect, job.orphan = token, "", "", False, False
-            job.closing = False
+            job.closing = job.starting = False
             return "ok"
         self.close(job, outcome, token)
         return "ok"
@@ -214,6 +241,7 @@ class Model:
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
         job.token, job.former, job.suspect, job.orphan, job.closing, job.ended = "", "", False, False, False, token
+        job.starting = False
         job.state, job.at = ("delayed", now + delay) if delay else ("waiting", 0)
         return "ok"
 
@@ -227,22 +255,29 @@ class Model:
         if job.id > id_ or not self.speaks(job, token):
             return "lost"
         job.pool, job.state, job.token, job.former, job.suspect, job.orphan = pool, "waiting", "", "", False, False
-        job.ended, job.closing = token, False
+        job.ended, job.closing, job.starting = token, False, False
         job.round = self.next_round(pool, job.priority, job.user)
         return "ok"
 
-    def forbid(self, job_id: str, id_: str) -> str:
-        """Let nobody close it but as cancelled."""
+    def forbid(self, job_id: str, id_: str, token: str, now: int) -> str:
+        """Let nobody start it, or close it but as cancelled."""
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
-            return "unknown"
+            if not id_:
+                self.born = self.born or now
+                if now - self.born < RECOVERY:
+                    return "busy"
+            return "unknown" if self.lock(job_id, token) else "busy"
         if job.closing:
-            return "closing"
+            return "busy" if job.cancel else "closing"
         job.cancel = True
-        return "flagged"
+        if job.state == "active" and job.starting:
+            return "busy"
+        return "flagged" if self.lock(job_id, token) else "busy"
 
-    def cancel(self, job_id: str, id_: str) -> str:
+    def cancel(self, job_id: str, id_: str, token: str) -> str:
         """Cancel an open job, if it is the one that is meant."""
+        self.unlock(job_id, token)
         job = self.jobs.get(job_id)
         if job is None or job.id != id_:
             return "unknown"
@@ -254,6 +289,7 @@ class Model:
 
     def sweep(self, now: int) -> set[str]:
         """Requeue after two looks; return the requeued jobs."""
+        self.born = self.born or now
         self.promote(now)
         requeued = set()
         for job in self.in_state("active"):
@@ -263,7 +299,7 @@ class Model:
                 job.suspect, job.at = True, now + SECOND_LOOK
                 continue
             job.stalls += job.token != ""
-            job.orphan, job.closing = job.token == "", False
+            job.orphan, job.closing, job.starting = job.token == "", False, False
             job.state, job.former, job.token, job.suspect = "waiting", job.token, "", False
             job.sent = now
             requeued.add(job.job_id)
@@ -271,6 +307,7 @@ class Model:
 
     def adopt(self, job: Job, record: str, token: str, now: int) -> str:
         """Put a forgotten job back."""
+        self.born = self.born or now
         known = self.jobs.get(job.job_id)
         if self.done.get(job.job_id, ("",))[0] >= job.id or (known and known.id > job.id):
             return "old"
@@ -287,10 +324,11 @@ class Model:
             self.charged[known.user] -= 1
             del self.jobs[job.job_id]
         job.round = self.next_round(job.pool, job.priority, job.user)
-        job.adopted, job.sent = True, now
+        job.adopted, job.sent, job.cancel = True, now, job.job_id in self.locks
         self.charged[job.user] = self.charged.get(job.user, 0) + 1
         self.jobs[job.job_id] = job
         if record == "processing":
             job.runs, job.deadline = 1, now + job.wall + GRACE
             self.hold(job, token, now)
+            job.starting = True  # as far as anybody knows
         return "adopted"

@@ -26,6 +26,7 @@ class Job:
     suspect: bool = False
     cancel: bool = False
     closing: bool = False
+    starting: bool = False
     shared: bool = False
     adopted: bool = False
     scheduled: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ def test_one_whose_record_is_closed_is_not(ledger: Ledger, scripts: Scripts) -> 
     got = claim(ledger, admit(ledger))
     assert got.job is not None
     lease = Lease(got, None, ledger, NO_TICKETS)
-    lease.confirm(closing=True)
+    lease.confirm("closing")
     lease.closed()
     scripts.redis.flushall()
     lease.confirm()
@@ -42,9 +43,11 @@ def test_a_job_that_was_cancelled_first_is_not_closed_otherwise(ledger: Ledger) 
     got = claim(ledger, admit(ledger))
     assert got.job is not None
     lease = Lease(got, None, ledger, NO_TICKETS)
-    assert ledger.forbid(got.job.job_id, got.job.id) == "flagged"
+    lease.started()
+    lease.confirm()
+    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "flagged"
     with pytest.raises(JobCancelled):
-        lease.confirm(closing=True)
+        lease.confirm("closing")
     lease.confirm()  # as cancelled it may be closed
 
 
@@ -52,5 +55,27 @@ def test_after_a_wipe_it_is_put_back_and_closed_under_the_same_rule(ledger: Ledg
     got = claim(ledger, admit(ledger))
     assert got.job is not None
     scripts.redis.flushall()
-    Lease(got, None, ledger, NO_TICKETS).confirm(closing=True)
-    assert ledger.forbid(got.job.job_id, got.job.id) == "closing"
+    Lease(got, None, ledger, NO_TICKETS).confirm("closing")
+    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "closing"
+
+
+def test_a_cancel_waits_until_the_record_is_started(ledger: Ledger) -> None:
+    got = claim(ledger, admit(ledger))
+    assert got.job is not None
+    lease = Lease(got, None, ledger, NO_TICKETS)
+    lease.confirm()
+    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "busy"
+    lease.started()
+    lease.confirm()
+    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "flagged"
+
+
+def test_the_ledger_hears_soon_that_the_record_is_started(ledger: Ledger) -> None:
+    got = claim(ledger, admit(ledger))
+    assert got.job is not None
+    with Lease(got, None, ledger, NO_TICKETS) as lease:
+        lease.started()
+        until = time.monotonic() + 1  # half of what a renewal takes
+        while ledger.forbid(got.job.job_id, got.job.id, "t") == "busy":
+            assert time.monotonic() < until
+            time.sleep(0.02)

@@ -73,16 +73,17 @@ class LedgerMachine(RuleBasedStateMachine):
         if state == "completed":
             return
         asked = factories.job(user, priority, pool, record)
-        got = self.ledger.admit(asked, state, limit, delay)
+        token = new_token()
+        got = self.ledger.admit(asked, state, limit, delay, token=token)
         expected = self.model.admit(
-            self.as_model(msgspec.structs.replace(asked, id=got.id)), state, self.clock.ms, delay, limit
+            self.as_model(msgspec.structs.replace(asked, id=got.id)), state, self.clock.ms, delay, limit, token
         )
         assert got.word == expected
         if got.word == "reopen" and self.records.get(record) == "failed":
             self.records[record] = "pending"
-            again = self.ledger.admit(asked, "reopened", limit, delay)
-            named = msgspec.structs.replace(asked, id=again.id)
-            assert again.word == self.model.admit(self.as_model(named), "reopened", self.clock.ms, delay, limit) == "admitted"
+            again = self.ledger.admit(asked, "reopened", limit, delay, token=token)
+            named = self.as_model(msgspec.structs.replace(asked, id=again.id))
+            assert again.word == self.model.admit(named, "reopened", self.clock.ms, delay, limit, token) == "admitted"
             got = again
         if got.word == "admitted":
             self.records[record] = "pending"
@@ -93,11 +94,11 @@ class LedgerMachine(RuleBasedStateMachine):
             assert got.id == self.model.jobs[record].id
 
     @precondition(lambda self: self.tickets)
-    @rule(index=INDEX)
-    def retract(self, index: int) -> None:
-        """The send failed after all."""
-        job = self.tickets[-1 - index % len(self.tickets)]
-        assert self.ledger.retract(job.job_id, job.id) == self.model.retract(job.job_id, job.id)
+    @rule(index=INDEX, reopened=st.booleans())
+    def retract(self, index: int, reopened: bool) -> None:
+        """The send failed after all; a record that was reopened is to be set back."""
+        job, token = self.tickets[-1 - index % len(self.tickets)], new_token() if reopened else ""
+        assert self.ledger.retract(job.job_id, job.id, token) == self.model.retract(job.job_id, job.id, token)
 
     @precondition(lambda self: self.tickets)
     @rule(index=INDEX, pool=st.sampled_from([None, None, "lambda", "container"]), lost=st.booleans())
@@ -114,6 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
         expected = self.model.jobs[job_id]
         assert (got.job.job_id, got.job.id) == (job_id, expected.id)
         assert (got.attempt, got.stalls, got.runs) == (expected.attempts + 1, expected.stalls, expected.runs)
+        assert got.cancelled == expected.cancel
         if self.records[job_id] == "pending":
             self.records[job_id] = "processing"
         self.claims.append((got.job, token))
@@ -124,12 +126,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.paused = self.model.paused | {pool} if paused else self.model.paused - {pool}
 
     @precondition(lambda self: self.claims)
-    @rule(index=INDEX, closing=st.booleans())
-    def renew(self, index: int, closing: bool) -> None:
+    @rule(index=INDEX, phase=st.sampled_from(["starting", "started", "closing", "cancelling"]))
+    def renew(self, index: int, phase: Any) -> None:
         """Holders, and those who were."""
         job, token = self.holder(index)
-        word = self.ledger.renew(job, token, 50, closing=closing)
-        assert word == self.model.renew(job.job_id, job.id, token, self.clock.ms, closing=closing)
+        word = self.ledger.renew(job, token, 50, phase=phase)
+        assert word == self.model.renew(job.job_id, job.id, token, self.clock.ms, phase)
         if word == "unknown" and self.records[job.job_id] in ("pending", "processing"):
             self.adopt_one(job, "processing", token)
 
@@ -168,14 +170,31 @@ class LedgerMachine(RuleBasedStateMachine):
         if word == "ok":
             self.tickets.append(there)
 
-    @rule(record=st.sampled_from(RECORDS))
-    def cancel(self, record: str) -> None:
-        """Directus first, ledger second."""
-        if self.records.get(record) in ("pending", "processing"):
+    @rule(record=st.sampled_from(RECORDS), dies=st.booleans())
+    def cancel(self, record: str, dies: bool) -> None:
+        """The lock first, Directus second, the ledger last, if the caller lives as long."""
+        if self.records.get(record) not in ("pending", "processing"):
+            return
+        open_id, token = self.model.jobs[record].id if record in self.model.jobs else "", new_token()
+        word = self.ledger.forbid(record, open_id, token)
+        assert word == self.model.forbid(record, open_id, token, self.clock.ms)
+        if word in ("flagged", "unknown"):
             self.records[record] = "failed"
-            open_id = self.model.jobs[record].id if record in self.model.jobs else ""
-            assert self.ledger.forbid(record, open_id) == self.model.forbid(record, open_id)
-            assert self.ledger.cancel(record, open_id)[0] == self.model.cancel(record, open_id)
+            if not dies:
+                assert self.ledger.cancel(record, open_id, token)[0] == self.model.cancel(record, open_id, token)
+
+    @rule(record=st.sampled_from(RECORDS))
+    def lock(self, record: str) -> None:
+        """A Flow's call refuses a record, and dies before it gives the lock back."""
+        token = new_token()
+        word = self.ledger.lock(record, token)
+        assert word == ("open" if record in self.model.jobs else "ok" if self.model.lock(record, token) else "locked")
+
+    @rule(record=st.sampled_from(RECORDS))
+    def lock_ends(self, record: str) -> None:
+        """Its owner is dead."""
+        self.scripts.redis.delete(f"{self.scripts.prefix}:lock:{record}")
+        self.model.locks.pop(record, None)
 
     @rule()
     def sweep(self) -> None:
