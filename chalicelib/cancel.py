@@ -1,7 +1,8 @@
 """The use case that ends a job which nobody wants any more.
 
 The ledger forbids to start or complete the job and locks its record, Directus says that it failed, the ledger takes it away.
-Whatever becomes of us in between, the record is not closed twice, and the next attempt ends the job. A running worker hears of it with the next renewal of its lease, within 2 s, and its media process is gone within another.
+Whatever becomes of us in between, the record is not closed twice, and the next attempt ends the job. A running worker hears of
+it with the next renewal of its lease, within 2 s, and its media process is gone within another.
 """
 
 from __future__ import annotations
