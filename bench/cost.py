@@ -20,7 +20,7 @@ from chalicelib.alarms import ALARMS
 from infra.local import accounts
 from infra.local.client import CreatorApp
 from infra.local.stack import Stack, login
-from workers import ffmpeg
+from workers import programs
 
 if TYPE_CHECKING:
     from bench import Figures
@@ -184,6 +184,6 @@ def _logged(stack: Stack) -> int:
 def _clip(target: Path) -> Path:
     picture = ["-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate=25:duration={CLIP_SECONDS}"]
     tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={CLIP_SECONDS}"]
-    command = [ffmpeg.executable(), "-nostdin", "-v", "error", "-y", *picture, *tone, "-shortest", "-pix_fmt", "yuv420p"]
+    command = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *picture, *tone, "-shortest", "-pix_fmt", "yuv420p"]
     subprocess.run([*command, str(target)], check=True)
     return target

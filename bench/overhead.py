@@ -15,7 +15,7 @@ from chalicelib.params.transcoding import TranscodingParams
 from infra.local import accounts
 from infra.local.client import CreatorApp
 from infra.local.stack import Stack, login
-from workers import ffmpeg, probe
+from workers import probe, programs
 from workers.operations import transcoding
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _clip(target: Path) -> Path:
     picture = ["-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate=25:duration={CLIP_SECONDS}"]
     sound = ["-f", "lavfi", "-i", f"sine=duration={CLIP_SECONDS}"]
     encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(target)]
-    subprocess.run([ffmpeg.executable(), "-nostdin", "-v", "error", *picture, *sound, *encoding], check=True)
+    subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", *picture, *sound, *encoding], check=True)
     return target
 
 
@@ -86,5 +86,5 @@ def _in_a_loop(clip: Path, folder: Path, count: int) -> float:
     command = transcoding.arguments(msgspec.convert(PARAMS, TranscodingParams), source, clip, target)
     started = time.perf_counter()
     for _ in range(count):
-        subprocess.run([ffmpeg.executable(), "-nostdin", "-v", "error", "-y", *command], check=True)
+        subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *command], check=True)
     return time.perf_counter() - started

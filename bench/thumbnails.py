@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.params.thumbnail import ThumbnailParams
-from workers import ffmpeg
+from workers import programs
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
 from workers.operations import thumbnail
@@ -44,13 +44,13 @@ def run() -> Figures:
 
 def make_tools(folder: Path) -> Tools:
     """Return what operations need when there is no system around them."""
-    return Tools(folder, ffmpeg.executable(), Fetcher(), Keyring([]), Speech(), lambda: Vocabulary([]))
+    return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: Vocabulary([]))
 
 
 def _film(folder: Path, minutes: int) -> Path:
     """Make a minute and repeat it."""
     minute, target = folder / "minute.mp4", folder / f"{minutes}.mp4"
-    quiet = [ffmpeg.executable(), "-nostdin", "-v", "error", "-y"]
+    quiet = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y"]
     if not minute.exists():
         picture = [
             "-f",

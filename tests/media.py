@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.jobs import OPERATIONS
 from chalicelib.validation import validate
-from workers import ffmpeg
+from workers import programs
 from workers.attempt import RUN
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
@@ -28,7 +28,7 @@ TERMS = [
 
 def run_ffmpeg(*arguments: str | Path) -> None:
     """Run ffmpeg, outside of any wall."""
-    command = [ffmpeg.executable(), "-v", "error", "-y", *map(str, arguments)]
+    command = [programs.find().ffmpeg, "-v", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
@@ -53,7 +53,7 @@ def make_tools(folder: Path, **changes: Any) -> Tools:
     """Return tools without settings."""
     usual: dict[str, Any] = {
         "work_dir": folder,
-        "ffmpeg": ffmpeg.executable(),
+        "programs": programs.find(),
         "fetcher": Fetcher(),
         "keyring": Keyring([]),
         "speech": Speech(),

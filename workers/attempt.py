@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, JobCancelled, MediaRejected
@@ -137,6 +138,9 @@ class Attempt:
         )
         with self._journal.stage("process"):
             done = RUN[self._job.operation](work)
+        if getattr(params, "strict", False):
+            work.findings.check_strict()
+        done.result["warnings"] = msgspec.to_builtins(work.findings.warnings)
         return done, str(done.result.get("file_name") or source.name)
 
     def _arrived(self, got: int, expected: int | None) -> None:

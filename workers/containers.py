@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Containers only: playlists and the like, which name other files or addresses, are not on the list.
-FORMATS = "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
+FORMATS = (
+    "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,apng,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
+)
 PROTOCOLS = "file"
 ATTACHED_PICTURE = 0x400
 """libavformat's AV_DISPOSITION_ATTACHED_PIC: a cover rather than a film."""
-STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe")
-"""Containers that hold one picture."""
+STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe", "heif", "avif", "webp_anim", "apng")
+"""Containers that hold one picture, or the frames of an animated one."""
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1", b"avif", b"avis"}
+"""Major brands of photos in ISO base media files, which are no films."""
 
 
 class Kind(NamedTuple):
@@ -46,6 +53,10 @@ KINDS = {
     "png_pipe": Kind("png", "image/png", ""),
     "jpeg_pipe": Kind("jpg", "image/jpeg", "", ("jpeg", "jpe", "jfif")),
     "webp_pipe": Kind("webp", "image/webp", ""),
+    "webp_anim": Kind("webp", "image/webp", ""),
+    "apng": Kind("png", "image/png", "", ("apng",)),
+    "heif": Kind("heic", "image/heic", "", ("heif", "hif")),
+    "avif": Kind("avif", "image/avif", "", ("avifs",)),
 }
 OGV = Kind("ogv", "video/ogg", "ogg", ("ogg",))
 WEBM = Kind("webm", "video/webm", "webm", ("mkv",))
@@ -64,6 +75,13 @@ def kind_of(container: str, brand: str, codecs: set[str], *, moving: bool) -> Ki
     if container == "matroska,webm" and codecs <= WEBM_CODECS:
         return WEBM
     return KINDS.get(container, UNKNOWN)
+
+
+def is_heif(file: Path) -> bool:
+    """Say whether a file begins as a HEIC, HEIF or AVIF does."""
+    with file.open("rb") as data:
+        head = data.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def agrees(kind: Kind, suffix: str) -> bool:

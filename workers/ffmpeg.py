@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
-import shutil
 import signal
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
+from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import sandbox
 from workers.containers import FORMATS, PROTOCOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from workers.work import Work
@@ -26,32 +23,22 @@ MACHINE_AT_FAULT = re.compile(
     r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
     r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
 )
+DECODE_ERROR = re.compile(r"\[dec:[^\]]*\] \[error\] (?:Decoding error|Error submitting packet)|corrupt decoded frame")
+PARTIAL_FILE = re.compile(r"^\[in#[^\]]*\] \[error\] stream \d+, offset 0x[0-9a-f]+: partial file$")
 KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
-
-
-@cache
-def executable(configured: str = "") -> str:
-    """Return the ffmpeg to run: the configured one, the system's, or the one inside imageio-ffmpeg.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    found = shutil.which(configured or "ffmpeg")
-    if found:
-        return found
-    if configured:
-        raise SettingsError(f"FFMPEG must be the path of an ffmpeg executable, not {configured!r}")
-    try:
-        import imageio_ffmpeg  # noqa: PLC0415 - the last resort
-    except ImportError as error:
-        raise SettingsError("ffmpeg was not found: install it, or set FFMPEG to its path") from error
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def input_arguments(file: Path) -> list[str]:
     """Return the arguments that open `file`, and only it: no protocol but file, no playlist format."""
     return ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", f"file:{file}"]
+
+
+class Ran(NamedTuple):
+    """What a finished run left: the end of its standard error, and how far it came, in s."""
+
+    said: str
+    reached: float
 
 
 def run(
@@ -60,37 +47,47 @@ def run(
     *,
     seconds: float = 0,
     share: tuple[float, float] = (0.0, 1.0),
-    loglevel: str = "error",
+    loglevel: str = "warning",
     limits: sandbox.Limits | None = None,
-    on_line: Callable[[str], None] = lambda line: None,
-) -> str:
-    """Run ffmpeg with `arguments` and return the end of what it wrote to its standard error.
+    counts: bool = True,
+) -> Ran:
+    """Run ffmpeg with `arguments`.
 
-    Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `on_line` gets every other
-    line of the standard output.
+    Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `counts`: whether errors while
+    decoding are the input's, and not those of a seek into it.
 
     Raises:
         MediaRejected: ffmpeg says that the input is at fault.
         AttemptFailed: anything else went wrong.
     """
-    reached = share[0]
+    shown, reached, errors = share[0], 0.0, 0
 
     def read(line: str) -> None:
-        nonlocal reached
+        nonlocal shown, reached
         name, _, value = line.partition("=")
-        if name == "out_time_us" and value.lstrip("-").isdigit() and seconds > 0:
-            done = min(1.0, max(0.0, int(value) / 1e6 / seconds))
-            reached = max(reached, share[0] + (share[1] - share[0]) * done)  # of two streams, the one behind counts
-            work.progress(reached)
-        on_line(line)
+        if name == "out_time_us" and value.lstrip("-").isdigit():
+            reached = max(reached, int(value) / 1e6)
+            if seconds > 0:
+                shown = max(shown, share[0] + (share[1] - share[0]) * min(1.0, reached / seconds))
+                work.progress(shown)
 
-    command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", "-loglevel", loglevel, "-progress", "pipe:1", "-nostats", "-y"]
+    def read_error(line: str) -> None:
+        nonlocal errors
+        errors += DECODE_ERROR.search(line) is not None
+        if PARTIAL_FILE.search(line):
+            work.findings.note_partial_file()
+
+    work.tools.programs.require(arguments)
+    levels = ["-loglevel", f"repeat+level+{loglevel}"]
+    command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", *levels, "-progress", "pipe:1", "-nostats", "-y", *arguments]
     limits = limits or sandbox.Limits()
     limits = replace(limits, seconds=min(limits.seconds, work.seconds_left))
-    finished = sandbox.run([*command, *arguments], folder=work.folder, limits=limits, on_line=read, check=work.check)
-    if finished.code == 0:
-        return finished.stderr
-    raise _failure(finished, work)
+    finished = sandbox.run(command, folder=work.folder, limits=limits, on_line=read, on_error_line=read_error, check=work.check)
+    if finished.code != 0:
+        raise _failure(finished, work)
+    if counts:
+        work.findings.note_decode_errors(errors)
+    return Ran(finished.stderr, reached)
 
 
 def _failure(finished: sandbox.Finished, work: Work) -> Exception:
@@ -114,11 +111,9 @@ def number(value: float) -> str:
 
 
 def _messages(stderr: str, folder: Path) -> list[str]:
-    """Return ffmpeg's messages without the paths of this machine, and without the description of a file.
+    """Return ffmpeg's errors without the paths of this machine, and without the description of a file.
 
     That is indented, and holds whatever somebody wrote into the file's tags: it must not speak for ffmpeg.
     """
-    lines = [
-        line.rstrip() for line in stderr.replace(str(folder), "").splitlines() if line.strip() and not line.startswith(" ")
-    ]
-    return [re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", line) for line in lines]
+    lines = [re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", line).rstrip() for line in stderr.replace(str(folder), "").splitlines()]
+    return [line.partition("] ")[2] for line in lines if line.startswith(("[error] ", "[fatal] ", "[panic] "))]

@@ -1,4 +1,6 @@
-"""Takes private metadata out of JPEG, PNG, WebP and GIF files without touching a pixel: places, devices, people, dates.
+"""Takes private metadata out of pictures without touching a pixel: places, devices, people, dates.
+
+JPEG, PNG, WebP and GIF are read here, HEIC and AVIF in `heif_metadata.py`.
 
 By allow-list: what is known to be needed to show the picture stays, such as the colour profile and a JPEG's orientation (in an
 Exif block that holds nothing else); all the rest goes, what is appended to the file included.
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers import isolated, sandbox
+from workers import heif_metadata, isolated, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,10 +82,12 @@ def without_private_metadata(data: bytes, container: str) -> bytes:
     Raises:
         Damaged: its parts are not what its format says.
     """
-    cleaners = {"png_pipe": _png, "jpeg_pipe": _jpeg, "webp_pipe": _webp, "gif": _gif}
+    cleaners = {"png_pipe": _png, "apng": _png, "jpeg_pipe": _jpeg, "webp_pipe": _webp, "webp_anim": _webp, "gif": _gif}
     try:
+        if container in ("heif", "avif"):
+            return heif_metadata.without_private_metadata(data)
         return b"".join(cleaners[container](data))
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, heif_metadata.Damaged) as error:
         raise Damaged from error
 
 

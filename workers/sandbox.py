@@ -143,9 +143,10 @@ def run(
     folder: Path,
     limits: Limits,
     on_line: Callable[[str], None] = lambda line: None,
+    on_error_line: Callable[[str], None] = lambda line: None,
     check: Callable[[], None] = lambda: None,
 ) -> Finished:
-    """Run `command` in `folder`; its standard output goes to `on_line`, line by line.
+    """Run `command` in `folder`; its standard output goes to `on_line`, its standard error to `on_error_line`, line by line.
 
     `check` is called several times a second and stops the process by raising. Whatever ends this call, nothing of the
     process group is left.
@@ -167,7 +168,7 @@ def run(
     except OSError as error:
         raise AttemptFailed(f"{Path(command[0]).name} could not be started: {error.strerror}") from error
     try:
-        stderr = _follow(process, folder, limits, on_line, check)
+        stderr = _follow(process, folder, limits, (on_line, on_error_line), check)
     finally:
         peak_bytes = _end(process)
     if process.returncode in NOT_STARTED:
@@ -209,35 +210,47 @@ def _follow(
     process: subprocess.Popen[bytes],
     folder: Path,
     limits: Limits,
-    on_line: Callable[[str], None],
+    on_lines: tuple[Callable[[str], None], Callable[[str], None]],
     check: Callable[[], None],
 ) -> str:
     """Read what a process writes until it ends; return the end of its standard error."""
     assert process.stdout is not None
     assert process.stderr is not None
     clock = _Clock(folder, limits, check)
-    kept, partial = b"", b""
+    kept = b""
+    readers = {process.stdout: _Lines(on_lines[0]), process.stderr: _Lines(on_lines[1])}
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(process.stderr, selectors.EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select(POLL_SECONDS):
                 data = os.read(key.fd, 65536)
+                readers[key.fileobj].feed(data)  # type: ignore[index]
                 if not data:
                     selector.unregister(key.fileobj)
                 elif key.fileobj is process.stderr:
                     kept = (kept + data)[-STDERR_KEPT:]
-                else:
-                    *lines, partial = (partial[-LINE_MAX:] + data).split(b"\n")
-                    for line in lines:
-                        on_line(line.decode(errors="replace").strip())
             clock.tick()
-    if partial:
-        on_line(partial.decode(errors="replace").strip())
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:  # it closed its outputs and goes on
         clock.tick()
         time.sleep(0.01)
     return kept.decode(errors="replace")
+
+
+class _Lines:
+    """Cuts what arrives into lines."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._partial = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take what has arrived; nothing is the end."""
+        *lines, self._partial = (self._partial[-LINE_MAX:] + data).split(b"\n")
+        if not data and self._partial:
+            lines.append(self._partial)
+        for line in lines:
+            self._on_line(line.decode(errors="replace").strip())
 
 
 class _Clock:

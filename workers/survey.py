@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.errors import MediaRejected
 from workers import isolated, probe
-from workers.containers import ATTACHED_PICTURE, FORMATS, PROTOCOLS
+from workers.containers import FORMATS, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,6 @@ class Survey(msgspec.Struct, omit_defaults=True):
     """`constant` or `variable`."""
     rotation: int = 0
     """Degrees that the picture is to be turned by, counter-clockwise."""
-    interlaced: bool = False
     bit_depth: int = 0
     primaries: str = ""
     transfer: str = ""
@@ -51,12 +50,17 @@ class Survey(msgspec.Struct, omit_defaults=True):
     """The number, among the subtitle streams, of the first one that is text."""
 
 
-def survey(file: Path, *, check: Callable[[], None] = lambda: None) -> Survey:
-    """Look at a file that the probe has accepted. What cannot be read is left empty."""
+def survey(file: Path, picture: int | None, *, check: Callable[[], None] = lambda: None) -> Survey:
+    """Look at a file that the probe has accepted, and its stream of index `picture`. What cannot be read is left empty."""
     lines: list[str] = []
     try:
         finished = isolated.run(
-            "workers.survey", [str(file)], folder=file.parent, limits=probe.PROBE_LIMITS, on_line=lines.append, check=check
+            "workers.survey",
+            [str(file), str(-1 if picture is None else picture)],
+            folder=file.parent,
+            limits=probe.PROBE_LIMITS,
+            on_line=lines.append,
+            check=check,
         )
     except MediaRejected:  # it took too long
         return Survey()
@@ -67,20 +71,18 @@ def survey(file: Path, *, check: Callable[[], None] = lambda: None) -> Survey:
 
 
 def main() -> None:
-    """Print what is found in the file that the last argument names."""
+    """Print what is found. Arguments: the file, and the index of its picture or -1."""
     import av  # noqa: PLC0415 - only this process pays for it
 
-    file, found, film = Path(sys.argv[-1]), Survey(), None
+    file, film, found = Path(sys.argv[-2]), int(sys.argv[-1]), Survey()
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
     with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         texts = [number for number, one in enumerate(container.streams.subtitles) if _codec(one) in TEXT_SUBTITLES]
         found.subtitles = texts[0] if texts else None
-        films = [one for one in container.streams.video if not int(one.disposition) & ATTACHED_PICTURE]
-        if films:
-            film = films[0].index
-            _colours(films[0], found)
-            found.frame_rate_mode = _spacing(container, films[0])
-    if film is not None:
+        if film >= 0:
+            _colours(container.streams[film], found)
+            found.frame_rate_mode = _spacing(container, container.streams[film])
+    if film >= 0:
         with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
             _first_frame(container, film, found)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
@@ -127,4 +129,3 @@ def _first_frame(container: Any, index: int, found: Survey) -> None:
         return  # the rest is still worth telling
     if frame is not None:
         found.rotation = frame.rotation
-        found.interlaced = bool(frame.interlaced_frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers import ffmpeg
+from workers import programs
 from workers.credentials import Keyring
 from workers.fetch import Fetcher
 from workers.vocabulary import VocabularyCache
@@ -18,12 +18,12 @@ def make_tools(services: Services) -> Tools:
     """Make the tools.
 
     Raises:
-        SettingsError: ffmpeg is missing, or a key is none.
+        SettingsError: ffmpeg is missing or too old, or a key is none.
     """
     current = services.settings
     return Tools(
         work_dir=current.work_dir,
-        ffmpeg=ffmpeg.executable(current.ffmpeg),
+        programs=programs.find(current.ffmpeg),
         fetcher=Fetcher(current.fetch_allow),
         keyring=Keyring(current.credentials_keys),
         speech=Speech(current.whisper_model, current.transcribe_bucket),

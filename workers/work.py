@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
+from workers.findings import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from workers.credentials import Keyring
     from workers.fetch import Fetcher
+    from workers.programs import Programs
     from workers.vocabulary import Vocabulary
 
 
@@ -30,11 +32,16 @@ class Tools:
     """What the machine lends to every job."""
 
     work_dir: Path
-    ffmpeg: str
+    programs: Programs
     fetcher: Fetcher
     keyring: Keyring
     speech: Speech
     vocabulary: Callable[[], Vocabulary]
+
+    @property
+    def ffmpeg(self) -> str:
+        """The path of ffmpeg."""
+        return self.programs.ffmpeg
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Work:
     source: Source = Source()
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """Credentials of the caller's, for the address that the job names."""
+    findings: Findings = field(default_factory=Findings)
+    """What is wrong with the input although the job can go on."""
 
     @property
     def seconds_left(self) -> float:

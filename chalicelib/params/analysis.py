@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from chalicelib.params.common import meta
+from chalicelib.params.common import AudioTrack, Strict, VideoTrack, meta
 
 TRANSCRIPT_MAX = 50_000
 
@@ -21,3 +21,6 @@ class AnalysisParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     silence_seconds: Annotated[float, meta("a number of seconds from 0.1 to 60", ge=0.1, le=60)] = 1
     black_seconds: Annotated[float, meta("a number of seconds from 0.04 to 60", ge=0.04, le=60)] = 0.5
     scene_threshold: Annotated[float, meta("a number from 1 to 100 per cent of change", ge=1, le=100)] = 10
+    video_track: VideoTrack | None = None
+    audio_track: AudioTrack | None = None
+    strict: Strict = False

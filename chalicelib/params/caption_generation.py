@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from chalicelib.params.common import meta
+from chalicelib.params.common import AudioTrack, Strict, meta
 from chalicelib.validation import FieldError
 
 ENGLISH_ONLY = ("pocketsphinx",)
@@ -27,6 +27,8 @@ class CaptionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     min_gap: Annotated[float, meta("a number of seconds from 0 to 1 between two cues", ge=0, le=1)] = 0.08
     min_duration: Annotated[float, meta("a number of seconds from 0.2 to 3", ge=0.2, le=3)] = 0.833
     max_duration: Annotated[float, meta("a number of seconds from 2 to 20", ge=2, le=20)] = 7
+    audio_track: AudioTrack | None = None
+    strict: Strict = False
 
     def __post_init__(self) -> None:
         """Check what no field can say alone."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from chalicelib.params.common import SIDE_MAX, Fit, meta
+from chalicelib.params.common import SIDE_MAX, Deinterlace, Fit, Strict, VideoTrack, meta
 from chalicelib.validation import FieldError
 
 COUNT_MAX = 100
@@ -31,6 +31,9 @@ class ThumbnailParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     quality: Annotated[int, meta("an integer from 1 to 100, higher is better", ge=1, le=100)] = 85
     count: Annotated[int, meta(f"an integer from 1 to {COUNT_MAX}: pictures spread over the film", ge=1, le=COUNT_MAX)] = 1
     sprite: Annotated[bool, meta("true or false: one sheet of all pictures and a WebVTT track that maps times to them")] = False
+    deinterlace: Deinterlace = "auto"
+    video_track: VideoTrack | None = None
+    strict: Strict = False
 
     def __post_init__(self) -> None:
         """Check what no field can say alone."""

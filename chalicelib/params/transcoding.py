@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from chalicelib.params.common import Fit, bits_per_second, meta, parse_resolution
+from chalicelib.params.common import (
+    AudioTrack,
+    Deinterlace,
+    Fit,
+    Strict,
+    VideoTrack,
+    bits_per_second,
+    meta,
+    parse_resolution,
+)
 from chalicelib.validation import FieldError
 
 VIDEO_CODECS = {
@@ -83,6 +92,14 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     duration: Annotated[float, meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
     loudness: Annotated[float, meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None = None
     strip_metadata: Annotated[bool, meta("true or false: whether titles, places and other tags are dropped")] = False
+    channels: Annotated[
+        Literal["keep", "stereo", "mono"],
+        meta("one of keep (or the nearest layout that the format has), stereo, mono"),
+    ] = "keep"
+    deinterlace: Deinterlace = "auto"
+    video_track: VideoTrack | None = None
+    audio_track: AudioTrack | None = None
+    strict: Strict = False
 
     def __post_init__(self) -> None:
         """Check what no field can say alone."""
@@ -124,6 +141,8 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 raise FieldError("audio_bitrate", "an audio bitrate such as 128k (16k to 512k)")
             if self.sound_codec in (None, "pcm"):
                 raise FieldError("audio_bitrate", f"absent when format is {self.format}")
+        if self.channels != "keep" and self.sound_codec is None:
+            raise FieldError("channels", "keep when there is no sound")
         if self.loudness is not None and self.sound_codec is None:
             raise FieldError("loudness", "absent when there is no sound")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from chalicelib.params.common import meta
+from chalicelib.params.common import Strict, meta
 from chalicelib.validation import FieldError, is_web_address
 
 URL_MAX = 4096  # presigned addresses are long
@@ -21,6 +21,7 @@ class UploadParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Annotated[str, meta("64 hexadecimal digits: what the file must have", pattern=r"^[0-9a-fA-F]{64}$(?!\n)")] | None
     ) = None
     deliver_url: Annotated[str, meta(HTTPS, max_length=URL_MAX)] | None = None
+    strict: Strict = False
 
     def __post_init__(self) -> None:
         """Check the address, which no pattern can."""

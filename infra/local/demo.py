@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from infra.local import accounts
 from infra.local.stack import Stack, login
 from mediaq import Client
-from workers import ffmpeg, probe
+from workers import probe, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def run(home: Path, file: Path | None, output: Path, directus: str, say: Callabl
 def synthesise(target: Path) -> Path:
     """Make a ten-second clip with sound: 1920x1080 test picture, 440 Hz tone."""
     command = [
-        ffmpeg.executable(), "-nostdin", "-v", "error", "-y",
+        programs.find().ffmpeg, "-nostdin", "-v", "error", "-y",
         "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=10",
         "-f", "lavfi", "-i", "sine=frequency=440:duration=10",
         "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(target),
@@ -87,7 +87,7 @@ def client_environment(api: str, directus: str, token: str) -> dict[str, str]:
 def _report(output: Path, job: Job) -> list[str]:
     """Say what came out, by a probe of the downloaded file rather than by what the worker claims."""
     media, result = probe.probe(output), job.result or {}
-    picture, sound = media.first("video"), media.first("audio")
+    picture, sound = media.track("video"), media.track("audio")
     what = [f"{picture.codec} {picture.width}x{picture.height}"] if picture else []
     what += [f"{sound.codec} {sound.sample_rate} Hz"] if sound else []
     stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in job.stages.items())

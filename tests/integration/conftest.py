@@ -19,7 +19,7 @@ from infra.local import accounts, parts
 from infra.local.client import CreatorApp
 from infra.local.process import LOOPBACK, Part
 from infra.local.stack import Stack, login
-from workers import ffmpeg
+from workers import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def make_clip(target: Path, seconds: float, size: str, *, sound: bool = True) ->
     """Synthesise a clip."""
     tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-c:a", "aac", "-shortest"] if sound else []
     picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"]
-    command = [ffmpeg.executable(), "-nostdin", "-v", "error", "-y", *picture, *tone[:4], "-c:v", "libx264"]
+    command = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *picture, *tone[:4], "-c:v", "libx264"]
     subprocess.run([*command, "-preset", "ultrafast", "-pix_fmt", "yuv420p", *tone[4:], str(target)], check=True)
     return target
 

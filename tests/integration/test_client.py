@@ -33,7 +33,7 @@ class TestClient:
         assert set(job.stages) == {"fetch", "process", "upload"}
         assert any("process took" in line.text for line in job.log)
         saved = client.download(job.output_file_id, tmp_path / "out.mp4")
-        assert probe.probe(saved).first("video").height == 144  # type: ignore[union-attr]
+        assert probe.probe(saved).track("video").height == 144  # type: ignore[union-attr]
         assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]  # nothing half done
 
     def test_a_failure_is_an_exception_that_names_its_job(self, client: mediaq.Client, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class TestCommand:
         assert "100 %  completed" in done.stderr
         saved = tmp_path / "clip-transcoding.mp4"
         assert done.stdout == "output      clip-transcoding.mp4\n"
-        assert probe.probe(saved).first("video").height == 144  # type: ignore[union-attr]
+        assert probe.probe(saved).track("video").height == 144  # type: ignore[union-attr]
         done = run(environment, tmp_path, *arguments, "--json")
         assert json.loads(done.stdout)["saved"] == "clip-transcoding-2.mp4"  # nothing is written over
 

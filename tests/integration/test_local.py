@@ -56,7 +56,7 @@ def test_the_demo_brings_a_clip_back_and_leaves_nothing_else(project: Path, clip
     assert done.returncode == 0, done.stderr
     for word in ("enqueued as", "100 %  completed", "output ", "h264 320x240", "stages", "speed"):
         assert word in done.stdout
-    assert probe.probe(project / "out.mp4").first("video")
+    assert probe.probe(project / "out.mp4").track("video")
     assert list((project / ".local").iterdir()) == []
 
 

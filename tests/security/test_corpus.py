@@ -18,7 +18,7 @@ from chalicelib.errors import MediaRejected
 from chalicelib.jobs import OPERATIONS
 from tests.media import run, run_ffmpeg, synthesise
 from tests.security.corpus import CORPUS, NAMES, Bait
-from workers import ffmpeg, sandbox
+from workers import programs, sandbox
 from workers.work import Source
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _check_words(error: str, folder: Path) -> None:
 
 def _shows_the_secret(output: Path) -> bool:
     """Look at the first pixel, in another process: our own memory counts as that of the processes that we start."""
-    command = [ffmpeg.executable(), "-nostdin", "-v", "quiet", "-i", str(output), "-frames:v", "1", "-vf", "scale=1:1"]
+    command = [programs.find().ffmpeg, "-nostdin", "-v", "quiet", "-i", str(output), "-frames:v", "1", "-vf", "scale=1:1"]
     done = subprocess.run([*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], capture_output=True, check=False)
     red, green, blue = (*done.stdout[:3], 0, 0, 0)[:3]
     return red > 200 and green < 60 and blue > 200

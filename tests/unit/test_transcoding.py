@@ -270,7 +270,7 @@ class TestHostile:
     @pytest.mark.parametrize("name", ["-y.mp4", "a;rm -rf b.mp4", "100%d.mp4", "new\nline.mp4", "ü" * 60 + ".mp4"])
     def test_names(self, source: Path, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(source.read_bytes())
-        assert probe.probe(tmp_path / name).first("video")
+        assert probe.probe(tmp_path / name).track("video")
 
     def test_a_truncated_file(self, source: Path, tmp_path: Path) -> None:
         (tmp_path / "cut.mp4").write_bytes(source.read_bytes()[:2000])
@@ -280,4 +280,4 @@ class TestHostile:
     def test_a_module_in_the_job_s_folder_is_not_imported(self, source: Path, tmp_path: Path) -> None:
         (tmp_path / "av.py").write_text("raise SystemExit('taken over')")
         (tmp_path / "clip.mp4").write_bytes(source.read_bytes())
-        assert probe.probe(tmp_path / "clip.mp4").first("audio")
+        assert probe.probe(tmp_path / "clip.mp4").track("audio")

@@ -10,11 +10,12 @@ import re
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers import ffmpeg, probe, sandbox
+from workers import ffmpeg, interlacing, probe, sandbox, tracks
 from workers import survey as surveys
 from workers.operations import stills, summary
 from workers.work import Done
@@ -42,12 +43,18 @@ MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{[^{}\n]{0,200}\}|^\d+$|^[\d:,. ]+-->.*$
 
 def run(work: Work) -> Done:
     """Measure."""
-    source = probe.probe(work.input, check=work.check)
-    found = surveys.survey(work.input, check=work.check)
+    original = tracks.open_input(work, "video", "audio")
+    result: dict[str, Any] = summary.describe(original) | {"type": original.kind.mime, "tags": original.tags}
+    source, file = tracks.rendered(work, original)
+    work = replace(work, input=file)
+    picture, sound = source.track("video"), source.track("audio")
+    if picture is None and sound is None:
+        raise MediaRejected(f"{source.without('video')}. {source.without('audio')}")
+    found = surveys.survey(work.input, picture.index if picture else None, check=work.check)
     started = time.monotonic()
-    result: dict[str, Any] = summary.describe(source) | {"type": source.kind.mime, "tags": source.tags}
-    picture, sound = source.first("video"), source.first("audio")
+    result |= tracks.taken(source, "video", "audio")
     said, duration = _measure(work, source)
+    work.findings.check_length(source.promised([one for one in (picture, sound) if one is not None]), duration)
     if picture is not None:
         result["video"] = _video(work, source, picture, found, duration)
     if sound is not None:
@@ -62,7 +69,7 @@ def _measure(work: Work, source: Media) -> tuple[str, float]:
     params: AnalysisParams = work.params
     number = ffmpeg.number
     command = [*ffmpeg.input_arguments(work.input), "-t", number(probe.DURATION_MAX_SECONDS), "-sn", "-dn"]
-    film, sound = None if source.still else source.first("video"), source.first("audio")
+    film, sound = None if source.still else source.track("video"), source.track("audio")
     if film is not None:
         command += ["-map", f"0:{film.index}", "-vf", ",".join([
             f"scale={LOOK}:flags=fast_bilinear", "format=yuv420p",
@@ -79,18 +86,12 @@ def _measure(work: Work, source: Media) -> tuple[str, float]:
     elif film is None:
         return "", source.duration
     command += ["-f", "null", "-"]
-    reached = source.duration
-
-    def read(line: str) -> None:
-        nonlocal reached
-        if match := re.match(r"out_time_us=(\d+)$", line):
-            reached = max(reached, int(match[1]) / 1e6)
-
-    said = ffmpeg.run(work, command, seconds=source.duration, share=(0, MEASURED), loglevel="info", limits=LIMITS, on_line=read)
-    return said, reached
+    ran = ffmpeg.run(work, command, seconds=source.duration, share=(0, MEASURED), loglevel="info", limits=LIMITS)
+    return ran.said, ran.reached
 
 
 def _video(work: Work, source: Media, picture: Stream, found: Survey, duration: float) -> dict[str, Any]:
+    fields = interlacing.detect(work.input, source, picture, check=work.check)
     turned = found.rotation % 180 == 90  # noqa: PLR2004 - degrees
     return {
         "width": picture.height if turned else picture.width,
@@ -98,7 +99,9 @@ def _video(work: Work, source: Media, picture: Stream, found: Survey, duration: 
         "rotation": found.rotation,
         "fps": picture.fps,
         "frame_rate_mode": found.frame_rate_mode or None,
-        "interlaced": found.interlaced,
+        "interlaced": fields != "progressive",
+        "field_order": fields,
+        "orientation": source.orientation,
         "pixel_format": picture.pixel_format,
         "bit_depth": found.bit_depth or None,
         "hdr": picture.hdr or None,

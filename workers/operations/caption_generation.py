@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, probe
+from workers import ffmpeg, probe, tracks
 from workers.captions.cues import Style, build
 from workers.captions.engines import ENGINES
 from workers.captions.formats import MIME, WRITERS
@@ -27,10 +27,10 @@ DRAFT = "Draft by {engine}: to be corrected before it is published."
 def run(work: Work) -> Done:
     """Write captions."""
     params: CaptionParams = work.params
-    source = probe.probe(work.input, check=work.check)
-    track = source.first("audio")
+    source = tracks.open_input(work, "audio")
+    track = source.track("audio")
     if track is None:
-        raise MediaRejected("The input has no sound to caption")
+        raise MediaRejected(f"{source.without('audio')}: there is nothing to caption")
     started = time.monotonic()
     sound = work.folder / "sound.wav"
     take = [
@@ -48,7 +48,8 @@ def run(work: Work) -> Done:
         f"file:{sound}",
     ]
     bounded = [*ffmpeg.input_arguments(work.input), "-t", str(probe.DURATION_MAX_SECONDS), *take]
-    ffmpeg.run(work, bounded, seconds=source.duration, share=(0, EXTRACTION))
+    heard = ffmpeg.run(work, bounded, seconds=source.duration, share=(0, EXTRACTION)).reached
+    work.findings.check_length(source.promised([track]), heard)
     engine = ENGINES[params.engine]
     hearing = _later(work)
     words = engine.hear(sound, params.language, source.duration, hearing)
@@ -67,6 +68,7 @@ def run(work: Work) -> Done:
         "word_count": len(words),
         "words": told,
         "input_duration": source.duration,
+        **tracks.taken(source, "audio"),
         "seconds": round(time.monotonic() - started, 3),
     }
     if note or not words:

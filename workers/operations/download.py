@@ -6,8 +6,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from workers import probe
-from workers.operations import summary
+from workers import tracks
+from workers.operations import completeness, summary
 from workers.work import Done, Output
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def run(work: Work) -> Done:
     """Check what has arrived and hand it on."""
     params: DownloadParams = work.params
     work.source.check_sha256(params.sha256)
-    media = probe.probe(work.input, check=work.check)
+    media = tracks.open_input(work)
+    completeness.check(work, work.input, media)
     kind = media.kind
     target = work.folder / f"output.{kind.suffix}"
     work.input.replace(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.params.common import SIDE_MAX
+from workers import ffmpeg
 
 if TYPE_CHECKING:
     from workers.probe import Stream
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
 SHOWN_WIDTH = "iw*clip(sar,0.25,4)"
 """How wide a picture is shown. A file may say that its pixels are a thousand times as wide as high: no further than this."""
 TRANSFERS = {"pq": "smpte2084", "hlg": "arib-std-b67"}
+
+
+def whole_frames(picture: Stream, fields: str, rate: float | None = None) -> list[str]:
+    """Return the filters that make whole frames of the fields of an interlaced film, at `rate` frames a second (None: its own).
+
+    `fields` is the field that is shown first, or `progressive`: then a mark that says otherwise is taken off. A rate of nearly
+    twice the film's own shows every field.
+    """
+    steps = [f"fps={ffmpeg.number(rate)}:eof_action=pass"] if rate else []
+    if fields != "progressive":
+        mode = "send_field" if rate and picture.fps and rate > 1.5 * picture.fps else "send_frame"
+        return [f"bwdif=mode={mode}:parity={'tff' if fields == 'top' else 'bff'}:deint=all", *steps]
+    return [*(["setfield=mode=prog"] if picture.field_order in ("top", "bottom") else []), *steps]
 
 
 def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:

@@ -23,7 +23,7 @@ def take(work: Work, picture: Stream, moment: float, output: list[str]) -> None:
     seek = ["-ss", ffmpeg.number(moment)] if moment > 0 else []
     chosen = ["-map", f"0:{picture.index}", "-frames:v", "1", "-an", "-sn", "-dn"]
     one = ["-threads", "1", *seek, *ffmpeg.input_arguments(work.input), *chosen]
-    ffmpeg.run(work, [*one, *output], limits=LIMITS)
+    ffmpeg.run(work, [*one, *output], limits=LIMITS, counts=False)
 
 
 def last_moment(source: Media, picture: Stream) -> float:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
 from chalicelib.params.common import SIDE_MAX
-from workers import ffmpeg, pictures, probe
+from workers import ffmpeg, interlacing, pictures, probe, tracks
 from workers.captions.formats import clock
 from workers.operations import framing, sharpness, stills
 from workers.work import Done, Output
@@ -33,24 +34,27 @@ CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
 def run(work: Work) -> Done:
     """Take the pictures."""
     params: ThumbnailParams = work.params
-    source = probe.probe(work.input, check=work.check)
-    picture = source.first("video") or next((one for one in source.streams if one.kind == "video"), None)
+    source, file = tracks.open_picture(work, "video")
+    picture = source.track("video") or source.cover()
     if picture is None:
-        raise MediaRejected("The input has no picture, and no cover either")
+        raise MediaRejected(f"{source.without('video')}, and no cover either")
+    work = replace(work, input=file)
     started = time.monotonic()
     moments = _moments(work, source, picture)
+    fields = _fields(work, source, picture)
     files: list[Path] = []
     for number, (moment, score) in enumerate(moments):
-        file, at = _take(work, picture, moment, number + 1, len(moments))
+        file, at = _take(work, picture, fields, moment, number + 1, len(moments))
         files.append(file)
         moments[number] = (at, score)
     outputs = [Output(file, file.name, MIME[params.format]) for file in files]
     if params.sprite:
         outputs = _sheet(work, source, moments, files)
-    made = probe.probe(outputs[0].path, check=work.check, container=DEMUXERS[params.format]).first("video")
+    made = probe.probe(outputs[0].path, check=work.check, container=DEMUXERS[params.format]).track("video")
     assert made is not None
     taken = [{"at": round(moment, 3)} | ({"score": score} if score is not None else {}) for moment, score in moments]
     result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": taken}
+    result |= tracks.taken(source, "video")
     return Done(outputs, result | {"input_duration": source.duration, "seconds": round(time.monotonic() - started, 3)})
 
 
@@ -76,18 +80,32 @@ def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, fl
     return [(min(last, params.at), None)]
 
 
-def _take(work: Work, picture: Stream, moment: float, number: int, count: int) -> tuple[Path, float]:
+def _fields(work: Work, source: Media, picture: Stream) -> str:
+    """Return the field that is shown first of a film to deinterlace, else `progressive`."""
+    params: ThumbnailParams = work.params
+    if params.deinterlace == "off":
+        return "progressive"
+    found = interlacing.detect(work.input, source, picture, check=work.check)
+    return "top" if params.deinterlace == "on" and found == "progressive" else found
+
+
+def _take(work: Work, picture: Stream, fields: str, moment: float, number: int, count: int) -> tuple[Path, float]:
     """Take one picture, at an earlier moment if there is none at this one; return it and when it was."""
     params: ThumbnailParams = work.params
     target = work.folder / (f"output.{params.format}" if count == 1 else f"picture-{number:03}.{params.format}")
     kind = "png" if params.sprite else params.format
     target = target.with_suffix(f".{kind}")
-    filters = [*framing.standard_range(picture), *framing.fit(_box(params), params.fit, even=1)]
+    whole = framing.whole_frames(picture, fields)
+    filters = [*whole, *framing.standard_range(picture), *framing.fit(_box(params), params.fit, even=1)]
     output = ["-vf", ",".join(filters), *_encoder(kind, params.quality), f"file:{target}"]
     for at in (moment, moment * 0.75, moment * 0.5, 0.0):
         with suppress(MediaRejected):
             stills.take(work, picture, at, output)
         if target.exists() and target.stat().st_size:
+            if at < moment:
+                work.findings.warn(
+                    "input_truncated", f"The input has no picture at {moment:.2f} s; one from {at:.2f} s was taken"
+                )
             break
     else:
         raise MediaRejected("The input's picture could not be decoded")
@@ -123,7 +141,7 @@ def _sheet(work: Work, source: Media, moments: list[tuple[float, float | None]],
     In the track a picture is `<file id>#xywh=x,y,w,h`, which a player resolves beside the track's own address.
     """
     params: ThumbnailParams = work.params
-    cell = probe.probe(files[0], check=work.check, container=DEMUXERS["png"]).first("video")
+    cell = probe.probe(files[0], check=work.check, container=DEMUXERS["png"]).track("video")
     assert cell is not None
     columns = params.sheet_columns
     rows = -(-len(files) // columns)

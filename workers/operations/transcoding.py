@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import MediaRejected
 from chalicelib.params.common import bits_per_second, parse_resolution
-from workers import ffmpeg, probe
+from workers import channels, ffmpeg, interlacing, probe, tracks
 from workers.operations import framing
 from workers.work import Done, Output
 
@@ -48,37 +48,74 @@ LOUDNESS_FIELDS = {
     "target_offset": ("offset", -99, 99),
 }
 """What loudnorm says after the first pass -> the option that tells it in the second, and what that option takes."""
-CHANNELS_MAX = 8
-"""More than these no encoder here takes, and nobody says what they are: the first two are taken."""
 OPUS_CHANNEL_MAX = 256_000
 
 
 def run(work: Work) -> Done:
     """Transcode `work.input`."""
     params: TranscodingParams = work.params
-    source = probe.probe(work.input, check=work.check)
+    source, file = tracks.open_picture(work, "video", "audio")
     check_fits(params, source)
     seconds = _expected_seconds(params, source)
     target = work.folder / f"output.{params.format}"
     started = time.monotonic()
-    loudness = _measure_loudness(work, source, seconds) if params.loudness is not None else None
+    fields = _fields(work, source, file)
+    _warn_of_mixed_channels(work, source)
+    loudness = _measure_loudness(work, source, file, seconds) if params.loudness is not None else None
     first = FIRST_PASS if params.format == "gif" or loudness else 0.0
     if params.format == "gif":
         palette = work.folder / "palette.png"
-        making = [*_picture(params, source, "palettegen"), "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
-        ffmpeg.run(work, [*_input(params, work.input), *making], seconds=seconds, share=(0, first))
+        made_of = _picture(params, source, "palettegen", fields)
+        making = [*made_of, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
+        ffmpeg.run(work, [*_input(params, file), *making], seconds=seconds, share=(0, first))
         if not palette.exists():
             raise MediaRejected(NOTHING_LEFT.format(params.start))
-    command = arguments(params, source, work.input, target, loudness)
+    command = arguments(params, source, file, target, loudness, fields)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
-    if params.format not in WITHOUT_PICTURE and made.first("video") is None:
+    if params.format not in WITHOUT_PICTURE and made.track("video") is None:
         raise MediaRejected(NOTHING_LEFT.format(params.start))
-    result = _measured(params, source, made, took)
+    work.findings.check_length(_promised(params, source), made.duration)
+    result = _measured(params, source, made, took) | tracks.taken(source, "video", "audio")
+    if fields != "progressive":
+        result["deinterlaced"] = fields
     if loudness:
         result["loudness"] = {"input": loudness["input_i"], "target": params.loudness}
     return Done([Output(target, target.name, MIME[params.format])], result)
+
+
+def _fields(work: Work, source: Media, file: Path) -> str:
+    """Return the field that is shown first of a film to deinterlace, else `progressive`."""
+    params: TranscodingParams = work.params
+    picture = source.track("video")
+    if picture is None or params.format in WITHOUT_PICTURE or params.deinterlace == "off":
+        return "progressive"
+    found = interlacing.detect(file, source, picture, check=work.check)
+    if params.deinterlace == "on" and found == "progressive":
+        return "bottom" if picture.field_order == "bottom" else "top"
+    return found
+
+
+def _warn_of_mixed_channels(work: Work, source: Media) -> None:
+    params: TranscodingParams = work.params
+    sound = source.track("audio")
+    if sound is None or params.sound_codec is None:
+        return
+    layout, mixed = channels.target(sound, params.sound_codec, params.channels)
+    if mixed:
+        about = f"{sound.channels} channels ({sound.layout or 'no layout'}) were mixed into {layout}"
+        work.findings.warn("channels_mixed", f"The sound's {about}: {params.format} holds no nearer layout")
+
+
+def _promised(params: TranscodingParams, source: Media) -> float:
+    """Return how long the output is if nothing of the input is missing, in s; 0 when the input does not say."""
+    used = [source.track("audio")]
+    if params.format not in WITHOUT_PICTURE:
+        used = [source.track("video"), *(used if params.sound_codec else [])]
+    whole = source.promised([one for one in used if one is not None])
+    left = max(0.0, whole - params.start)
+    return min(left, params.duration) if params.duration is not None else left
 
 
 def check_fits(params: TranscodingParams, source: Media) -> None:
@@ -87,25 +124,32 @@ def check_fits(params: TranscodingParams, source: Media) -> None:
     Raises:
         MediaRejected: it lacks it.
     """
-    if params.format in WITHOUT_PICTURE and source.first("audio") is None:
-        raise MediaRejected(f"The input has no sound, and {params.format} holds nothing else")
-    if params.format not in WITHOUT_PICTURE and source.first("video") is None:
-        raise MediaRejected(f"The input has no picture; for sound alone ask for {', '.join(WITHOUT_PICTURE)}")
+    if params.format in WITHOUT_PICTURE and source.track("audio") is None:
+        raise MediaRejected(f"{source.without('audio')}; {params.format} holds nothing else")
+    if params.format not in WITHOUT_PICTURE and source.track("video") is None:
+        raise MediaRejected(f"{source.without('video')}; for sound alone ask for {', '.join(WITHOUT_PICTURE)}")
 
 
 def arguments(
-    params: TranscodingParams, source: Media, input_file: Path, target: Path, loudness: dict[str, float] | None = None
+    params: TranscodingParams,
+    source: Media,
+    input_file: Path,
+    target: Path,
+    loudness: dict[str, float] | None = None,
+    fields: str = "progressive",
 ) -> list[str]:
-    """Return ffmpeg's arguments. `loudness` is what a first pass measured."""
+    """Return ffmpeg's arguments. `loudness` is what a first pass measured, `fields` the first field of an interlaced film."""
     wants_picture = params.format not in WITHOUT_PICTURE
-    wants_sound = params.sound_codec is not None and source.first("audio") is not None
+    wants_sound = params.sound_codec is not None and source.track("audio") is not None
     return [
         *_input(params, input_file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
-        *(_picture(params, source, "paletteuse") if wants_picture else ["-vn"]),
+        *(_picture(params, source, "paletteuse", fields) if wants_picture else ["-vn"]),
         *(_sound(params, source, loudness) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
+        # Else a time code among the tags becomes a track of its own: when, and by which camera's clock, it was filmed.
+        *(["-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1"] if params.strip_metadata else []),
         *[word for name in ABOUT_THE_INPUT for word in ("-metadata", f"{name}=")],
         *(["-rf64", "auto"] if params.format == "wav" else []),  # else one of more than 4 GiB is broken
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
@@ -122,12 +166,13 @@ def _input(params: TranscodingParams, file: Path) -> list[str]:
     return [*trim, *ffmpeg.input_arguments(file)]
 
 
-def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str]:
-    picture = source.first("video")
+def _picture(params: TranscodingParams, source: Media, palette: str, fields: str) -> list[str]:
+    picture = source.track("video")
     assert picture is not None
-    filters = [*framing.standard_range(picture), *_scale(params)]
+    rate = params.fps or (GIF_FPS if params.format == "gif" else None)
+    filters = [*framing.whole_frames(picture, fields, rate), *framing.standard_range(picture), *_scale(params)]
     if params.format == "gif":  # two passes, because one keeps every frame in memory until the palette is known
-        chain = ",".join([f"fps={ffmpeg.number(params.fps or GIF_FPS)}:eof_action=pass", *filters])
+        chain = ",".join(filters)
         graph = (
             f"[0:{picture.index}]{chain},palettegen"
             if palette == "palettegen"
@@ -136,8 +181,6 @@ def _picture(params: TranscodingParams, source: Media, palette: str) -> list[str
         return ["-filter_complex", graph]
     codec = params.video_codec
     assert codec is not None
-    if params.fps is not None:
-        filters.insert(0, f"fps={ffmpeg.number(params.fps)}")
     tag = ["-tag:v", "hvc1"] if codec == "h265" and params.format in ("mp4", "mov") else []
     return [
         "-map", f"0:{picture.index}", "-vf", ",".join(filters), "-pix_fmt", "yuv420p",
@@ -157,14 +200,14 @@ def _scale(params: TranscodingParams) -> list[str]:
     return framing.fit(box, params.fit, upscale=params.upscale, even=even)
 
 
-def _measure_loudness(work: Work, source: Media, seconds: float) -> dict[str, float] | None:
+def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> dict[str, float] | None:
     """Run the first of two passes of EBU R128 normalisation; None when there is nothing but silence."""
-    sound = source.first("audio")
+    sound = source.track("audio")
     if sound is None:
         return None
     measuring = ["-map", f"0:{sound.index}", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
-    command = [*_input(work.params, work.input), *measuring]
-    said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info")
+    command = [*_input(work.params, file), *measuring]
+    said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info").said
     found = {name: float(value) for name, value in re.findall(r'"(\w+)" : "(-?[0-9.]+|-?inf)"', said[said.rfind("{") :])}
     if not all(math.isfinite(found.get(name, math.inf)) for name in LOUDNESS_FIELDS):
         return None
@@ -193,21 +236,23 @@ def _quality(params: TranscodingParams, codec: str) -> list[str]:
 
 
 def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] | None) -> list[str]:
-    codec, sound = params.sound_codec, source.first("audio")
+    codec, sound = params.sound_codec, source.track("audio")
     assert codec is not None
     assert sound is not None
-    filters = ["pan=stereo|c0=c0|c1=c1"] if sound.channels > CHANNELS_MAX else []
+    layout, _ = channels.target(sound, codec, params.channels)
+    filters = channels.filters(sound, layout)
     rate = []
     if codec in SOUND_BITRATE:
         bits = bits_per_second(params.audio_bitrate) if params.audio_bitrate else SOUND_BITRATE[codec]
         if codec == "opus":
-            bits = min(bits, OPUS_CHANNEL_MAX * min(sound.channels, 2))
+            bits = min(bits, OPUS_CHANNEL_MAX * (1 if layout == "mono" else 2))
         rate = ["-b:a", str(bits)]
     if measured is not None:  # loudnorm works at 192 kHz: back to what every codec takes
         known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, (option, _, _) in LOUDNESS_FIELDS.items())
         filters += [f"{_loudnorm(params)}:{known}:linear=true", "aresample=48000"]
-    shaped = ["-af", ",".join(filters)] if filters else []
-    return ["-map", f"0:{sound.index}", *shaped, "-c:a", SOUND_ENCODERS[codec], *rate]
+    if codec == "opus" and layout not in ("mono", "stereo"):
+        rate += ["-mapping_family", "1"]
+    return ["-map", f"0:{sound.index}", "-af", ",".join(filters), "-c:a", SOUND_ENCODERS[codec], *rate]
 
 
 def _expected_seconds(params: TranscodingParams, source: Media) -> float:
@@ -218,12 +263,13 @@ def _expected_seconds(params: TranscodingParams, source: Media) -> float:
 
 
 def _measured(params: TranscodingParams, source: Media, made: Media, took: float) -> dict[str, object]:
-    picture, sound = made.first("video"), made.first("audio")
+    picture, sound = made.track("video"), made.track("audio")
     result: dict[str, object] = {"format": params.format, "container": made.container, "duration": made.duration}
     if picture:
         result |= {"video_codec": picture.codec, "width": picture.width, "height": picture.height, "fps": picture.fps}
     if sound:
         result |= {"audio_codec": sound.codec, "sample_rate": sound.sample_rate, "channels": sound.channels}
+        result["channel_layout"] = sound.layout
     return result | {
         "bytes": made.bytes,
         "input_bytes": source.bytes,

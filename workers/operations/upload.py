@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, pictures, probe
+from workers import ffmpeg, images, pictures, probe, tracks, user_data
 from workers.containers import Kind, agrees
-from workers.operations import summary
+from workers.operations import completeness, summary
 from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from chalicelib.params.upload import UploadParams
-    from workers.probe import Media
+    from workers.probe import Media, Stream
     from workers.work import Work
 
 PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
@@ -40,13 +40,14 @@ def run(work: Work) -> Done:
     """Verify, clean, hash and deliver."""
     params: UploadParams = work.params
     work.source.check_sha256(params.sha256)
-    media = probe.probe(work.input, check=work.check)
+    media = tracks.open_input(work)
     kind = media.kind
     _verify(work, media, kind)
     target = work.folder / f"output.{kind.suffix}"
-    removed = _clean(work, media, kind, target) if params.strip_metadata else _keep(work, target)
-    made = probe.probe(target, check=work.check, container=media.container if media.still else "")
-    _check_whole(media, made)
+    removed = _clean(work, media, kind, target) if params.strip_metadata else _keep(work, media, target)
+    known = media.container if media.still and media.container not in images.RENDERED else ""
+    made = probe.probe(target, check=work.check, container=known)
+    _check_whole(work, media, made)
     result: dict[str, Any] = {"type": kind.mime, "sha256": _sha256(work, target), "removed_tags": removed}
     result["removed_bytes"] = media.bytes - made.bytes
     result["removed_streams"] = media.stream_count - made.stream_count
@@ -71,21 +72,32 @@ def _verify(work: Work, media: Media, kind: Kind) -> None:
         raise MediaRejected(f"The file is said to be {work.source.mime[:60]}, but its content is {kind.mime}")
 
 
-def _check_whole(media: Media, made: Media) -> None:
+def _check_whole(work: Work, media: Media, made: Media) -> None:
     """See that there was something behind the headers: what is copied is only what could be read."""
-    moves = not media.still and media.container != "gif"
+    moves = not media.still and not _is_picture(media)
+    work.findings.check_length(media.promised(_copied(media)), made.duration)
     if moves and (made.duration <= 0 or made.duration < media.duration * WHOLE - 1):
         raise MediaRejected(f"The file is damaged: of {media.duration:g} s only {made.duration:g} s can be read")
 
 
-def _keep(work: Work, target: Path) -> list[str]:
+def _is_picture(media: Media) -> bool:
+    """Say whether the file is a picture, animated or not, that its own cleaner takes."""
+    return media.still or media.container == "gif" or media.container in images.RENDERED
+
+
+def _copied(media: Media) -> list[Stream]:
+    return [one for one in media.streams if one.copyable and not one.attached]
+
+
+def _keep(work: Work, media: Media, target: Path) -> list[str]:
+    completeness.check(work, work.input, media)
     work.input.replace(target)
     return []
 
 
 def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
     """Write the file without what is private; return the names of the tags that went."""
-    if media.still or media.container == "gif":
+    if _is_picture(media):
         if media.bytes > PICTURE_MAX_BYTES:
             raise MediaRejected(f"The picture is larger than {PICTURE_MAX_BYTES >> 20} MiB")
         pictures.clean(work.input, target, media.container, check=work.check)
@@ -94,18 +106,40 @@ def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
         raise MediaRejected(f"Files of type {kind.mime} cannot be cleaned; params.strip_metadata must be false")
     kept = {name: text for name, text in media.tags.items() if name.lower() in PUBLIC_TAGS}
     tags = [word for name, text in kept.items() for word in ("-metadata", f"{name.lower()}={_plain(text)}")]
-    streams = [one for one in media.streams if not one.attached and one.codec != probe.UNKNOWN]
+    streams = _copied(media)
     for number, sound in enumerate(one for one in streams if one.kind == "audio"):
         tags += [f"-metadata:s:a:{number}", f"language={sound.language}"] if sound.language else []
     command = [
         *ffmpeg.input_arguments(work.input),
         *[word for one in streams for word in ("-map", f"0:{one.index}")], "-sn", "-dn", "-c", "copy",
-        "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", *tags,
+        "-map_metadata", "-1", "-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1", "-map_chapters", "-1",
+        "-fflags", "+bitexact", *tags,
         *(["-movflags", "+faststart"] if kind.muxer in FASTSTART else []),
         "-max_muxing_queue_size", "4096", "-f", kind.muxer, f"file:{target}",
     ]  # fmt: skip
     ffmpeg.run(work, command, seconds=media.duration, share=(0, CLEANED * 0.8))
+    _clean_user_data(work, target, kind)
+    if media.data_streams:
+        listed = ", ".join(sorted(set(media.data_streams)))
+        work.findings.warn("metadata_dropped", f"Streams that may hold private data were removed: {listed}")
     return sorted(name for name in media.tags.keys() - kept.keys() if name.lower() not in TECHNICAL)
+
+
+def _clean_user_data(work: Work, target: Path, kind: Kind) -> None:
+    """Take private user data out of H.264 and HEVC, in another container where this one cuts frames into pieces."""
+    removed = user_data.clean(target, check=work.check)
+    if removed is None:
+        whole = work.folder / "whole.mkv"
+        everything = ["-map", "0", "-c", "copy", "-fflags", "+bitexact"]
+        ffmpeg.run(work, [*ffmpeg.input_arguments(target), *everything, "-f", "matroska", f"file:{whole}"])
+        removed = user_data.clean(whole, check=work.check)
+        ffmpeg.run(work, [*ffmpeg.input_arguments(whole), *everything, "-f", kind.muxer, f"file:{target}"])
+        whole.unlink()
+    if removed is None:
+        work.findings.warn("metadata_kept", f"User data inside the video may remain: {kind.mime} cannot be cleaned of it")
+    elif removed:
+        messages = "1 message" if removed == 1 else f"{removed} messages"
+        work.findings.warn("metadata_dropped", f"{messages} of user data were taken out of the video")
 
 
 def _plain(text: str) -> str:

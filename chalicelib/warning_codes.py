@@ -1,0 +1,37 @@
+"""The warnings of a finished job: `result.warnings` is a list of `{code, message}`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+Code = Literal["input_truncated", "decode_errors", "stream_ignored", "channels_mixed", "metadata_dropped", "metadata_kept"]
+MEANINGS: dict[Code, str] = {
+    "input_truncated": "The input ends before its index says so. The output is shorter.",
+    "decode_errors": "Parts of the input are damaged and could not be decoded, or not without visible or audible faults.",
+    "stream_ignored": "A stream was left out because it cannot be decoded, is empty, or is beyond the limits.",
+    "channels_mixed": "The output format has no layout for the sound channels of the input. They were mixed into fewer.",
+    "metadata_dropped": "Private or technical data beside the picture and the sound was removed.",
+    "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding it anew.",
+}
+"""Code -> what it tells."""
+LOSSES: frozenset[Code] = frozenset({"input_truncated", "decode_errors"})
+"""With `"strict": true` these make the job fail."""
+assert set(MEANINGS) == set(get_args(Code))
+
+
+class InputWarning(msgspec.Struct, frozen=True):
+    """Something that is wrong with the input, and did not keep the job from completing."""
+
+    code: Annotated[Code, msgspec.Meta(description="what kind of thing; see the API reference")]
+    message: Annotated[str, msgspec.Meta(description="a sentence for people")]
+
+
+def from_result(result: object) -> list[InputWarning]:
+    """Read the warnings of a record's `result`; a record is its owner's to write, so anything may be there."""
+    listed = result.get("warnings") if isinstance(result, dict) else None
+    try:
+        return msgspec.convert(listed or [], list[InputWarning])
+    except msgspec.ValidationError:
+        return []

@@ -1,0 +1,31 @@
+"""Reads a file through, without decoding it, and compares how far it goes with what its index promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import MediaRejected
+from workers import ffmpeg, probe, sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.probe import Media
+    from workers.work import Work
+
+LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=0)
+
+
+def check(work: Work, file: Path, media: Media) -> None:
+    """Warn of a film or a sound that breaks off; pictures are not read."""
+    streams = [one for one in media.streams if not one.attached and one.codec and not one.problem]
+    promised = media.promised(streams)
+    if not promised:
+        return
+    copied = [word for one in streams for word in ("-map", f"0:{one.index}")]
+    command = [*ffmpeg.input_arguments(file), *copied, "-c", "copy", "-t", str(probe.DURATION_MAX_SECONDS), "-f", "null", "-"]
+    try:
+        reached = ffmpeg.run(work, command, limits=LIMITS, counts=False).reached
+    except MediaRejected:
+        reached = 0.0
+    work.findings.check_length(promised, reached)
