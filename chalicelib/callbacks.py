@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chalicelib import warning_codes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,6 +57,7 @@ def body(told: Callback, job: MediaJob, record: Record | None) -> bytes:
                 "output_file_id": record.output_file_id if record and fits else None,
                 "error": record.error if record and fits else None,
                 "finished_at": record.finished_at if record and fits else None,
+                "warnings": msgspec.to_builtins(warning_codes.from_result(record.result)) if record and fits else [],
             },
         }
     )

@@ -18,6 +18,7 @@
     └── JobStopped              a run ended without a result
         ├── MediaRejected       retrying cannot mend it: the job fails at once
         ├── AttemptFailed       worth another attempt, as long as there is one
+        │   └── RetryLater      a server says when to come back; no attempt spent
         ├── JobCancelled        somebody asked for it
         ├── LeaseLost           the job is another worker's now; touch nothing
         └── WorkerStopping      this worker is going down; the job goes back, no attempt spent
@@ -171,6 +172,14 @@ class MediaRejected(JobStopped):
 
 class AttemptFailed(JobStopped):
     """This attempt failed; another may succeed."""
+
+
+class RetryLater(AttemptFailed):
+    """A server asks to wait `seconds`. The job comes back then, no attempt spent."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class JobCancelled(JobStopped):

@@ -26,10 +26,11 @@ SAYS = {alarm.name: alarm.says for alarm in ALARMS}
 
 
 class Health(NamedTuple):
-    """`dependencies`: name -> ok or away. `alarms`: those that are on."""
+    """`dependencies`: name -> ok or away. `alarms`: those that are on. `programs`: builds of ffmpeg that lack something."""
 
     dependencies: dict[str, str]
     alarms: list[dict[str, Any]]
+    programs: list[dict[str, Any]]
 
     @property
     def ok(self) -> bool:
@@ -60,13 +61,15 @@ class Examiner:
             others = {name: threads.submit(_reached, check) for name, check in self._checks.items()}
             try:
                 redis, alarms = "ok", _alarms(self._ledger.judge())
+                programs = _lacking(self._ledger.programs())
             except Unavailable as error:
                 logger.warning("dependency away", extra={"dependency": "redis", "cause": repr(error.__cause__)})
-                redis, alarms = "away", []
+                redis, alarms, programs = "away", [], []
             for name, answer in others.items():
                 if not answer.result():
                     logger.warning("dependency away", extra={"dependency": name})
-            return Health({"redis": redis} | {name: "ok" if one.result() else "away" for name, one in others.items()}, alarms)
+            reached = {name: "ok" if one.result() else "away" for name, one in others.items()}
+            return Health({"redis": redis} | reached, alarms, programs)
 
 
 def _reached(check: Callable[[], object]) -> bool:
@@ -81,3 +84,12 @@ def _alarms(verdict: Verdict) -> list[dict[str, Any]]:
     """Return the alarms that are on, since when (s since 1970), and what they say."""
     on = sorted(alarms_on(verdict).items())
     return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]
+
+
+def _lacking(reported: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the builds of ffmpeg that lack what an operation needs, each once; not on which machine they are."""
+    found: list[dict[str, Any]] = []
+    for one in reported:
+        if one.get("missing") and one not in found:
+            found.append(one)
+    return found

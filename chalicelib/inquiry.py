@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib import jobs_query, notes
+from chalicelib import jobs_query, notes, warning_codes
 from chalicelib.errors import DirectusUnavailable, Forbidden
 from chalicelib.jobs import CANCELLED, UnknownEnvelope, decode
 from chalicelib.jobs_query import Cursor
@@ -88,6 +88,7 @@ class Inquirer:
             attempts=written.attempts,
             log=written.log,
             stages=last,
+            warnings=warning_codes.from_result(record.result),
             callback=_callback(sight),
             result=_result(record),
         )

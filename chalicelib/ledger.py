@@ -259,6 +259,14 @@ class Ledger:
         now_ms, observed_ms, *on = self._call("judge", *flat)
         return Verdict(now_ms, observed_ms, dict(zip(on[::2], on[1::2], strict=True)))
 
+    def report_programs(self, worker: str, programs: dict[str, Any]) -> None:
+        """Note what the programs of a worker are; known for a quarter of an hour."""
+        self._call("programs", worker, msgspec.json.encode(programs).decode())
+
+    def programs(self) -> list[dict[str, Any]]:
+        """Read what the workers said of their programs."""
+        return [msgspec.json.decode(text) for text in self._call("programs", "", "")]
+
     def seed_totals(self, counted: tuple[int, int], before: Census) -> None:
         """Set (completed, failed) as Directus counted them since `before` was read."""
         self._scripts.call("seed_totals", *counted, before.completed, before.failed)

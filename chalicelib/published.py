@@ -12,6 +12,7 @@ import msgspec
 from chalicelib.jobs_query import State
 from chalicelib.notes import AttemptNote, Line
 from chalicelib.tiers import UNLIMITED
+from chalicelib.warning_codes import InputWarning
 
 Pool = Literal["lambda", "container"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -105,12 +106,20 @@ class AlarmOn(msgspec.Struct):
     says: str
 
 
+class LackingProgram(msgspec.Struct):
+    """A build of ffmpeg, on some worker, that lacks what an operation needs."""
+
+    ffmpeg: Annotated[str, msgspec.Meta(description="its version")]
+    missing: Annotated[dict[str, list[str]], msgspec.Meta(description="what each operation lacks, such as encoder libsvtav1")]
+
+
 class HealthAnswer(msgspec.Struct):
-    """Whether all that is needed can be reached. An alarm alone does not make it a 503."""
+    """Whether all that is needed can be reached. An alarm or a lacking program alone does not make it a 503."""
 
     ok: bool
     dependencies: Dependencies
     alarms: list[AlarmOn]
+    programs: list[LackingProgram]
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -170,6 +179,7 @@ class JobDetail(Job, kw_only=True):
     log: list[Line]
     stages: Annotated[dict[str, float], msgspec.Meta(description="seconds by stage, of the last attempt")]
     callback: CallbackState | None
+    warnings: Annotated[list[InputWarning], msgspec.Meta(description="what was wrong with the input of a completed job")]
     result: Annotated[dict[str, Any] | None, msgspec.Meta(description="what the operation measured, and its output files")]
 
 

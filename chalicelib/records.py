@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -92,9 +92,9 @@ class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
     """What their error contains."""
 
 
-def timestamp() -> str:
-    """Return the time as Directus writes it."""
-    return written(datetime.now(UTC))
+def timestamp(*, seconds: float = 0) -> str:
+    """Return the time as Directus writes it, or that in some seconds."""
+    return written(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def iso(ms: int) -> str:

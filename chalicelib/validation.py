@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
 from chalicelib.errors import BadRequest
 
 Model = TypeVar("Model", bound=msgspec.Struct)
+ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _PATH = re.compile(r" - at `(key in )?\$\.?([^`]*)`$")
 
 
@@ -29,8 +30,31 @@ def without_empty(data: dict[str, Any], model: type[msgspec.Struct]) -> dict[str
     return {name: value for name, value in data.items() if name not in model.__struct_fields__ or value not in (None, "")}
 
 
+def encoded_address(url: str) -> str:
+    """Encode spaces and non-ASCII letters as browsers do: the host by IDNA, the rest as UTF-8 and per cent.
+
+    What is ASCII stays as it is, signatures included. What cannot be encoded is returned unchanged.
+    """
+    url = url.strip(" ")
+    if (url.isascii() and " " not in url) or not url.isprintable():
+        return url
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc
+        if not host.isascii():
+            import idna  # noqa: PLC0415 - only such a host pays for it
+
+            name, colon, port = host.partition(":")
+            host = idna.encode(name, uts46=True).decode() + colon + port
+        rest = [quote(part, safe=ASCII) for part in (parts.path, parts.query, parts.fragment)]
+    except (ValueError, UnicodeError):
+        return url
+    return urlunsplit((parts.scheme, host, *rest))
+
+
 def is_web_address(url: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     """Say whether `url` is an address that may be fetched, as far as its form tells: no user, no odd characters."""
+    url = encoded_address(url)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         drain_seconds=options.drain_seconds,
         retire_seconds=options.retire_hours * 3600,
         courier=Courier(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
+        programs=tools.programs,
         protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()
     return 0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from chalicelib.errors import AttemptFailed, MediaRejected
-from chalicelib.validation import is_web_address
+from chalicelib.validation import encoded_address, is_web_address
 
 PORTS = {"http": 80, "https": 443}
 UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -60,7 +60,7 @@ def split(url: str, label: str) -> Place:
     """
     if not is_web_address(url):
         raise MediaRejected(f"{label} must be an http or https URL, without a user or a password")
-    parts = urlsplit(url)
+    parts = urlsplit(encoded_address(url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Place(parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme], path)
 

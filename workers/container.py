@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from chalicelib.ledger import Ledger
     from chalicelib.tickets import Ticket, Tickets
     from workers.courier import Courier
+    from workers.programs import Programs
     from workers.runner import Runner
 
 logger = Logger(service="mediaq", child=True)
 SWEEP_SECONDS = 2.0
 RETRY_SECONDS = 2.0
+REPORT_SECONDS = 300.0
+"""How often the ledger is told what the programs of this worker lack: it forgets in a quarter of an hour."""
 PROTECTED_SECONDS = 5400.0
 """How long a worker that takes no more jobs may keep a deployment waiting for the ones that it has."""
 
@@ -45,6 +48,7 @@ class ContainerWorker:
         drain_seconds: float,
         retire_seconds: float = math.inf,
         courier: Courier,
+        programs: Programs | None = None,
         protection: TaskProtection | None = None,
     ) -> None:
         self._runner = runner
@@ -56,6 +60,7 @@ class ContainerWorker:
         self._drain_seconds = drain_seconds
         self._retire_seconds = retire_seconds
         self._courier = courier
+        self._programs = programs
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
@@ -159,12 +164,16 @@ class ContainerWorker:
                 self._busy -= 1
 
     def _sweep(self) -> None:
+        report_due = 0.0
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
                 swept = self._ledger.sweep()
                 self._paused = swept.paused
                 self._courier.wake(swept.due)
                 send_missing(swept.missing, self._tickets)
+                if self._programs is not None and time.monotonic() >= report_due:
+                    self._programs.report(self._ledger)
+                    report_due = time.monotonic() + REPORT_SECONDS
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})
             except Exception:

@@ -12,6 +12,8 @@ FORMATS = (
     "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,apng,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
 )
 PROTOCOLS = "file"
+PIXELS_MAX = 8192 * 8192
+"""Of one picture, or one frame."""
 ATTACHED_PICTURE = 0x400
 """libavformat's AV_DISPOSITION_ATTACHED_PIC: a cover rather than a film."""
 STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe", "heif", "avif", "webp_anim", "apng")

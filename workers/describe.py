@@ -81,7 +81,7 @@ def _media(container: Any, file: Path, *, decode: bool) -> dict[str, Any]:
         "promises": name in INDEXED or (name == "mp3" and _has_xing(file)),
         "cut": name.startswith("mov,mp4") and _is_cut(container, file.stat().st_size),
     }
-    if decode and len(streams) <= SIDE_BY_SIDE_MAX:
+    if decode and not still and len(streams) <= SIDE_BY_SIDE_MAX:
         try_streams(container, streams)
     return found
 
@@ -160,6 +160,8 @@ def _times(stream: Any, begins: float) -> dict[str, float]:
 
 def _sound(context: Any) -> dict[str, Any]:
     layout = context.layout.name if context.channels and context.layout else ""
+    if layout.endswith("channels"):  # their number, and nothing of where they are
+        layout = ""
     return {"sample_rate": context.sample_rate or 0, "channels": context.channels or 0, "layout": layout}
 
 

@@ -7,6 +7,7 @@ the socket when one of them says so; the read that is under way ends at once.
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -186,8 +187,7 @@ class _Counted:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Verify servers by the machine's certificates, and those of certifi where a small image has none."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
+    """Verify servers by the certificates of certifi, or by those that SSL_CERT_FILE names on purpose."""
+    context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

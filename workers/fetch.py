@@ -12,12 +12,15 @@ import re
 import shutil
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
-from chalicelib.errors import AttemptFailed, MediaRejected
+from chalicelib.errors import AttemptFailed, MediaRejected, RetryLater
+from chalicelib.validation import encoded_address
 from workers import addresses
 from workers.exchange import Broken, Exchange
 
@@ -34,6 +37,9 @@ PIECE = 1 << 20
 MOVED = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
 """Answers of 4xx that another attempt may not get."""
+PATIENCE = (429, 503)
+"""Answers that may say how long to wait."""
+RETRY_AFTER_MAX_SECONDS = 3600.0
 OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 BYTES_MAX = 32 << 30
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)$")
@@ -126,7 +132,8 @@ class Fetcher:
 
         Raises:
             MediaRejected: the address is not allowed, has no such file, or one that is too large.
-            AttemptFailed: the server is away, too slow, or broke off too often.
+            AttemptFailed: the server is unreachable, too slow, or broke off too often.
+            RetryLater: the server asks to wait.
         """
         part = _Part(target, max_bytes, arrived)
         deadline = time.monotonic() + seconds
@@ -153,7 +160,8 @@ class Fetcher:
 
         Raises:
             MediaRejected: the address is not allowed, or refuses the file.
-            AttemptFailed: the server is away, too slow, or failed.
+            AttemptFailed: the server is unreachable, too slow, or failed.
+            RetryLater: the server asks to wait.
         """
         place = addresses.split(url, label)
         if place.scheme != "https":
@@ -162,10 +170,10 @@ class Fetcher:
         with file.open("rb") as body:
             sent = {"Content-Length": str(file.stat().st_size), **(headers or {})}
             with Exchange(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
-                status = exchange.request("PUT", sent, body).status
-        if 200 <= status < 300:  # noqa: PLR2004 - success
-            return status
-        raise _refused(status, label)
+                answer = exchange.request("PUT", sent, body)
+        if 200 <= answer.status < 300:  # noqa: PLR2004 - success
+            return answer.status
+        raise _refused(answer, label)
 
     def post(self, url: str, body: IO[bytes], length: int, headers: Mapping[str, str], seconds: float, label: str) -> int:
         """Send a small body with POST, follow no redirect, and return the status.
@@ -205,7 +213,7 @@ class Fetcher:
                     _save(exchange, answer, part, label)
                     name = _named(answer.headers.get("Content-Disposition", ""), url)
                     return Fetched(part.got, part.digest.hexdigest(), name, place.host)
-                there = urljoin(url, answer.headers.get("Location", ""))
+                there = urljoin(encoded_address(url), encoded_address(_as_utf8(answer.headers.get("Location", ""))))
             if place.scheme == "https" and urlsplit(there).scheme != "https":
                 raise MediaRejected(f"{label} redirects from https to another scheme")
             url = there
@@ -224,17 +232,39 @@ def _save(exchange: Exchange, answer: http.client.HTTPResponse, part: _Part, lab
         part.restart()
         raise Broken(f"{label} has changed")
     if answer.status not in (OK, PARTIAL):
-        raise _refused(answer.status, label)
+        raise _refused(answer, label)
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise MediaRejected(f"{label} answered with a Content-Encoding that was not asked for")
     whole = part.begin(answer)
     part.write(iter(lambda: exchange.read(answer, PIECE), b""), whole)
 
 
-def _refused(status: int, label: str) -> MediaRejected | AttemptFailed:
+def _refused(answer: http.client.HTTPResponse, label: str) -> MediaRejected | AttemptFailed:
+    status = answer.status
     text = f"{label} answered with status {status}"
+    if status in PATIENCE and (seconds := _retry_after(answer.headers.get("Retry-After", ""))):
+        return RetryLater(text, min(seconds, RETRY_AFTER_MAX_SECONDS))
     lasting = 300 <= status < 500 and status not in PASSING  # noqa: PLR2004 - 3xx where none is followed, and 4xx
     return MediaRejected(text) if lasting else AttemptFailed(text)
+
+
+def _retry_after(text: str) -> float:
+    """Read Retry-After (RFC 9110), seconds or a date; 0 when it asks for nothing."""
+    if text.strip().isdigit():
+        return float(text[:10])
+    try:
+        then = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (then - datetime.now(then.tzinfo or UTC)).total_seconds()) if then.tzinfo else 0.0
+
+
+def _as_utf8(header: str) -> str:
+    """Read a header that http.client took for Latin-1 as browsers do."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _check_space(target: Path, wanted: int) -> None:

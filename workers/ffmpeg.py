@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import sandbox
-from workers.containers import FORMATS, PROTOCOLS
+from workers.containers import FORMATS, PIXELS_MAX, PROTOCOLS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,20 @@ TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
 
 
 def input_arguments(file: Path) -> list[str]:
-    """Return the arguments that open `file`, and only it: no protocol but file, no playlist format."""
-    return ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", f"file:{file}"]
+    """Return the arguments that open `file`, and only it: no protocol but file, no playlist format.
+
+    No picture beyond our bounds either: of a stream that is not used ffmpeg may decode a frame all the same.
+    """
+    return [
+        "-max_pixels",
+        str(PIXELS_MAX),
+        "-protocol_whitelist",
+        PROTOCOLS,
+        "-format_whitelist",
+        FORMATS,
+        "-i",
+        f"file:{file}",
+    ]
 
 
 class Ran(NamedTuple):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
+from workers.containers import PIXELS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,6 @@ CONTAINERS = {"HEIF": "heif", "AVIF": "avif", "WEBP": "webp_anim", "PNG": "apng"
 CODECS = {"heif": "hevc", "avif": "av1", "webp_anim": "webp", "apng": "apng"}
 RENDERED = tuple(CODECS)
 """Containers whose picture is read from another file: see `render`."""
-PIXELS_MAX = 8192 * 8192
 FRAMES_MAX = 20_000
 FILM_PIXELS_MAX = 1 << 33
 """Of all frames together: half a minute of 4K."""

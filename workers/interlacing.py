@@ -100,13 +100,14 @@ def judge(own: float, before_bottom: float, before_top: float) -> str | None:
 
 
 def _look(container: Any, stream: Any) -> Counter[str]:
-    source, sinks = _graph(stream)
+    graph, source, sinks = _graph(stream)
     combs: list[list[float]] = [[] for _ in sinks]
     for frame, _ in zip(container.decode(stream), range(FRAMES), strict=False):
         source.push(frame)
         for sink, found in zip(sinks, combs, strict=True):
             found.extend(_pull(sink))
     own, before_bottom, before_top = combs
+    del graph  # it has to outlive its filters, and they do not hold it
     return Counter(filter(None, map(judge, own[1:], before_bottom, before_top)))
 
 
@@ -122,7 +123,7 @@ def _pull(sink: Any) -> list[float]:
             return found
 
 
-def _graph(stream: Any) -> tuple[Any, list[Any]]:
+def _graph(stream: Any) -> tuple[Any, Any, list[Any]]:
     """Make the filters that measure the combs of each frame, and of the two other pairs of fields."""
     import av.filter  # noqa: PLC0415 - see main
 
@@ -147,4 +148,4 @@ def _graph(stream: Any) -> tuple[Any, list[Any]]:
             here, pad = following, 0
         sinks.append(here)
     graph.configure()
-    return source, sinks
+    return graph, source, sinks

@@ -80,4 +80,6 @@ def _parts() -> tuple[Services, Tools]:
     sandbox.use_namespace(current.network_namespace)
     sandbox.sweep(current.work_dir)
     services = Services(current)
-    return services, make_tools(services)
+    tools = make_tools(services)
+    tools.programs.report(services.ledger)
+    return services, tools

@@ -12,14 +12,13 @@ import msgspec
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers import isolated, sandbox
-from workers.containers import STILLS, Kind, kind_of
+from workers.containers import PIXELS_MAX, STILLS, Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 PROBE_LIMITS = sandbox.Limits(seconds=30, memory_bytes=2 * sandbox.GIB, data_bytes=sandbox.GIB // 4, file_bytes=0)
-PIXELS_MAX = 8192 * 8192
 STREAMS_MAX = 256
 DURATION_MAX_SECONDS = 12 * 3600
 FPS_MAX = 1000

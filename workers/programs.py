@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -16,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.errors import AttemptFailed, SettingsError
+from chalicelib.errors import AttemptFailed, LedgerUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from chalicelib.ledger import Ledger
 
 logger = Logger(service="mediaq", child=True)
 FLOOR = (7, 0)
@@ -81,6 +85,12 @@ class Programs:
             for operation, needs in NEEDS.items()
         }
         return {operation: names for operation, names in lacking.items() if names}
+
+    def report(self, ledger: Ledger) -> None:
+        """Tell the ledger what they are, for `GET /health`; a ledger that cannot be reached is told the next time."""
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        with suppress(LedgerUnavailable):
+            ledger.report_programs(name, {"ffmpeg": self.version, "missing": self.missing})
 
     def require(self, arguments: list[str]) -> None:
         """See that ffmpeg has what `arguments` ask for.

@@ -24,11 +24,13 @@ from chalicelib.errors import (
     LedgerUnavailable,
     MediaRejected,
     OutOfTime,
+    RetryLater,
     TicketsUnavailable,
     Unavailable,
     WorkerStopping,
 )
 from chalicelib.ledger import new_token
+from chalicelib.records import timestamp
 from workers import recovery
 from workers.attempt import Attempt
 from workers.lease import Lease
@@ -43,6 +45,8 @@ logger = Logger(service="mediaq", child=True)
 UNDECIDED_MS = (30_000, 60_000)
 RUNS_WITHOUT_SPACE = 20
 """A job that no worker has had the disk for that often will not fit the next one either."""
+RUNS_ASKED_TO_WAIT = 50
+"""A job that a server has put off that often spends attempts."""
 RELEASE_MS = (30_000, 40_000)
 HOP_MS = 2000
 """Before its job has moved, a ticket would only be held for long."""
@@ -132,6 +136,9 @@ class Runner:
             return self._hop(lease, str(error))
         except WorkerStopping:
             self._release(lease, 0, "The worker is shutting down")
+        except RetryLater as error:
+            until = timestamp(seconds=error.seconds)
+            self._release(lease, round(error.seconds * 1000), f"{error} and asks to wait until {until}")
         except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
             self._release(lease, _jitter(RELEASE_MS), str(error), cause=error.__cause__)
         finally:
@@ -157,6 +164,8 @@ class Runner:
                 if claim.runs < RUNS_WITHOUT_SPACE:
                     raise Unavailable("No space left in the work folder") from failed
                 failed = AttemptFailed("No worker had the disk space that the job needs")
+            if isinstance(failed, RetryLater) and claim.runs < RUNS_ASKED_TO_WAIT:
+                raise
             if isinstance(failed, AttemptFailed):
                 error = str(failed)
                 logger.warning("attempt failed", extra={"error": error, "cause": repr(failed.__cause__)})

@@ -79,6 +79,7 @@ function jobView(found) {
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
     src ? make('img', { id: 'picture', alt: 'What the job made', src }) : null,
     make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
+    ...section('Warnings', found.warnings, one => one.code + ': ' + one.message),
     ...section('Attempts', found.attempts, one => 'Attempt ' + one.attempt + ': ' + (one.outcome || 'running') + ', ' + clock(one.started_at) + (one.error ? ': ' + one.error : '')),
     ...section('Callback tries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),
     ...(found.log.length ? text('Log', found.log.map(line => line.at.slice(11, 23) + '  ' + line.text).join('\n')) : []),

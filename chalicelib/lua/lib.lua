@@ -26,6 +26,7 @@
 --   <p>:callees            hash   user -> until when none of their callbacks is told (ms)
 --   <p>:lock:<jobId>       string the token of whoever may change the status of the record besides the lease holder, for
 --                          RECORD_LOCK_MS: see docs/adr/0020-record-locks.md
+--   <p>:programs           hash   worker -> "<ms> <JSON>": what its programs are, and what they lack
 --   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --

@@ -21,7 +21,9 @@ Fit = Annotated[
     meta("one of contain (inside the box), cover (fill it, cut what is over), pad (inside it, bars around)"),
 ]
 _SOUND = "a number of a sound stream (0 is the first) or a language such as de"
-AudioTrack = Annotated[int, meta(_SOUND, ge=0, le=255)] | Annotated[str, meta(_SOUND, pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)")]
+AudioTrack = (
+    Annotated[int, meta(_SOUND, ge=0, le=255)] | Annotated[str, meta(_SOUND, pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)")]
+)
 VideoTrack = Annotated[int, meta("a number of a picture stream (0 is the first)", ge=0, le=255)]
 Deinterlace = Annotated[
     Literal["auto", "on", "off"], meta("one of auto (where frames show combs), on (whatever the film says), off")

@@ -24,6 +24,7 @@ BULK_MAX_BYTES = 1 << 20
 HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 FRAMEWORK_ERRORS = {
     404: "There is no such endpoint",
+    413: "The request body must be at most 10 MB",
     405: "This endpoint does not take that method",
     415: "Content-Type must be application/json",
 }

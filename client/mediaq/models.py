@@ -42,6 +42,15 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class InputWarning:
+    """Something that was wrong with the input, and did not keep the job from completing."""
+
+    code: str
+    """Such as input_truncated; the API reference lists them."""
+    message: str
+
+
+@dataclass(frozen=True)
 class Callback:
     """How the completion webhook of a job goes."""
 
@@ -75,6 +84,7 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
     callback: Callback | None = None
+    warnings: list[InputWarning] = field(default_factory=list)
     result: Json | None = None
     raw: Json = field(default_factory=dict, repr=False)
     """All that the server said."""
@@ -94,6 +104,7 @@ class Job:
             result=said.get("result"),
             raw=said,
             attempts=[_only(Attempt, one) for one in said.get("attempts", ())],
+            warnings=[_only(InputWarning, one) for one in said.get("warnings", ())],
             log=[_only(LogLine, one) for one in said.get("log", ())],
             callback=_callback(callback) if callback else None,
             **{name: said[name] for name in _PLAIN if name in said},

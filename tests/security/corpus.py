@@ -234,7 +234,7 @@ CORPUS: dict[str, Hostile] = {
     "webp of 16384 pixels a side": Hostile(webp_bomb),
     "gif of 65535 pixels a side": Hostile(raw(gif(65535, 65535, 2))),
     "gif of 100000 frames": Hostile(raw(gif(16, 16, 100_000)), harmless=True, slow=True),
-    "song with a cover that is a bomb": Hostile(cover_bomb),
+    "song with a cover that is a bomb": Hostile(cover_bomb, harmless=True),
     "24 hours": Hostile(film(*SMALL, picture="color=size=16x16:rate=1/60:duration=86400")),
     "a day between two frames": Hostile(
         film("-vf", "setpts='if(gt(N,5),PTS+86400/TB,PTS)'", "-fps_mode", "passthrough", *SMALL, kind="mkv")

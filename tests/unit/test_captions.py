@@ -67,7 +67,7 @@ def test_silence_makes_an_empty_file_that_is_valid(tmp_path: Path) -> None:
 
 
 def test_no_sound(tmp_path: Path) -> None:
-    with pytest.raises(MediaRejected, match="no sound to caption"):
+    with pytest.raises(MediaRejected, match="nothing to caption"):
         run("caption_generation", synthesise(tmp_path / "clip.mp4", sound=False), tmp_path / "job")
 
 

@@ -134,7 +134,7 @@ def test_an_animated_webp_loses_what_hides_in_its_frames() -> None:
 def test_a_damaged_picture(tmp_path: Path, kind: str) -> None:
     data = still(tmp_path, kind).read_bytes()
     (tmp_path / "given").write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(MediaRejected, match=r"damaged|not a media file|picture is 0x0"):
+    with pytest.raises(MediaRejected, match=r"damaged|not a media file|is 0x0"):
         run("upload", tmp_path / "given", tmp_path / "job")
 
 

@@ -166,16 +166,17 @@ def test_sound_that_is_odd(tmp_path: Path, layout: str, params: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("code", "stderr", "error"),
     [
-        (1, "[h264 @ 0x55d0] error while decoding\nConversion failed!", MediaRejected),
+        (1, "[h264 @ 0x55d0] [error] error while decoding\n[error] Conversion failed!", MediaRejected),
         (
             1,
-            "    title           : No space left on device\nConversion failed!",
+            "    title           : No space left on device\n[error] Conversion failed!",
             MediaRejected,
         ),  # a tag does not speak for ffmpeg
-        (1, "    title           : Device or resource busy\nConversion failed!", MediaRejected),
-        (1, "Unknown encoder 'libx265'", AttemptFailed),
-        (1, "av_interleaved_write_frame(): No space left on device", OSError),
-        (1, "Cannot allocate memory", MediaRejected),
+        (1, "    title           : Device or resource busy\n[error] Conversion failed!", MediaRejected),
+        (1, "[error] Unknown encoder 'libx265'", AttemptFailed),
+        (1, "[out#0/mp4 @ 0x55d0] [error] av_interleaved_write_frame(): No space left on device", OSError),
+        (1, "[warning] No space left on device\n[error] Conversion failed!", MediaRejected),
+        (1, "[fatal] Cannot allocate memory", MediaRejected),
         (-signal.SIGXFSZ, "", MediaRejected),
         (-signal.SIGXCPU, "", MediaRejected),
         (-signal.SIGKILL, "", AttemptFailed),
@@ -191,7 +192,7 @@ def test_who_is_at_fault(tmp_path: Path, code: int, stderr: str, error: type[Exc
 
 def test_no_path_of_the_machine_is_in_an_error(tmp_path: Path) -> None:
     work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
-    found = ffmpeg._failure(sandbox.Finished(1, f"Error opening input file file:{work.input}."), work)
+    found = ffmpeg._failure(sandbox.Finished(1, f"[error] Error opening input file file:{work.input}."), work)
     assert str(found) == "The input could not be processed: Error opening input file file:/input."
 
 

@@ -137,7 +137,7 @@ def test_what_ogg_says_of_its_stream(tmp_path: Path) -> None:
 def test_headers_that_promise_more_than_there_is(tmp_path: Path) -> None:
     whole = synthesise(tmp_path / "whole.mp4", "-movflags", "+faststart", size="320x240").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"mdat") + 4])
-    with pytest.raises(MediaRejected, match=r"damaged|could not be processed|no picture and no sound"):
+    with pytest.raises(MediaRejected, match=r"damaged|could not be processed|no picture"):
         run("upload", tmp_path / "cut.mp4", tmp_path / "job")
 
 

@@ -37,6 +37,7 @@ GIF_FPS = 12
 NOTHING_LEFT = "The input has no picture after params.start, {:g} s"
 ABOUT_THE_INPUT = ("major_brand", "minor_version", "compatible_brands")
 """Tags that say something of the container that the input was in."""
+WITHOUT_INDEX = ("mpeg", "mpegts")
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 FIRST_PASS = 0.3
 """The share of progress of the first of two passes."""
@@ -67,7 +68,7 @@ def run(work: Work) -> Done:
         palette = work.folder / "palette.png"
         made_of = _picture(params, source, "palettegen", fields)
         making = [*made_of, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
-        ffmpeg.run(work, [*_input(params, file), *making], seconds=seconds, share=(0, first))
+        ffmpeg.run(work, [*_input(params, source, file), *making], seconds=seconds, share=(0, first))
         if not palette.exists():
             raise MediaRejected(NOTHING_LEFT.format(params.start))
     command = arguments(params, source, file, target, loudness, fields)
@@ -142,7 +143,7 @@ def arguments(
     wants_picture = params.format not in WITHOUT_PICTURE
     wants_sound = params.sound_codec is not None and source.track("audio") is not None
     return [
-        *_input(params, input_file),
+        *_input(params, source, input_file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
         *(_picture(params, source, "paletteuse", fields) if wants_picture else ["-vn"]),
         *(_sound(params, source, loudness) if wants_sound else ["-an"]),
@@ -159,10 +160,12 @@ def arguments(
     ]  # fmt: skip
 
 
-def _input(params: TranscodingParams, file: Path) -> list[str]:
+def _input(params: TranscodingParams, source: Media, file: Path) -> list[str]:
     trim = ["-ss", ffmpeg.number(params.start)] if params.start else []
     if params.duration is not None:
         trim += ["-t", ffmpeg.number(params.duration)]
+    if source.container in WITHOUT_INDEX:  # a seek would miss the key frame: what comes before the start is decoded
+        return [*ffmpeg.input_arguments(file), *trim]
     return [*trim, *ffmpeg.input_arguments(file)]
 
 
@@ -206,7 +209,7 @@ def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> 
     if sound is None:
         return None
     measuring = ["-map", f"0:{sound.index}", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
-    command = [*_input(work.params, file), *measuring]
+    command = [*_input(work.params, source, file), *measuring]
     said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info").said
     found = {name: float(value) for name, value in re.findall(r'"(\w+)" : "(-?[0-9.]+|-?inf)"', said[said.rfind("{") :])}
     if not all(math.isfinite(found.get(name, math.inf)) for name in LOUDNESS_FIELDS):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, images, pictures, probe, tracks, user_data
+from workers import ffmpeg, images, pictures, probe, tracks, trailing_data, user_data
 from workers.containers import Kind, agrees
 from workers.operations import completeness, summary
 from workers.work import Done, Output
@@ -119,6 +119,8 @@ def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
     ]  # fmt: skip
     ffmpeg.run(work, command, seconds=media.duration, share=(0, CLEANED * 0.8))
     _clean_user_data(work, target, kind)
+    if media.container == "mp3" and (cut := trailing_data.cut(target, check=work.check)):
+        work.findings.warn("metadata_dropped", f"{cut} bytes behind the end of the sound were removed")
     if media.data_streams:
         listed = ", ".join(sorted(set(media.data_streams)))
         work.findings.warn("metadata_dropped", f"Streams that may hold private data were removed: {listed}")

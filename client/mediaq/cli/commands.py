@@ -72,6 +72,8 @@ def submit(
         return
     _note(f"enqueued as {job_id}")
     job = _watch(client, job_id)
+    for warning in job.warnings:
+        _note(f"warning: {warning.message} ({warning.code})")
     saved = _save(client, job, output, source)
     if as_json:
         say_json({**job.raw, "saved": str(saved) if saved else None})

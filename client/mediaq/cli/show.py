@@ -81,6 +81,8 @@ def job(found: Job) -> None:
     for name, value in facts:
         if value:
             click.echo(f"{name:11} {clean(value)}")
+    for warning in found.warnings:
+        click.echo(click.style("warning     ", fg="yellow") + f"{clean(warning.code)}: {clean(warning.message)}")
     for attempt in found.attempts:
         error = f": {clean(attempt.error)}" if attempt.error else ""
         click.echo(f"attempt {attempt.attempt}   {attempt.outcome or 'running'}{error}")

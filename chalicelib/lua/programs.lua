@@ -1,0 +1,17 @@
+-- Note what a worker's programs lack, and read what those of all workers lack.
+--
+-- ARGV  1 now   2 name of the worker ('': only read)   3 what its programs are, in JSON that is not read here
+-- Returns the latest of each worker that said something within the last quarter of an hour
+local KEPT_MS = 900000
+local now, key = time_ms(ARGV[1]), P .. 'programs'
+if ARGV[2] ~= '' then call('HSET', key, ARGV[2], now .. ' ' .. ARGV[3]) end
+local answer, flat = {}, call('HGETALL', key)
+for i = 1, #flat, 2 do
+  local at, text = flat[i + 1]:match('^(%d+) (.*)$')
+  if now - tonumber(at) > KEPT_MS then
+    call('HDEL', key, flat[i])
+  else
+    table.insert(answer, text)
+  end
+end
+return answer
