@@ -48,9 +48,11 @@ def target(sound: Stream, codec: str, wanted: str) -> tuple[str, bool]:
 
 def filters(sound: Stream, layout: str) -> list[str]:
     """Return the filters that bring a sound to a layout. The centre is mixed into the sides, so that voices stay audible."""
-    known = [] if sound.layout or sound.channels > len(COMMON) else [f"aformat=channel_layouts={COMMON[sound.channels - 1]}"]
+    known = []
     if not sound.layout and sound.channels > len(COMMON):  # nobody says what they are: the first two are taken
         known = ["pan=stereo|c0=c0|c1=c1"]
+    elif not sound.layout:  # ffmpeg would take the third of three channels for the bass
+        known = [f"channelmap=channel_layout={COMMON[sound.channels - 1]}"]
     return [*known, f"aformat=channel_layouts={layout}"]
 
 

@@ -52,8 +52,8 @@ def without_private_metadata(data: bytes) -> bytes:
         raise Damaged from error
 
 
-def boxes(data: bytearray | bytes, start: int, end: int) -> list[Box]:
-    """Return the boxes between two places.
+def boxes(data: bytearray | bytes, start: int, end: int, *, top: bool = False) -> list[Box]:
+    """Return the boxes between two places; of a whole file (`top`) those before anything that is no box.
 
     Raises:
         Damaged: one ends behind the last place.
@@ -68,6 +68,8 @@ def boxes(data: bytearray | bytes, start: int, end: int) -> list[Box]:
         elif size == 0:
             size = end - start
         if size < head or start + size > end or len(found) > BOXES_MAX:
+            if top and {b"meta", b"mdat"} <= {one.kind for one in found}:
+                break  # behind the picture
             raise Damaged
         found.append(Box(kind, start, start + head, start + size))
         start += size
@@ -75,7 +77,7 @@ def boxes(data: bytearray | bytes, start: int, end: int) -> list[Box]:
 
 
 def _cleaned(data: bytearray) -> bytearray:
-    top = boxes(data, 0, len(data))
+    top = boxes(data, 0, len(data), top=True)
     del data[top[-1].end :]
     meta = next((one for one in top if one.kind == b"meta"), None)
     if meta is None:

@@ -86,7 +86,8 @@ def describe(file: Path) -> dict[str, Any]:
             moving = frames > 1 and container != "heif"  # several pictures of a HEIF are no film
             seconds = sum(_milliseconds(picture)) / 1000 if moving else 0
             orientation = _orientation(picture)
-            width, height = picture.size[:: -1 if orientation in SIDEWAYS else 1]
+            turned = orientation in SIDEWAYS and picture.format != "HEIF"  # whose reader has turned it already
+            width, height = picture.size[:: -1 if turned else 1]
             depth = int(picture.info.get("bit_depth") or 8)
     except (OSError, SyntaxError, KeyError, EOFError, OverflowError) as error:
         raise ValueError("not a picture that can be read") from error
@@ -117,10 +118,10 @@ def _tags(picture: Any) -> dict[str, str]:
 
 
 def _orientation(picture: Any) -> int:
-    """Return how the picture is to be turned, as EXIF counts it. HEIF and AVIF readers have turned theirs already."""
+    """Return how the stored picture is turned, as EXIF counts it."""
     if picture.format == "HEIF":
         return int(picture.info.get("original_orientation") or 1)
-    return int(picture.getexif().get(ORIENTATION, 1)) if picture.format != "AVIF" else 1
+    return int(picture.getexif().get(ORIENTATION, 1))
 
 
 def _upright(picture: Any) -> Any:
@@ -131,7 +132,7 @@ def _upright(picture: Any) -> Any:
 
     profile = picture.info.get("icc_profile")
     picture.load()
-    turned = picture if picture.format in ("HEIF", "AVIF") else ImageOps.exif_transpose(picture)
+    turned = picture if picture.format == "HEIF" else ImageOps.exif_transpose(picture)  # HEIF's reader has done it
     shown = turned.convert("RGBA" if "A" in turned.mode or "transparency" in turned.info else "RGB")
     if profile:
         alpha = shown.getchannel("A") if shown.mode == "RGBA" else None

@@ -40,7 +40,7 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "filter": (
             "scale", "setsar", "crop", "pad", "format", "fps", "bwdif", "setfield", "setparams", "zscale", "tonemap",
-            "palettegen", "paletteuse", "pan", "aformat", "aresample", "loudnorm",
+            "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm",
         ),
         "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "null"),
     },

@@ -24,7 +24,12 @@ QUIET = Report(tickets=0, revived=0, dead=0, seeded=False)
 def test_all_is_well(api: Api) -> None:
     answer = api.call("GET", "/health")
     assert answer.status_code == 200
-    assert answer.json == {"ok": True, "dependencies": {"redis": "ok", "sqs": "ok", "directus": "ok"}, "alarms": []}
+    assert answer.json == {
+        "ok": True,
+        "dependencies": {"redis": "ok", "sqs": "ok", "directus": "ok"},
+        "alarms": [],
+        "programs": [],
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from chalicelib.ledger import new_token
 from tests.media import make_tools
 from tests.unit.factories import job
 from workers import lambda_handler
+from workers.programs import Programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ class Context:
 
 @pytest.fixture
 def queue(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
-    tools = make_tools(tmp_path, ffmpeg="/nonexistent/ffmpeg")
+    tools = make_tools(tmp_path, programs=Programs("/nonexistent/ffmpeg", "none", {}))
     monkeypatch.setattr(lambda_handler, "_parts", lambda: (api.parts, tools))
     for url in api.parts.settings.queue_urls.values():
         api.parts.tickets._sqs.purge_queue(QueueUrl=url)

@@ -16,6 +16,7 @@ from chalicelib.settings import load
 from chalicelib.tickets import Ticket, Tickets
 from infra.local import accounts
 from tests.media import make_tools
+from workers.programs import Programs
 from workers.runner import Runner
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def test_no_inversions(system: System, kind: type[Tickets], tmp_path: Path, monk
     jobs = _enqueue(system, JOBS[kind.__name__])
     assert system.stats()["waiting"] == len(jobs)
 
-    runner = Runner(wired.ledger, tickets, wired.directus, make_tools(tmp_path, ffmpeg="/nonexistent/ffmpeg"))
+    runner = Runner(
+        wired.ledger, tickets, wired.directus, make_tools(tmp_path, programs=Programs("/nonexistent/ffmpeg", "none", {}))
+    )
     while system.ledger.stats().waiting:
         for ticket in tickets.receive("container", 1, 0):
             runner.handle(ticket)

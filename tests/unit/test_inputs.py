@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -68,7 +69,7 @@ def pitch(file: Path) -> float:
     ]
     data = subprocess.run(command, check=True, capture_output=True).stdout
     signs = [byte < 128 for byte in data if byte]
-    return sum(one != two for one, two in zip(signs, signs[1:], strict=False)) / 2 / (len(data) / 16000)
+    return sum(one != two for one, two in pairwise(signs)) / 2 / (len(data) / 16000)
 
 
 OPERATIONS = ["transcoding", "thumbnail", "analysis", "upload", "caption_generation"]
