@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +35,13 @@ class Site(BaseHTTPRequestHandler):
             "/named": (200, {"Content-Disposition": "attachment; filename*=UTF-8''..%2Fna%C3%AFve.mp4"}, b"abc"),
             "/missing": (404, {}, b""),
             "/busy": (503, {}, b""),
+            "/wait": (429, {"Retry-After": "120"}, b""),
+            "/wait-long": (503, {"Retry-After": "999999"}, b""),
+            "/wait-nonsense": (503, {"Retry-After": "soon"}, b""),
+            "/wait-past": (503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, b""),
+            "/wait-until": (503, {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)}, b""),
+            "/caf%C3%A9/na%C3%AFve%20film.mp4?q=%C3%BC": (200, {}, b"abc"),
+            "/to-letters": (302, {"Location": "/caf\u00e9/na\u00efve film.mp4?q=\u00fc".encode().decode("latin-1")}, b""),
             "/short": (200, {"Content-Length": "10"}, b"abc"),
             "/endless": (200, {"Transfer-Encoding": "identity"}, b"x" * 5000),
             "/huge": (200, {"Content-Length": str(1 << 50)}, b"abc"),

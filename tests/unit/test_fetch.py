@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
+from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected, RetryLater
 from tests.unit.site import DATA, Site, make_certificate
 from workers import exchange, fetch
 from workers.fetch import Fetcher
@@ -66,6 +66,25 @@ def test_streamed_to_disk_and_redirects_followed(site: str, tmp_path: Path) -> N
 def test_what_goes_wrong(site: str, tmp_path: Path, path: str, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         get(f"http://{site}{path}", tmp_path, site)
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/wait", 120), ("/wait-long", 3600), ("/wait-until", 90)])
+def test_a_server_that_asks_for_patience(site: str, tmp_path: Path, path: str, seconds: float) -> None:
+    with pytest.raises(RetryLater) as asked:
+        get(f"http://{site}{path}", tmp_path, site)
+    assert asked.value.seconds == pytest.approx(seconds, abs=3)
+
+
+@pytest.mark.parametrize("path", ["/wait-nonsense", "/wait-past", "/busy"])
+def test_one_that_does_not_say_how_long(site: str, tmp_path: Path, path: str) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        get(f"http://{site}{path}", tmp_path, site)
+    assert not isinstance(failed.value, RetryLater)
+
+
+@pytest.mark.parametrize("path", ["/caf\u00e9/na\u00efve film.mp4?q=\u00fc", "/to-letters"])
+def test_letters_and_spaces_are_encoded_as_browsers_do(site: str, tmp_path: Path, path: str) -> None:
+    assert get(f"http://{site}{path}", tmp_path, site) == b"abc"
 
 
 @pytest.mark.parametrize(
