@@ -94,6 +94,7 @@ def test_what_is_told(api: Api, courier: Courier, receiver: str, outcome: str) -
     told = json.loads(body)
     assert (told["type"], told["job"]["jobId"], told["job"]["state"]) == (f"job.{outcome}", job_id, outcome)
     assert told["job"]["error"] == (None if outcome == "completed" else "no luck")
+    assert told["job"]["warnings"] == []
     assert headers["Mediaq-Delivery"] == told["id"] == told["job"]["bullJobId"]
     found = callback(api, job_id)
     assert (found["url"], found["state"]) == (f"http://{receiver}/done?x=1", "delivered")
@@ -274,3 +275,11 @@ def test_a_slow_server_is_not_waited_for(api: Api, courier: Courier, receiver: s
     held.set()
     [tried] = callback(api, job_id)["deliveries"]
     assert tried["status"] is None
+
+
+def test_warnings_of_the_result_are_told(api: Api, courier: Courier, receiver: str) -> None:
+    warning = {"code": "input_truncated", "message": "The input says that it is 3 s long, but only 1.8 s could be read"}
+    job_id = ended(api, f"http://{receiver}/done", "completed")
+    api.directus("PATCH", f"/items/media_jobs/{job_id}", json={"result": {"warnings": [warning]}})
+    assert courier.deliver_due(10) == 1
+    assert json.loads(Receiver.seen[0][1])["job"]["warnings"] == [warning]

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 
 from tests.media import ffmpeg_made, run_ffmpeg
 from tests.security.boxes import Box, take_apart
-from tests.security.images import cover_bomb, gif, jpeg_bomb, png_bomb, png_profile_bomb, webp_bomb
+from tests.security.images import (
+    animation_bomb,
+    apng_bomb,
+    cover_bomb,
+    gif,
+    jpeg_bomb,
+    photo_cut_short,
+    photo_of_lying_item,
+    photo_of_lying_size,
+    png_bomb,
+    png_profile_bomb,
+    webp_bomb,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,6 +272,12 @@ CORPUS: dict[str, Hostile] = {
     "four billion samples a second": Hostile(raw(_wav(2, 4_000_000_000, 4096))),
     "a sound that says it has four gigabytes": Hostile(raw(_wav(2, 48000, 0xFFFFFFF0)), harmless=True),
     "a film": Hostile(film(*SMALL), harmless=True),
+    "heic of 60000 pixels a side": Hostile(photo_of_lying_size),
+    "heic that breaks off": Hostile(photo_cut_short),
+    "heic with an item of 4 gigabytes": Hostile(photo_of_lying_item),
+    "avif of noise": Hostile(raw(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(range(256)) * 20)),
+    "animated webp of 16383 pixels a side": Hostile(animation_bomb, harmless=True),
+    "apng of 100000 frames": Hostile(apng_bomb, harmless=True),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from tests.inputs import heic
 from tests.media import ffmpeg_made
 
 if TYPE_CHECKING:
@@ -71,3 +72,43 @@ def gif(width: int, height: int, frames: int) -> bytes:
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
     one = b"!\xf9\4\0\1\0\0\0," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0"
     return head + one * frames + b";"
+
+
+def _photo(target: Path) -> bytearray:
+    heic(target)
+    return bytearray(target.read_bytes())
+
+
+def photo_of_lying_size(target: Path, _: object) -> None:
+    data = _photo(target)
+    at = data.index(b"ispe")
+    data[at + 8 : at + 16] = struct.pack(">II", 60_000, 60_000)
+    target.write_bytes(data)
+
+
+def photo_cut_short(target: Path, _: object) -> None:
+    data = _photo(target)
+    target.write_bytes(data[: len(data) // 5])
+
+
+def photo_of_lying_item(target: Path, _: object) -> None:
+    """Every place in the list of items is far behind the end of the file."""
+    data = _photo(target)
+    at = data.index(b"iloc")
+    end = at - 4 + struct.unpack_from(">I", data, at - 4)[0]
+    data[at + 12 : end] = bytes(byte or 0x7F for byte in data[at + 12 : end])
+    target.write_bytes(data)
+
+
+def animation_bomb(target: Path, _: object) -> None:
+    """Five thousand frames of one pixel, each on a canvas of 268 million."""
+    frame = b"VP8L" + struct.pack("<I", 16) + b"\x2f" + struct.pack("<I", 0) + bytes(11)
+    one = b"ANMF" + struct.pack("<I", 16 + len(frame)) + bytes(12) + b"\1\0\0\0" + frame
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + (16382).to_bytes(3, "little") * 2
+    body = b"WEBP" + canvas + b"ANIM" + struct.pack("<I", 6) + bytes(6) + one * 5000
+    target.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+
+def apng_bomb(target: Path, _: object) -> None:
+    control = chunk(b"acTL", struct.pack(">II", 100_000, 0))
+    target.write_bytes(png(64, 64, extra=control))

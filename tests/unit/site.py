@@ -120,7 +120,9 @@ class Site(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.seen.append((f"PUT {len(body)}", dict(self.headers)))
-        self.send_response({"/refused": 403, "/moved": 302, "/failing": 500}.get(self.path, 200))
+        self.send_response({"/refused": 403, "/moved": 302, "/failing": 500, "/patience": 429}.get(self.path, 200))
+        if self.path == "/patience":
+            self.send_header("Retry-After", "5")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -272,7 +272,8 @@ class TestTls:
         assert Site.seen[0][1]["Content-Type"] == "video/mp4"
 
     @pytest.mark.parametrize(
-        ("path", "error"), [("/refused", MediaRejected), ("/moved", MediaRejected), ("/failing", AttemptFailed)]
+        ("path", "error"),
+        [("/refused", MediaRejected), ("/moved", MediaRejected), ("/failing", AttemptFailed), ("/patience", RetryLater)],
     )
     def test_put_that_is_not_taken(self, trusted: str, tmp_path: Path, path: str, error: type[Exception]) -> None:
         (tmp_path / "clip").write_bytes(b"x")

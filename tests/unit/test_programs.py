@@ -51,7 +51,7 @@ def test_the_pinned_one_is_the_default(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_an_old_one_is_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"FFMPEG is version 5\.1\.9-0\+deb12u1; 7\.0 or later is needed"):
+    with pytest.raises(SettingsError, match=r"FFMPEG is version 5\.1\.9-0\+deb12u1; 9\.0 or later is needed"):
         programs.find(fake(tmp_path, "5.1.9-0+deb12u1"))
     with pytest.raises(SettingsError, match="FFMPEG must be the path"):
         programs.find(str(tmp_path / "missing"))
@@ -61,7 +61,7 @@ def test_an_old_one_is_refused_at_the_start(tmp_path: Path) -> None:
         programs.find(str(tmp_path / "text"))
 
 
-@pytest.mark.parametrize("version", ["7.0.2-static", "n9.0.2-17-g2a571b6068", "N-118000-gabcdef", "git-2026-01-01"])
+@pytest.mark.parametrize("version", ["9.0-static", "n9.0.2-17-g2a571b6068", "N-118000-gabcdef", "git-2026-01-01"])
 def test_others_are_taken_on_purpose_and_what_they_lack_is_named(tmp_path: Path, version: str) -> None:
     found = programs.find(fake(tmp_path, version))
     assert found.version == version
@@ -81,9 +81,9 @@ def test_only_the_operation_that_needs_it_fails_with_its_name(tmp_path: Path) ->
 
 
 def test_the_ledger_is_told_for_the_health_check(ledger: Ledger, clock: Any, tmp_path: Path) -> None:
-    found = programs.find(fake(tmp_path, "8.0"))
+    found = programs.find(fake(tmp_path, "9.1"))
     found.report(ledger)
-    assert ledger.programs() == [{"ffmpeg": "8.0", "missing": found.missing}]
+    assert ledger.programs() == [{"ffmpeg": "9.1", "missing": found.missing}]
     clock.advance(900_001)
     assert ledger.programs() == []
 
