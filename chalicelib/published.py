@@ -156,10 +156,7 @@ class CallbackState(msgspec.Struct, kw_only=True):
     """How the completion webhook of a job goes; known for a day after its end."""
 
     url: str | None
-    state: Annotated[
-        Literal["waiting", "trying", "delivered", "given up"],
-        msgspec.Meta(description="waiting: the job is not over yet"),
-    ]
+    state: Annotated[Literal["waiting", "trying", "delivered", "given up"], msgspec.Meta(description="waiting: it is not over")]
     deliveries: list[Delivery]
 
 

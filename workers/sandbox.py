@@ -33,8 +33,6 @@ POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
 LINE_MAX = 1 << 20
 NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
-
-
 LAMBDA_OWN_BYTES = 400 << 20
 """What the worker in a Lambda needs itself."""
 LAMBDA_LEAST_BYTES = 256 << 20

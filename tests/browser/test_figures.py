@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from tests import inputs
 from tests.browser.conftest import axe, ended
 from tests.integration.conftest import SLOW, make_clip, until
 
@@ -45,6 +46,17 @@ class TestWhatItShows:
         desk.outage = True  # the browser's own word on the 401
         desk.page.get_by_role("button", name="Use it").click()
         expect(desk.page.locator("#said")).to_have_text("Invalid or expired Directus token")
+
+    def test_the_warnings_of_a_job(self, desk: Desk, system: System, tmp_path: Path) -> None:
+        inputs.broken_off(tmp_path / "broken_off.mp4")
+        job_id = system.submit(tmp_path / "broken_off.mp4")
+        assert ended(system, job_id) == "completed"
+        desk.open()
+        desk.sign_in(system.token)
+        desk.open(job_id)
+        expect(desk.page.get_by_role("heading", name="Warnings")).to_be_visible()
+        expect(desk.page.get_by_text("input_truncated: The input says that it is 3 s long")).to_be_visible()
+        desk.page.screenshot(path=str(tmp_path / "warnings.png"))
 
     def test_ones_jobs_by_state_and_search(self, desk: Desk, system: System, paused: None, clip: Path) -> None:
         waiting = system.submit(clip)
