@@ -46,6 +46,8 @@ def encoded_address(url: str) -> str:
 
             name, colon, port = host.partition(":")
             host = idna.encode(name, uts46=True).decode() + colon + port
+            if host[0].isdigit():  # an IP address in letters that only look like one is nobody's honest spelling
+                return url
         rest = [quote(part, safe=ASCII) for part in (parts.path, parts.query, parts.fragment)]
     except (ValueError, UnicodeError):
         return url

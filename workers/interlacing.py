@@ -31,8 +31,8 @@ logger = Logger(service="mediaq", child=True)
 LIMITS = sandbox.Limits(seconds=60, memory_bytes=4 * sandbox.GIB, data_bytes=sandbox.GIB, file_bytes=0)
 PLACES = (0.1, 0.4, 0.7, 0.9)
 """Where in the film frames are looked at, as shares of its length."""
-FRAMES, FRAMES_ENOUGH = 16, 10
-"""Of each place, and those with motion that are enough to decide."""
+FRAMES, FRAMES_LEAST, FRAMES_ENOUGH = 16, 6, 10
+"""Of each place; and those with motion that are needed, and that are enough, to decide."""
 WIDTH = 96
 """Frames are made narrow, not low: the lines are what matters."""
 MOTION = 1.05
@@ -82,11 +82,13 @@ def main() -> None:
 
 
 def decide(seen: Counter[str]) -> str:
-    """Return what most frames with motion say, "" when there is none."""
+    """Return what most frames with motion say, "" when there are too few: noise looks like anything now and then."""
     fields = seen["top"] + seen["bottom"]
-    if fields and fields >= INTERLACED_SHARE * seen.total():
+    if seen.total() < FRAMES_LEAST:
+        return ""
+    if fields >= INTERLACED_SHARE * seen.total():
         return "top" if seen["top"] >= seen["bottom"] else "bottom"
-    return "progressive" if seen["progressive"] else ""
+    return "progressive"
 
 
 def judge(own: float, before_bottom: float, before_top: float) -> str | None:

@@ -154,7 +154,7 @@ def test_pictures_have_no_combs(tmp_path: Path, params: dict[str, object]) -> No
 def test_the_decision() -> None:
     from collections import Counter
 
-    assert interlacing.decide(Counter()) == ""
+    assert interlacing.decide(Counter()) == interlacing.decide(Counter(top=5)) == ""
     assert interlacing.decide(Counter(progressive=9, top=1)) == "progressive"
     assert interlacing.decide(Counter(progressive=6, top=4)) == "top"  # two frames in five of a telecined film
     assert interlacing.decide(Counter(bottom=5, top=1)) == "bottom"
