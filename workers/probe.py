@@ -166,7 +166,7 @@ def rank(stream: Stream) -> tuple[object, ...]:
 def probe(file: Path, *, check: Callable[[], None] = lambda: None, container: str = "", decode: bool = False) -> Media:
     """Describe `file`; `container` says what it is where we know, because we made it, and its name would mislead.
 
-    `decode`: try every stream, for a file that is not our own.
+    `decode`: try every stream, for a file that is not our own. Then all of them may have a problem: see `require_usable`.
 
     Raises:
         MediaRejected: it is no media file, or one beyond our bounds; the text says which.
@@ -185,6 +185,8 @@ def probe(file: Path, *, check: Callable[[], None] = lambda: None, container: st
         raise MediaRejected("The input is not a media file that can be read")
     media = msgspec.json.decode(lines[-1], type=Media)
     _check_bounds(media)
+    if not decode:
+        require_usable(media)
     return media
 
 
@@ -197,12 +199,19 @@ def _check_bounds(media: Media) -> None:
         raise MediaRejected(f"The input is {media.duration:.0f} s long; at most {DURATION_MAX_SECONDS} s are accepted")
     for stream in media.streams:
         stream.problem = _beyond_bounds(stream, media.duration) or stream.problem
+
+
+def require_usable(media: Media) -> None:
+    """See that a file has a stream that can be used.
+
+    Raises:
+        MediaRejected: it has none; the text says why, and of which codec they are.
+    """
     if all(stream.problem for stream in media.streams):
         kind = next((one.kind for one in media.streams if not one.attached), media.streams[0].kind)
         only = media.streams[0]
-        raise MediaRejected(
-            f"The input's {WORDS[kind]} ({only.codec}) {only.problem}" if len(media.streams) == 1 else media.without(kind)
-        )
+        alone = f"The input's {WORDS[kind]} ({only.codec}) {only.problem}"
+        raise MediaRejected(alone if len(media.streams) == 1 else media.without(kind))
 
 
 def _beyond_bounds(stream: Stream, duration: float) -> str:

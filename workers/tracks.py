@@ -27,11 +27,12 @@ def open_input(work: Work, *kinds: str) -> Media:
     """Probe the input of a job and choose its streams of `kinds`; what is ignored becomes a warning.
 
     Raises:
-        MediaRejected: it is no media file, or `audio_track` or `video_track` names none of its streams.
+        MediaRejected: it is no media file, nothing of it can be used, or `audio_track` or `video_track` names no stream.
     """
     media = probe.probe(work.input, check=work.check, decode=True)
     if any(one.codec == probe.UNKNOWN for one in media.streams):
         _name_unknown_codecs(work, media)
+    probe.require_usable(media)
     for stream in media.streams:
         if stream.problem:
             number, word = media.number(stream), probe.WORDS[stream.kind]

@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from tests.integration.conftest import QUICK, SLOW, System, until
+from workers import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def broken_ffmpeg(tmp_path: Path) -> str:
-    """An ffmpeg that ends with an error that is not the media's fault."""
+    """An ffmpeg that says what it can do, and ends every job with an error that is not the media's fault."""
     file = tmp_path / "ffmpeg"
-    file.write_text("#!/bin/sh\necho 'Device or resource busy' >&2\nexit 1\n")
+    lists = f'case "$*" in -hide_banner\\ -*s|-hide_banner\\ -version) exec {programs.find().ffmpeg} "$@" ;; esac'
+    file.write_text(f"#!/bin/sh\n{lists}\necho '[error] Device or resource busy' >&2\nexit 1\n")
     file.chmod(0o755)
     return str(file)
 
