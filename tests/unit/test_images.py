@@ -77,6 +77,7 @@ def test_turned_and_mirrored_photos_are_upright(tmp_path: Path, kind: str, orien
     assert quadrant_colours(done.outputs[0].path) == corners
     found = run("analysis", file, tmp_path / "analysis").result["video"]
     assert (found["width"], found["height"]) == ((800, 1200) if sideways else (1200, 800))
+    assert found["orientation"] == orientation
 
 
 def test_the_primary_picture_of_several(tmp_path: Path) -> None:
@@ -86,6 +87,19 @@ def test_the_primary_picture_of_several(tmp_path: Path) -> None:
     done = run("thumbnail", tmp_path / "several.heic", tmp_path / "job")
     assert (done.result["width"], done.result["height"]) == (128, 96)
     assert quadrant_colours(done.outputs[0].path) == ["red", "green", "blue", "black"]
+
+
+def test_a_grid_of_tiles_as_phones_make_it(tmp_path: Path) -> None:
+    file = tmp_path / "photo.heic"
+    inputs.quadrants().save(file, "HEIF", quality=90, tile_size=256, exif=inputs.camera_exif())  # type: ignore[attr-defined]
+    assert b"grid" in file.read_bytes()
+    done = run("thumbnail", file, tmp_path / "job", {"format": "png"})
+    assert (done.result["width"], done.result["height"]) == (1200, 800)
+    assert quadrant_colours(done.outputs[0].path) == ["red", "green", "blue", "black"]
+    cleaned = run("upload", file, tmp_path / "upload").outputs[0].path
+    assert b"SECRET" not in cleaned.read_bytes()
+    with Image.open(file) as before, Image.open(cleaned) as after:
+        assert before.tobytes() == after.tobytes()
 
 
 @pytest.mark.parametrize("kind", MAKERS)
