@@ -78,3 +78,11 @@ def test_a_retry_and_a_wipe_are_no_breach(tmp_path: Path) -> None:
     assert check(tmp_path, events, stats={"failed": 0}) == ["failed is 0, with 1 outcomes seen and 0 records"]
     wiped = [*events, Event(5, "fault", "", "", {"name": "flushall"}), stats(6, 0)]
     assert check(tmp_path, wiped, stats={"failed": 0}) == []
+
+
+def test_a_redis_that_was_started_anew_answers_although_the_one_before_it_was_frozen(tmp_path: Path) -> None:
+    frozen, anew = Event(6, "api without redis", "", "freeze"), Event(7, "api with redis", "", "freeze")
+    accepted = Event(9, "accepted", "j", "client", {"asked_at": 8})
+    thawed = Event(10, "api with redis", "", "freeze")
+    assert not any("out of reach" in text for text in check(tmp_path, [frozen, anew, accepted, thawed, *GOOD]))
+    assert any("out of reach" in text for text in check(tmp_path, [frozen, accepted, thawed, *GOOD]))
