@@ -12,8 +12,7 @@ progressive films for interlaced.)
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 
@@ -38,8 +37,15 @@ WIDTH = 96
 MOTION = 1.05
 """How many more combs a wrong pair of fields must have for a frame to count."""
 INTERLACED_SHARE = 0.25
-"""A film with this share of interlaced frames is deinterlaced: a telecined one has two in five."""
+"""A film with this share of interlaced frames, weighed by their combs, is deinterlaced: a telecined one has two in five."""
 PAIRS = {"bottom field of the frame before": ("tff", "bottom"), "top field of the frame before": ("bff", "top")}
+
+
+class Verdict(NamedTuple):
+    """What one frame is, and how much it counts: by how many combs the wrong pair of fields has more."""
+
+    order: str
+    weight: float
 
 
 def detect(file: Path, media: Media, picture: Stream, *, check: Callable[[], None] = lambda: None) -> str:
@@ -66,42 +72,44 @@ def main() -> None:
 
     file, index, seconds = sys.argv[-3:]
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
-    seen: Counter[str] = Counter()
+    seen: list[Verdict] = []
     with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         stream = container.streams[int(index)]
         begins = (container.start_time or 0) / av.time_base
         for place in PLACES if float(seconds) else PLACES[:1]:
             try:
                 container.seek(int((begins + float(seconds) * place) * av.time_base))
-                seen.update(_look(container, stream))
+                seen += _look(container, stream)
             except (FFmpegError, ValueError):
                 continue  # a damaged place is no reason to give the others up
-            if seen.total() >= FRAMES_ENOUGH:
+            if len(seen) >= FRAMES_ENOUGH:
                 break
     sys.stdout.write(decide(seen) + "\n")
 
 
-def decide(seen: Counter[str]) -> str:
-    """Return what most frames with motion say, "" when there are too few: noise looks like anything now and then."""
-    fields = seen["top"] + seen["bottom"]
-    if seen.total() < FRAMES_LEAST:
+def decide(seen: list[Verdict]) -> str:
+    """Return what the frames with motion say, "" when there are too few: noise looks like anything now and then."""
+    if len(seen) < FRAMES_LEAST:
         return ""
-    if fields >= INTERLACED_SHARE * seen.total():
-        return "top" if seen["top"] >= seen["bottom"] else "bottom"
+    weights = dict.fromkeys(("progressive", "top", "bottom"), 0.0)
+    for order, weight in seen:
+        weights[order] += weight
+    if weights["top"] + weights["bottom"] >= INTERLACED_SHARE * sum(weights.values()):
+        return "top" if weights["top"] >= weights["bottom"] else "bottom"
     return "progressive"
 
 
-def judge(own: float, before_bottom: float, before_top: float) -> str | None:
+def judge(own: float, before_bottom: float, before_top: float) -> Verdict | None:
     """Say what one frame is by its combs and those of the two other pairs of fields; None where nothing moves."""
     less, more = sorted((before_bottom, before_top))
     if more <= own * MOTION or more == own:
         return None
     if less - own > (more - own) / 2:
-        return "progressive"
-    return "top" if before_bottom < before_top else "bottom"
+        return Verdict("progressive", more - own)
+    return Verdict("top" if before_bottom < before_top else "bottom", more - own)
 
 
-def _look(container: Any, stream: Any) -> Counter[str]:
+def _look(container: Any, stream: Any) -> list[Verdict]:
     graph, source, sinks = _graph(stream)
     combs: list[list[float]] = [[] for _ in sinks]
     for frame, _ in zip(container.decode(stream), range(FRAMES), strict=False):
@@ -110,7 +118,7 @@ def _look(container: Any, stream: Any) -> Counter[str]:
             found.extend(_pull(sink))
     own, before_bottom, before_top = combs
     del graph  # it has to outlive its filters, and they do not hold it
-    return Counter(filter(None, map(judge, own[1:], before_bottom, before_top)))
+    return list(filter(None, map(judge, own[1:], before_bottom, before_top)))
 
 
 def _pull(sink: Any) -> list[float]:
