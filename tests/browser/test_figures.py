@@ -49,13 +49,13 @@ class TestWhatItShows:
 
     def test_the_warnings_of_a_job(self, desk: Desk, system: System, tmp_path: Path) -> None:
         inputs.broken_off(tmp_path / "broken_off.mp4")
-        job_id = system.submit(tmp_path / "broken_off.mp4")
+        job_id = system.submit(tmp_path / "broken_off.mp4", {"width": 160}, "thumbnail")
         assert ended(system, job_id) == "completed"
         desk.open()
         desk.sign_in(system.token)
         desk.open(job_id)
         expect(desk.page.get_by_role("heading", name="Warnings")).to_be_visible()
-        expect(desk.page.get_by_text("input_truncated: The input says that it is 3 s long")).to_be_visible()
+        expect(desk.page.get_by_text("input_truncated: The input ends before its index says so")).to_be_visible()
         desk.page.screenshot(path=str(tmp_path / "warnings.png"))
 
     def test_ones_jobs_by_state_and_search(self, desk: Desk, system: System, paused: None, clip: Path) -> None:
