@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import webvtt
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.captions import formats
@@ -35,7 +35,6 @@ STYLES = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the code
 @given(spoken(), STYLES)
 def test_what_holds_of_every_result(words: list[Word], style: Style) -> None:
     cues = build(words, style)
