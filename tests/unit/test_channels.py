@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALL = os.environ.get("MEDIAQ_CORPUS") == "all"
-LARGER = ("3.1.2", "5.1.2", "5.1.2(back)", "cube", "5.1.4", "7.1.2", "7.1.4", "9.1.4", "hexadecagonal", "22.2", "binaural")
+LARGER = (
+    "3.1.2",
+    "5.1.2",
+    "5.1.2(back)",
+    "cube",
+    "5.1.4",
+    "7.1.2",
+    "7.1.4",
+    "7.2.3",
+    "9.1.4",
+    "9.1.6",
+    "hexadecagonal",
+    "22.2",
+    "binaural",
+)
 """Standard layouts that no encoder here takes as they are."""
 LAYOUTS = (*channels.LAYOUTS, *LARGER)
 WITH_PICTURE = ("mp4", "mov", "mkv", "webm")
