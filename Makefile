@@ -44,7 +44,7 @@ cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<id of its record>)
 .PHONY: test
 test: $(DEV)  ## lint, types and every tier of tests
 	@mkdir -p .local
-	@$(PY) -m infra.local.directus_real > .local/directus-install.log 2>&1 & installing=$$!; \
+	@$(PY) -m infra.local.directus.server > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
@@ -60,7 +60,7 @@ lint: $(DEV)  ## ruff, mypy, hadolint and cfn-lint
 
 .PHONY: verify
 verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
-	@$(PY) -m infra.local.directus_real
+	@$(PY) -m infra.local.directus.server
 	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
 
 .PHONY: package

@@ -1,12 +1,12 @@
-"""Every Lambda entry point. No logic: routes live in `chalicelib/routes`, the keeper in `chalicelib/keeper.py`."""
+"""Every Lambda entry point. No logic: routes live in `chalicelib/routes`, the keeper in `chalicelib/maintenance/maintenance.py`."""
 
 from __future__ import annotations
 
 from aws_lambda_powertools import Logger
 from chalice import Rate
 
-from chalicelib.routes import callbacks, health, jobs, media, pools, stats, taxonomy, usage, watch
-from chalicelib.routes.api import QueueApi
+from chalicelib.api.http import QueueApi
+from chalicelib.api.routes import callbacks, dashboard, health, jobs, media, pools, stats, taxonomy, usage
 from chalicelib.services import services
 
 logger = Logger(service="mediaq")
@@ -16,7 +16,7 @@ app.register_blueprint(stats.blueprint, url_prefix="/queue")
 app.register_blueprint(health.blueprint, url_prefix="/queue")
 app.register_blueprint(media.blueprint, url_prefix="/queue")
 app.register_blueprint(usage.blueprint, url_prefix="/queue")
-app.register_blueprint(watch.blueprint, url_prefix="/queue")
+app.register_blueprint(dashboard.blueprint, url_prefix="/queue")
 app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
 app.register_blueprint(callbacks.blueprint, url_prefix="/queue/callbacks")
 app.register_blueprint(pools.blueprint, url_prefix="/queue/pools")

@@ -9,7 +9,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import captions, cold, cost, idle, ledger, looking, overhead, queues, recovery, thumbnails
+from bench import cold, cost, idle, ledger, looking, overhead, queues, recovery
+from bench.media import captions, thumbnails
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench import timed
 from bench.lambda_process import event
 from infra.cloud import archive
-from infra.local import accounts, parts
+from infra.local import parts
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.parts import ROOT
 from infra.local.process import LOOPBACK, pick_port
 from infra.local.stack import login

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import cold, noop, queues
-from chalicelib.alarms import ALARMS
-from infra.local import accounts
+from chalicelib.maintenance.alarms import ALARMS
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.stack import Stack, login
-from workers import programs
+from workers.context import programs
 
 if TYPE_CHECKING:
     from bench import Figures

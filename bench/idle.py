@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench import noop
 from chalicelib import settings
-from chalicelib.keeper import Keeper
-from chalicelib.monitor import Monitor
-from chalicelib.tickets import RUNNING_SECONDS
+from chalicelib.maintenance.maintenance import Keeper
+from chalicelib.maintenance.monitor import Monitor
+from chalicelib.queues.tickets import RUNNING_SECONDS
 from infra.local import parts
 from infra.local.process import LOOPBACK
 from infra.local.proxies.http import HttpProxy

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench import peers, timed
-from chalicelib import jobs
-from chalicelib.jobs import MediaJob
-from chalicelib.ledger import Ledger, new_token
-from chalicelib.scripts import Scripts
+from chalicelib.domain import jobs
+from chalicelib.domain.jobs import MediaJob
+from chalicelib.ledger.ledger import Ledger, new_token
+from chalicelib.ledger.scripts import Scripts
 from infra.local import parts
 from infra.local.process import LOOPBACK, pick_port
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from infra.local import accounts, browser
+from infra.local import browser
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.stack import Stack, login
 
 if TYPE_CHECKING:

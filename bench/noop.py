@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from chalicelib.ledger import Ledger
-from chalicelib.scripts import Scripts
-from chalicelib.tickets import Tickets, client
+from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.scripts import Scripts
+from chalicelib.queues.tickets import Tickets, client
 from infra.local import parts
 from infra.local.process import LOOPBACK, pick_port
-from workers.runner import Runner
+from workers.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.answers import Claim
-    from chalicelib.jobs import MediaJob
-    from workers.lease import Lease
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.types import Claim
+    from workers.runtime.lease import Lease
 
 
 class NoopRunner(Runner):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.params.transcoding import TranscodingParams
-from infra.local import accounts
+from chalicelib.domain.params.transcoding import TranscodingParams
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.stack import Stack, login
-from workers import probe, programs
+from workers.context import programs
+from workers.media import probe
 from workers.operations import transcoding
 
 if TYPE_CHECKING:

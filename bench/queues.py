@@ -13,13 +13,13 @@ import msgspec
 
 from bench import noop, peers, timed
 from bench.ledger import job, payload
-from chalicelib.ledger import new_token
+from chalicelib.ledger.ledger import new_token
 from infra.local.parts import REGION
 from infra.local.proxies.http import HttpProxy, SqsProxy
 
 if TYPE_CHECKING:
     from bench import Figures
-    from chalicelib.jobs import MediaJob
+    from chalicelib.domain.jobs import MediaJob
 
 JOBS = 200
 ROUNDS = 3

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench import noop, peers
 from bench.ledger import job, payload, redis_server
-from chalicelib.keeper import Keeper
-from chalicelib.ledger import new_token
-from infra.local import accounts, parts
+from chalicelib.ledger.ledger import new_token
+from chalicelib.maintenance.maintenance import Keeper
+from infra.local import parts
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, pick_port
 from infra.local.stack import Stack, login
 

@@ -10,16 +10,16 @@ from uuid import UUID
 
 import msgspec
 
-from chalicelib.auth import OPERATOR
-from chalicelib.bullmq import OldQueue
-from chalicelib.cancel import SAID
+from chalicelib.access.auth import OPERATOR
+from chalicelib.directus.records import FailedJobs
 from chalicelib.errors import ApiError, SettingsError, Unavailable
-from chalicelib.records import FailedJobs
+from chalicelib.maintenance.bullmq_import import OldQueue
 from chalicelib.services import Services
 from chalicelib.settings import POOLS, current
+from chalicelib.usecases.cancel import SAID
 
 if TYPE_CHECKING:
-    from chalicelib.enqueue import Enqueued
+    from chalicelib.usecases.enqueue import Enqueued
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 from chalicelib import settings as settings_module
 
 if TYPE_CHECKING:
-    from chalicelib.auth import Authenticator
-    from chalicelib.cancel import Canceller
-    from chalicelib.created import CreatedRecords
-    from chalicelib.directus import Directus
-    from chalicelib.enqueue import Enqueuer
-    from chalicelib.health import Examiner
-    from chalicelib.inquiry import Inquirer
-    from chalicelib.keeper import Keeper
-    from chalicelib.ledger import Ledger
-    from chalicelib.monitor import Monitor
-    from chalicelib.ownership import Ownership
-    from chalicelib.picture import PictureReader
-    from chalicelib.retry import Retrier
-    from chalicelib.schedules import Schedules
-    from chalicelib.scripts import Scripts
+    from chalicelib.access.auth import Authenticator
+    from chalicelib.access.ownership import Ownership
+    from chalicelib.directus.client import Directus
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.scripts import Scripts
+    from chalicelib.maintenance.health import Examiner
+    from chalicelib.maintenance.maintenance import Keeper
+    from chalicelib.maintenance.monitor import Monitor
+    from chalicelib.queues.schedules import Schedules
+    from chalicelib.queues.tickets import Tickets
     from chalicelib.settings import Settings
-    from chalicelib.taxonomy import Taxonomy
-    from chalicelib.tickets import Tickets
-    from chalicelib.usage import UsageReader
+    from chalicelib.usecases.cancel import Canceller
+    from chalicelib.usecases.enqueue import Enqueuer
+    from chalicelib.usecases.enqueue_created import CreatedRecords
+    from chalicelib.usecases.job_status import Inquirer
+    from chalicelib.usecases.preview import PictureReader
+    from chalicelib.usecases.retry import Retrier
+    from chalicelib.usecases.taxonomy import Taxonomy
+    from chalicelib.usecases.usage import UsageReader
 
 
 class Services:
@@ -38,21 +38,21 @@ class Services:
     @cached_property
     def scripts(self) -> Scripts:
         """The scripts on Redis."""
-        from chalicelib.scripts import Scripts  # noqa: PLC0415
+        from chalicelib.ledger.scripts import Scripts  # noqa: PLC0415
 
         return Scripts(self.settings.redis_url, self.settings.redis_prefix, self.settings.redis_password)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger."""
-        from chalicelib.ledger import Ledger  # noqa: PLC0415
+        from chalicelib.ledger.ledger import Ledger  # noqa: PLC0415
 
         return Ledger(self.scripts)
 
     @cached_property
     def tickets(self) -> Tickets:
         """The queues."""
-        from chalicelib import tickets  # noqa: PLC0415
+        from chalicelib.queues import tickets  # noqa: PLC0415
 
         return tickets.Tickets(
             tickets.client(), self.settings.queue_urls, self.settings.dead_letter_urls, schedules=self._schedules
@@ -61,14 +61,14 @@ class Services:
     @cached_property
     def polling_tickets(self) -> Tickets:
         """The queues, for a worker: its long polls have a client of their own."""
-        from chalicelib import tickets  # noqa: PLC0415
+        from chalicelib.queues import tickets  # noqa: PLC0415
 
         urls = (self.settings.queue_urls, self.settings.dead_letter_urls)
         return tickets.Tickets(tickets.client(), *urls, poller=tickets.polling_client())
 
     @property
     def _schedules(self) -> Schedules | None:
-        from chalicelib.schedules import Schedules  # noqa: PLC0415
+        from chalicelib.queues.schedules import Schedules  # noqa: PLC0415
 
         role_arn = self.settings.schedule_role_arn
         return Schedules(role_arn, self.settings.schedule_group) if role_arn else None
@@ -76,30 +76,30 @@ class Services:
     @cached_property
     def directus(self) -> Directus:
         """Directus, with the service token."""
-        from chalicelib.directus import Directus  # noqa: PLC0415
+        from chalicelib.directus.client import Directus  # noqa: PLC0415
 
         return Directus(self.settings.directus_url, self.settings.directus_token, self.settings.directus_timeout)
 
     @cached_property
     def authenticator(self) -> Authenticator:
         """Who is calling."""
-        from chalicelib.auth import Authenticator  # noqa: PLC0415
+        from chalicelib.access.auth import Authenticator  # noqa: PLC0415
 
         return Authenticator(self.settings.directus_secrets, self.directus)
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The taxonomy cache."""
-        from chalicelib.taxonomy import Taxonomy  # noqa: PLC0415
+        from chalicelib.usecases.taxonomy import Taxonomy  # noqa: PLC0415
 
         return Taxonomy(self.scripts, self.directus, self.settings.taxonomy_ttl)
 
     @cached_property
     def enqueuer(self) -> Enqueuer:
         """The use case behind `POST /queue/media`."""
-        from chalicelib.enqueue import Enqueuer  # noqa: PLC0415
-        from chalicelib.presets import load_presets  # noqa: PLC0415
-        from chalicelib.tiers import load_plans  # noqa: PLC0415
+        from chalicelib.domain.plans import load_plans  # noqa: PLC0415
+        from chalicelib.domain.presets import load_presets  # noqa: PLC0415
+        from chalicelib.usecases.enqueue import Enqueuer  # noqa: PLC0415
 
         plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
         calls_back = bool(self.settings.webhook_secrets)
@@ -108,71 +108,71 @@ class Services:
     @cached_property
     def ownership(self) -> Ownership:
         """Who may do what with a record."""
-        from chalicelib.ownership import Ownership  # noqa: PLC0415
+        from chalicelib.access.ownership import Ownership  # noqa: PLC0415
 
         return Ownership(self.directus)
 
     @cached_property
     def retrier(self) -> Retrier:
         """What runs failed jobs again."""
-        from chalicelib.retry import Retrier  # noqa: PLC0415
+        from chalicelib.usecases.retry import Retrier  # noqa: PLC0415
 
         return Retrier(self.directus, self.enqueuer, self.ownership)
 
     @cached_property
     def inquirer(self) -> Inquirer:
         """What says what became of jobs."""
-        from chalicelib.inquiry import Inquirer  # noqa: PLC0415
+        from chalicelib.usecases.job_status import Inquirer  # noqa: PLC0415
 
         return Inquirer(self.directus, self.ledger, self.ownership)
 
     @cached_property
     def pictures(self) -> PictureReader:
         """What shows the pictures that jobs made."""
-        from chalicelib.picture import PictureReader  # noqa: PLC0415
+        from chalicelib.usecases.preview import PictureReader  # noqa: PLC0415
 
         return PictureReader(self.directus, self.ownership)
 
     @cached_property
     def usage(self) -> UsageReader:
         """What says what is left of a plan."""
-        from chalicelib.tiers import load_plans  # noqa: PLC0415
-        from chalicelib.usage import UsageReader  # noqa: PLC0415
+        from chalicelib.domain.plans import load_plans  # noqa: PLC0415
+        from chalicelib.usecases.usage import UsageReader  # noqa: PLC0415
 
         return UsageReader(self.directus, self.ledger, self.ownership, load_plans(self.settings.plans_file))
 
     @cached_property
     def created(self) -> CreatedRecords:
         """What enqueues records as they are made."""
-        from chalicelib.created import CreatedRecords  # noqa: PLC0415
+        from chalicelib.usecases.enqueue_created import CreatedRecords  # noqa: PLC0415
 
         return CreatedRecords(self.directus, self.enqueuer, self.ledger)
 
     @cached_property
     def canceller(self) -> Canceller:
         """What ends a job that nobody wants any more."""
-        from chalicelib.cancel import Canceller  # noqa: PLC0415
+        from chalicelib.usecases.cancel import Canceller  # noqa: PLC0415
 
         return Canceller(self.directus, self.ledger, self.tickets, self.ownership)
 
     @cached_property
     def keeper(self) -> Keeper:
         """What runs every minute."""
-        from chalicelib.keeper import Keeper  # noqa: PLC0415
+        from chalicelib.maintenance.maintenance import Keeper  # noqa: PLC0415
 
         return Keeper(self.ledger, self.tickets, self.directus)
 
     @cached_property
     def monitor(self) -> Monitor:
         """What the keeper publishes and judges."""
-        from chalicelib.monitor import Monitor  # noqa: PLC0415
+        from chalicelib.maintenance.monitor import Monitor  # noqa: PLC0415
 
         return Monitor(self.ledger, self.settings)
 
     @cached_property
     def examiner(self) -> Examiner:
         """What can be reached."""
-        from chalicelib.health import Examiner  # noqa: PLC0415
+        from chalicelib.maintenance.health import Examiner  # noqa: PLC0415
 
         return Examiner(self.ledger, self.tickets, self.directus)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chalicelib.alarms import NAMES
 from chalicelib.errors import SettingsError
+from chalicelib.maintenance.alarms import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POOLS = ("lambda", "container")
 UNSET = "-"
 """What a secret says that is not used: not every store takes an empty one."""
-PLANS_FILE = Path(__file__).with_name("plans.json")
+PLANS_FILE = Path(__file__).parent / "domain" / "plans.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import pytest
 import redis
 from aws_lambda_powertools import Logger
 
-from chalicelib.ledger import Ledger
-from chalicelib.scripts import Scripts
+from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.scripts import Scripts
 from infra.local import parts
 from infra.local.process import LOOPBACK, Part, pick_port
 

@@ -6,14 +6,14 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.jobs import OPERATIONS
-from chalicelib.validation import validate
-from workers import programs
-from workers.attempt import RUN
-from workers.credentials import Keyring
-from workers.fetch import Fetcher
-from workers.vocabulary import Vocabulary
-from workers.work import Done, Source, Speech, Tools, Work
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.domain.validation import validate
+from workers.context import programs
+from workers.context.terms import Vocabulary
+from workers.context.work import Done, Source, Speech, Tools, Work
+from workers.network.credentials import Keyring
+from workers.network.fetch import Fetcher
+from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

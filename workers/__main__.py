@@ -12,12 +12,12 @@ from aws_lambda_powertools import Logger
 from chalicelib import settings
 from chalicelib.errors import SettingsError
 from chalicelib.services import Services
-from workers import sandbox
-from workers.container import ContainerWorker
-from workers.courier import Courier
-from workers.protection import TaskProtection
-from workers.runner import Runner
-from workers.tools import make_tools
+from workers.runtime.container import ContainerWorker
+from workers.runtime.runner import Runner
+from workers.runtime.task_protection import TaskProtection
+from workers.runtime.tools import make_tools
+from workers.runtime.webhook_sender import Courier
+from workers.sandbox import sandbox
 
 logger = Logger(service="mediaq", child=True)
 

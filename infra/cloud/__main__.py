@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cloud import package, runbook
 from infra.cloud.deploy import Account, DeploymentFailed
-from infra.cloud.template import HERE
+from infra.cloud.template import HERE, RESOURCES
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def make(options: argparse.Namespace) -> int:
 
 def foundation(options: argparse.Namespace) -> int:
     """Make what a deployment stands on: network, bucket, image repository."""
-    template = json.loads((HERE / "foundation.json").read_text())
+    template = json.loads((RESOURCES / "foundation.json").read_text())
     _say("a NAT gateway takes some minutes")
     _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress} if options.egress else {}))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.alarms import ALARMS
+from chalicelib.maintenance.alarms import ALARMS
 
 
 def table() -> str:

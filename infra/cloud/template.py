@@ -14,6 +14,7 @@ from infra.local.parts import REGION, ROOT
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
+RESOURCES = HERE / "resources"
 FRAGMENTS = (
     HERE / "parameters.json",
     ROOT / "infra" / "queues.json",

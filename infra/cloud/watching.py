@@ -1,4 +1,4 @@
-"""The alarms and the dashboard of CloudWatch, made from `chalicelib/alarms.py`."""
+"""The alarms and the dashboard of CloudWatch, made from `chalicelib/maintenance/alarms.py`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.alarms import ALARMS
+from chalicelib.maintenance.alarms import ALARMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.alarms import Alarm
+    from chalicelib.maintenance.alarms import Alarm
 
 Json = dict[str, Any]
 CONDITIONAL = {"LambdaWorker": "HasWorker"}

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local import accounts
+from infra.local.directus import accounts
 from infra.local.stack import Stack, login
 from mediaq import Client
-from workers import probe, programs
+from workers.context import programs
+from workers.media import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from aws_lambda_powertools import Logger
 from chalice.config import Config
 from chalice.local import LambdaEventConverter, LocalGateway, LocalGatewayException, RouteMatcher
 
+from chalicelib.api.http import HEADERS, framework_error
 from chalicelib.errors import SettingsError
-from chalicelib.routes.api import HEADERS, framework_error
 from chalicelib.services import services
 from infra.local.process import LOOPBACK
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from infra.local import accounts
+from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, Part, StartFailed
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def worker_part(
 
 def keeper_part(environment: dict[str, str], logs: Path) -> Part:
     """The keeper, every few seconds."""
-    command = [sys.executable, "-m", "infra.local.keeper"]
+    command = [sys.executable, "-m", "infra.local.maintenance"]
     log = logs / "keeper.log"
     return Part("keeper", command, _log_says(log, '"keeping"'), ROOT, log, environment)
 

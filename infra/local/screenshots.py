@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local import accounts, browser
+from infra.local import browser
 from infra.local.client import CreatorApp
 from infra.local.demo import synthesise
+from infra.local.directus import accounts
 from infra.local.parts import ROOT
 from infra.local.stack import Stack, login
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from infra.local import accounts, directus_real, parts, seed
+from infra.local import parts
+from infra.local.directus import accounts, installation, seed
 from infra.local.process import LOOPBACK, Part, StartFailed, alive, born, hurry, pick_port, stop_group
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Stack:
         if self.directus == "standin":
             stores.append(parts.stand_in_part(self.home / "directus", self.ports["directus"]))
         elif self.directus == "real":
-            stores.append(directus_real.part(self.home / "directus", self.ports["directus"], self.say))
+            stores.append(installation.part(self.home / "directus", self.ports["directus"], self.say))
         self._together(*stores)
 
     def _together(self, *several: Part) -> None:

@@ -8,7 +8,8 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 
-from infra.local import accounts, browser
+from infra.local import browser
+from infra.local.directus import accounts
 from tests.integration.conftest import System, clip, run_system, until
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.scripts import source
+from chalicelib.ledger.scripts import source
 from infra.local.proxies.watch import Watch
 from tests.chaos.http_fault import Fault
 

@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chalicelib.ledger import Ledger
-from chalicelib.scripts import Scripts
-from infra.local import accounts, parts
+from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.scripts import Scripts
+from infra.local import parts
+from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, Part, pick_port
 from infra.local.proxies.http import HttpProxy, SqsProxy
 from infra.local.proxies.tcp import TcpProxy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from infra.local import accounts
+from infra.local.directus import accounts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import requests
 from redis.exceptions import RedisError
 
 from chalicelib.errors import LedgerUnavailable
-from infra.local import accounts
+from infra.local.directus import accounts
 from tests.chaos.checker import broken_rules
 from tests.chaos.faults import FAULTS
 from tests.chaos.field import Field

@@ -11,7 +11,8 @@ import requests
 from werkzeug.test import Client
 
 from chalicelib import services, settings
-from infra.local import accounts, directus_real, parts
+from infra.local import parts
+from infra.local.directus import accounts, installation
 from infra.local.gateway import Gateway
 from infra.local.process import LOOPBACK, Part, pick_port
 from infra.local.stack import login
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from werkzeug.test import TestResponse
 
-    from chalicelib.scripts import Scripts
+    from chalicelib.ledger.scripts import Scripts
 
 API = "/api/queue"
 
@@ -153,11 +154,7 @@ def serve(backends: Backends, **changes: str) -> Iterator[Api]:
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home: Path = tmp_path_factory.mktemp(request.param)
     port = pick_port()
-    part: Part
-    if request.param == "real":
-        part = directus_real.part(home / "directus", port)
-    else:
-        part = parts.stand_in_part(home / "directus", port)
+    part: Part = installation.part(home / "directus", port) if request.param == "real" else parts.stand_in_part(home / "directus", port)
     part.start()
     yield Server(f"http://{LOOPBACK}:{port}")
     part.stop()

@@ -6,8 +6,8 @@ from typing import Any
 
 import requests
 
-from chalicelib.directus import Directus
-from infra.local import accounts
+from chalicelib.directus.client import Directus
+from infra.local.directus import accounts
 from infra.local.stack import login
 
 BEST = accounts.BEST

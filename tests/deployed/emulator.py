@@ -14,7 +14,8 @@ import boto3
 
 from infra.cloud import archive, package
 from infra.cloud.deploy import Account
-from infra.local import accounts, parts
+from infra.local import parts
+from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, Part, pick_port
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Cloud:
         for name in ("PackageType", "ImageConfig"):
             del worker[name]
         worker["Code"] = {"S3Bucket": BUCKET, "S3Key": WORKER_KEY}
-        worker["Handler"] = "workers.lambda_handler.handler"
+        worker["Handler"] = "workers.runtime.lambda_handler.handler"
         worker["Runtime"] = f"python{archive.PYTHON}"
         # A number that comes from a parameter reaches the emulator's poller as a string, and the poller stops.
         template["Resources"]["LambdaWorkerTickets"]["Properties"]["ScalingConfig"] = {"MaximumConcurrency": 2}

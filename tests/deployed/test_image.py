@@ -98,11 +98,11 @@ def test_nothing_is_written_outside_of_the_work_folder(packaged: System, image: 
 
 def test_lambda_can_start_it(image: Path) -> None:
     """The other entry point: the runtime client finds the handler."""
-    program = "import awslambdaric.bootstrap as b; print(b._get_handler('workers.lambda_handler.handler').__module__)"
+    program = "import awslambdaric.bootstrap as b; print(b._get_handler('workers.runtime.lambda_handler.handler').__module__)"
     environment = {"PYTHONPATH": f"{image / 'app'}:{image / 'libraries'}", "PATH": "/nowhere"}
     command = [sys.executable, "-S", "-B", "-c", program]
     done = subprocess.run(command, env=environment, cwd=image / "app", capture_output=True, text=True, check=False)
-    assert (done.stdout.strip(), done.returncode) == ("workers.lambda_handler", 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("workers.runtime.lambda_handler", 0), done.stderr
 
 
 def test_its_libraries_come_for_arm_too(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.lambda_process import event
-from chalicelib import alarms
+from chalicelib.maintenance import alarms
 from infra.cloud import archive, package, runbook, template, watching
-from infra.local import accounts
+from infra.local.directus import accounts
 from infra.local.parts import ROOT
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_everything_in_it_is_used(api: Api, unpacked: Path) -> None:
 def test_a_route_does_not_pay_for_what_others_need(api: Api, unpacked: Path) -> None:
     _, imported = serve(unpacked, api.backends.environment, event("GET", "/queue/stats"))
     assert {name.split("/")[0] for name in imported} & {"boto3", "requests", "jwt", "urllib3", "certifi"} == set()
-    assert "chalicelib/directus.py" not in imported
+    assert "chalicelib/directus/client.py" not in imported
     _, imported = serve(unpacked, api.backends.environment, event("POST", "/queue/media", "x.y.z", {}))
     assert {name.split("/")[0] for name in imported} & {"boto3"} == set()  # a stranger is refused without it
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.cloud import rules
-from infra.cloud.template import HERE
+from infra.cloud.template import HERE, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def test_ours_keeps_them_all(built: Json) -> None:
 
 
 def test_so_does_the_foundation() -> None:
-    assert rules.violations(json.loads((HERE / "foundation.json").read_text())) == []
+    assert rules.violations(json.loads((RESOURCES / "foundation.json").read_text())) == []
 
 
 @pytest.mark.parametrize("breach", BREACHES)
@@ -126,6 +126,6 @@ def test_a_template_that_breaks_one_is_refused(built: Json, breach: str) -> None
 
 def test_cloudformation_s_own_linter_has_nothing_to_say(made: package.Package) -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))
-    templates = [str(made.template), *map(str, (HERE / "foundation.json", HERE.parent / "queues.json"))]
+    templates = [str(made.template), *map(str, (RESOURCES / "foundation.json", HERE.parent / "queues.json"))]
     done = subprocess.run([linter, *templates], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

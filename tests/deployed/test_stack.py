@@ -13,8 +13,8 @@ import requests
 from bench.lambda_process import SCHEDULED
 from infra.cloud import __main__ as cli
 from infra.cloud.deploy import DeploymentFailed
-from infra.local import accounts
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.stack import login
 from tests.deployed.emulator import STACK, Cloud
 from tests.integration.conftest import clip, until  # noqa: F401 - a fixture

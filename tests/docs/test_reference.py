@@ -11,7 +11,7 @@ import click
 import pytest
 
 import mediaq
-from chalicelib import openapi
+from chalicelib.api import openapi
 from infra.local.parts import ROOT
 from mediaq import cli
 from tests.docs.pages import PAGES, anchors, name_of, prose

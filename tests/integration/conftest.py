@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from chalicelib.ledger import Ledger
-from chalicelib.scripts import Scripts
-from infra.local import accounts, parts
+from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.scripts import Scripts
+from infra.local import parts
 from infra.local.client import CreatorApp
+from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, Part
 from infra.local.stack import Stack, login
-from workers import programs
+from workers.context import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

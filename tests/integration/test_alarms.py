@@ -31,7 +31,7 @@ def watched(site: SlowSite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for system in run_system(tmp_path_factory.mktemp("alarms")):
             system.stack.parts["keeper"].stop()
             keeper = parts.keeper_part(system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}, system.stack.logs)
-            keeper.command = [sys.executable, "-m", "infra.local.keeper", "--minute", "2", "--every", "0.5"]
+            keeper.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.5"]
             system.extra.append(keeper.start())
             yield system
 

@@ -12,7 +12,7 @@ import pytest
 
 import mediaq
 from tests.integration.conftest import QUICK, until
-from workers import probe
+from workers.media import probe
 
 if TYPE_CHECKING:
     from tests.integration.conftest import System

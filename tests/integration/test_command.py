@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local import accounts
 from infra.local.demo import client_environment
+from infra.local.directus import accounts
 from mediaq.cli import AWAY, FAILED, INTERRUPTED, REFUSED, USAGE
 from tests.integration.conftest import QUICK, SLOW, make_clip, until
-from workers import probe
+from workers.media import probe
 
 if TYPE_CHECKING:
     from tests.integration.conftest import System
@@ -102,7 +102,7 @@ class TestCommand:
         assert "no failed job is like that" in run(environment, tmp_path, *redrive, **admin).stderr
 
     def test_a_credential_is_encrypted_for_the_workers(self, environment: dict[str, str], tmp_path: Path) -> None:
-        from workers.credentials import Keyring
+        from workers.network.credentials import Keyring
 
         headers = '{"Authorization": "Bearer x"}'
         given = environment | {"CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY}

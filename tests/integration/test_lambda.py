@@ -46,7 +46,7 @@ class Functions:
             FunctionName=FUNCTION,
             Runtime="python3.11",
             Role="arn:aws:iam::000000000000:role/worker",
-            Handler="workers.lambda_handler.handler",
+            Handler="workers.runtime.lambda_handler.handler",
             Code={"ZipFile": package()},
             Timeout=seconds,
             MemorySize=3008,

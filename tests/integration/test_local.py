@@ -16,7 +16,7 @@ import requests
 from infra.local import parts
 from infra.local.process import alive
 from tests.integration.conftest import run_example, until
-from workers import probe
+from workers.media import probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

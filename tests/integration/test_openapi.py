@@ -16,8 +16,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from chalicelib import openapi
-from infra.local import accounts
+from chalicelib.api import openapi
+from infra.local.directus import accounts
 from tests.integration.conftest import QUICK, run_system
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import requests
 
-from infra.local import accounts, seed
+from infra.local.directus import accounts, seed
 from tests.integration.conftest import EXAMPLE, QUICK, run_example, until
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def test_completed_is_a_conflict_and_failed_starts_anew(real_system: System, cli
 
 
 def test_a_flow_of_directus_voids_the_taxonomy_cache(real_system: System) -> None:
-    from chalicelib.directus import Directus
-    from chalicelib.taxonomy import Taxonomy
+    from chalicelib.directus.client import Directus
+    from chalicelib.usecases.taxonomy import Taxonomy
 
     directus = Directus(real_system.stack.url("directus"), accounts.SERVICE_TOKEN, 10)
     taxonomy = Taxonomy(real_system.scripts, directus, 3600)

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.integration.conftest import QUICK, SLOW, System, until
-from workers import programs
+from workers.context import programs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.errors import MediaRejected
-from chalicelib.jobs import OPERATIONS
 from tests.media import run, run_ffmpeg, synthesise
 from tests.security.corpus import CORPUS, NAMES, Bait
-from workers import programs, sandbox
-from workers.work import Source
+from workers.context import programs
+from workers.context.work import Source
+from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import random
 import uuid
 from typing import TYPE_CHECKING
 
-from chalicelib.jobs import MediaJob
-from chalicelib.ledger import new_token
+from chalicelib.domain.jobs import MediaJob
+from chalicelib.ledger.ledger import new_token
 
 if TYPE_CHECKING:
-    from chalicelib.ledger import Claim, Ledger
+    from chalicelib.ledger.ledger import Claim, Ledger
 
 CYCLE = "2027-01"
 

@@ -15,16 +15,16 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers import isolated, sandbox
 from workers.captions import transcribe
 from workers.captions.cues import Word
 from workers.captions.lines import Line
+from workers.sandbox import isolated, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workers.work import Work
+    from workers.context.work import Work
 
 logger = Logger(service="mediaq", child=True)
 

@@ -19,7 +19,7 @@ from workers.captions.cues import Word
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workers.work import Work
+    from workers.context.work import Work
 
 POLL_SECONDS = 2.0
 DEFAULT_REGIONS = {

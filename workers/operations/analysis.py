@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers import ffmpeg, interlacing, probe, sandbox, tracks
-from workers import survey as surveys
+from workers.context.work import Done
+from workers.media import ffmpeg, interlacing, probe, tracks
+from workers.media import frame_survey as surveys
 from workers.operations import stills, summary
-from workers.work import Done
+from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
-    from chalicelib.params.analysis import AnalysisParams
-    from workers.probe import Media, Stream
-    from workers.survey import Survey
-    from workers.work import Work
+    from chalicelib.domain.params.analysis import AnalysisParams
+    from workers.context.work import Work
+    from workers.media.frame_survey import Survey
+    from workers.media.probe import Media, Stream
 
 LOOK = "320:180"
 """Proportions do not matter for black and for changes of scene."""

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, probe, tracks
 from workers.captions.cues import Style, build
 from workers.captions.engines import ENGINES
 from workers.captions.formats import MIME, WRITERS
-from workers.work import Done, Output
+from workers.context.work import Done, Output
+from workers.media import ffmpeg, probe, tracks
 
 if TYPE_CHECKING:
-    from chalicelib.params.caption_generation import CaptionParams
-    from workers.work import Work
+    from chalicelib.domain.params.caption_generation import CaptionParams
+    from workers.context.work import Work
 
 SAMPLE_RATE = 16_000  # what all engines want
 WORDS_IN_RESULT = 5000

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, probe, sandbox
+from workers.media import ffmpeg, probe
+from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workers.probe import Media
-    from workers.work import Work
+    from workers.context.work import Work
+    from workers.media.probe import Media
 
 LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=0)
 

@@ -6,13 +6,13 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from workers import tracks
+from workers.context.work import Done, Output
+from workers.media import tracks
 from workers.operations import completeness, summary
-from workers.work import Done, Output
 
 if TYPE_CHECKING:
-    from chalicelib.params.download import DownloadParams
-    from workers.work import Work
+    from chalicelib.domain.params.download import DownloadParams
+    from workers.context.work import Work
 
 
 def run(work: Work) -> Done:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.params.common import SIDE_MAX
-from workers import ffmpeg
+from chalicelib.domain.params.common import SIDE_MAX
+from workers.media import ffmpeg
 
 if TYPE_CHECKING:
-    from workers.probe import Stream
+    from workers.media.probe import Stream
 
 SHOWN_WIDTH = "iw*clip(sar,0.25,4)"
 """How wide a picture is shown. A file may say that its pixels are a thousand times as wide as high: no further than this."""

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib.errors import MediaRejected
-from workers import isolated
-from workers.containers import FORMATS, PROTOCOLS
+from workers.media.formats import FORMATS, PROTOCOLS
 from workers.operations import stills
+from workers.sandbox import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.probe import Stream
-    from workers.work import Work
+    from workers.context.work import Work
+    from workers.media.probe import Stream
 
 WIDTH, HEIGHT = 160, 90
 FLAT = 6.0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from workers import ffmpeg, sandbox
+from workers.media import ffmpeg
+from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
-    from workers.probe import Media, Stream
-    from workers.work import Work
+    from workers.context.work import Work
+    from workers.media.probe import Media, Stream
 
 LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=sandbox.GIB, folder_bytes=2 * sandbox.GIB)
 LAST_FRAME_SECONDS = 0.1

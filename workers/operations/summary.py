@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from workers.probe import Media
+    from workers.media.probe import Media
 
 
 def describe(media: Media) -> dict[str, Any]:

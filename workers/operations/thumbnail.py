@@ -10,19 +10,20 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.params.common import SIDE_MAX
 from chalicelib.errors import MediaRejected
-from chalicelib.params.common import SIDE_MAX
-from workers import ffmpeg, interlacing, pictures, probe, tracks
 from workers.captions.formats import clock
+from workers.context.work import Done, Output
+from workers.media import ffmpeg, interlacing, probe, tracks
 from workers.operations import framing, sharpness, stills
-from workers.work import Done, Output
+from workers.privacy import image_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.params.thumbnail import ThumbnailParams
-    from workers.probe import Media, Stream
-    from workers.work import Work
+    from chalicelib.domain.params.thumbnail import ThumbnailParams
+    from workers.context.work import Work
+    from workers.media.probe import Media, Stream
 
 DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -111,7 +112,7 @@ def _take(work: Work, picture: Stream, fields: str, moment: float, number: int, 
         raise MediaRejected("The input's picture could not be decoded")
     if kind == "png":  # which carries what a camera wrote beside the picture
         taken = target.rename(target.with_name("taken.png"))
-        pictures.clean(taken, target, "png_pipe", check=work.check)
+        image_metadata.clean(taken, target, "png_pipe", check=work.check)
         taken.unlink()
     work.progress(CHOSEN + (1 - CHOSEN) * number / count)
     return target, at

@@ -7,18 +7,18 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.params.common import bits_per_second, parse_resolution
 from chalicelib.errors import MediaRejected
-from chalicelib.params.common import bits_per_second, parse_resolution
-from workers import channels, ffmpeg, interlacing, probe, tracks
+from workers.context.work import Done, Output
+from workers.media import channels, ffmpeg, interlacing, probe, tracks
 from workers.operations import framing
-from workers.work import Done, Output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.params.transcoding import TranscodingParams
-    from workers.probe import Media
-    from workers.work import Work
+    from chalicelib.domain.params.transcoding import TranscodingParams
+    from workers.context.work import Work
+    from workers.media.probe import Media
 
 MIME = {
     "mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm", "gif": "image/gif",

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chalicelib.errors import MediaRejected
-from workers import ffmpeg, images, pictures, probe, tracks, trailing_data, user_data
-from workers.containers import Kind, agrees
+from workers.context.work import Done, Output
+from workers.media import ffmpeg, images, probe, tracks
+from workers.media.formats import Kind, agrees
 from workers.operations import completeness, summary
-from workers.work import Done, Output
+from workers.privacy import image_metadata, trailing_data, user_data
 
 if TYPE_CHECKING:
-    from chalicelib.params.upload import UploadParams
-    from workers.probe import Media, Stream
-    from workers.work import Work
+    from chalicelib.domain.params.upload import UploadParams
+    from workers.context.work import Work
+    from workers.media.probe import Media, Stream
 
 PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
 PICTURE_MAX_BYTES = 256 << 20
@@ -100,7 +101,7 @@ def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
     if _is_picture(media):
         if media.bytes > PICTURE_MAX_BYTES:
             raise MediaRejected(f"The picture is larger than {PICTURE_MAX_BYTES >> 20} MiB")
-        pictures.clean(work.input, target, media.container, check=work.check)
+        image_metadata.clean(work.input, target, media.container, check=work.check)
         return sorted(media.tags)
     if not kind.muxer:
         raise MediaRejected(f"Files of type {kind.mime} cannot be cleaned; params.strip_metadata must be false")

@@ -91,9 +91,9 @@ def encrypt() -> int:
 
     In a checkout of mediaq that has the workers' requirements: the key never leaves the operator's machine.
     """
-    if not Path("workers/credentials.py").is_file():
+    if not Path("workers/network/credentials.py").is_file():
         raise MediaqError("run it in a checkout of mediaq, after `make setup`: the code that decrypts is there")
-    command = [sys.executable, "-m", "workers.credentials", "encrypt"]
+    command = [sys.executable, "-m", "workers.network.credentials", "encrypt"]
     return subprocess.run(command, check=False).returncode  # noqa: S603 - our own
 
 

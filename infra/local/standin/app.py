@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jwt
 from flask import Flask, Response, g, jsonify, request, send_file
 
-from infra.local import accounts
+from infra.local.directus import accounts
 from infra.local.standin import query
 from infra.local.standin.home import ADMIN, BAD_CREDENTIALS, FORBIDDEN, Refusal, StandIn
 

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 from flask import g, request
 
-from infra.local import accounts, schema
+from infra.local.directus import accounts, schema
 from infra.local.standin import query
 from infra.local.standin.store import Row, Store
 

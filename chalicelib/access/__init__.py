@@ -1,0 +1,1 @@
+"""Who is calling, and which records they may act on."""

@@ -1,0 +1,80 @@
+"""Whose a record is, and who may act for its owner: an administrator by Directus' word, and whoever operates the deployment."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chalicelib.access.auth import ON_BEHALF, OPERATOR
+from chalicelib.errors import Forbidden, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from chalicelib.access.auth import Caller
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import Owner, Record
+
+
+VERDICT_SECONDS = 5.0
+VERDICTS_AT_MOST = 1000
+
+
+class Ownership:
+    """Asks Directus who may do what."""
+
+    def __init__(self, directus: Directus) -> None:
+        self._directus = directus
+        self._verdicts: dict[str, tuple[float, bool]] = {}
+        self._active: dict[str, float] = {}
+
+    def owner(self, record: Record | None, caller: Caller) -> tuple[Record, Owner]:
+        """Return the record and its owner, for a caller who may act for them.
+
+        Raises:
+            NotFound: there is no such record, or it is not the caller's; the answer does not say which.
+            Unauthorized: the caller is suspended.
+        """
+        owner = record.user_created if record else None
+        if record is None or owner is None:
+            raise NotFound("jobId must be the id of one of your media_jobs records")
+        if caller is not ON_BEHALF and owner.id != caller.user_id:
+            if not self.is_administrator(caller):
+                raise NotFound("jobId must be the id of one of your media_jobs records")
+        elif owner.status != "active":
+            if caller is ON_BEHALF:
+                raise Forbidden("The owner of the record is suspended")
+            raise Unauthorized
+        return record, owner
+
+    def read(self, job_id: str, caller: Caller) -> tuple[Record, Owner]:
+        """Read a record, as `owner` lets the caller."""
+        return self.owner(self._directus.read_job(job_id), caller)
+
+    def check_active(self, caller: Caller) -> None:
+        """See that a caller who is no administrator is not suspended: their signed token is still good then.
+
+        Raises:
+            Unauthorized: they are, or are gone.
+        """
+        if time.monotonic() < self._active.get(caller.user_id, 0.0):
+            return
+        user = self._directus.read_user(caller.user_id)
+        if user is None or user.status != "active":
+            raise Unauthorized
+        if len(self._active) >= VERDICTS_AT_MOST:
+            self._active.clear()
+        self._active[caller.user_id] = time.monotonic() + VERDICT_SECONDS
+
+    def is_administrator(self, caller: Caller) -> bool:
+        """Ask Directus, once for a call of many. A suspended one is refused, whose signed token is still good there."""
+        if caller is OPERATOR or caller is ON_BEHALF:
+            return caller is OPERATOR
+        until, verdict = self._verdicts.get(caller.token, (0.0, False))
+        if time.monotonic() < until:
+            return verdict
+        verdict = self._directus.is_admin(caller.token)
+        if verdict:
+            self.check_active(caller)
+        if len(self._verdicts) >= VERDICTS_AT_MOST:
+            self._verdicts.clear()
+        self._verdicts[caller.token] = (time.monotonic() + VERDICT_SECONDS, verdict)
+        return verdict

@@ -1,0 +1,1 @@
+"""HTTP: routes, the shape of errors, the OpenAPI description and the dashboard page."""

@@ -1,0 +1,195 @@
+"""`GET /openapi.json`: the API described in OpenAPI 3.1, from the types that check its requests and make its answers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from chalicelib.domain import schemas as p
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.domain.queries import JobsQuery
+from chalicelib.domain.requests import BULK_AT_MOST, MediaRequest
+from chalicelib.settings import POOLS
+from chalicelib.usecases.usage import UsageQuery
+
+Json = dict[str, Any]
+Auth = Literal["none", "token", "internal"]
+VERSION = "1.0.0"
+REF = "#/components/schemas/{name}"
+PARAMS = {name: operation.params for name, operation in OPERATIONS.items()}
+EMPTY: Json = {"enum": [None, ""]}
+"""What clients send for what they do not give."""
+BULK = "BulkRequest"
+EVENT = "CreatedEvent"
+SAYS = {
+    400: "The request is malformed; the error names the field and what it must be",
+    401: "The Directus token is missing, invalid or expired",
+    403: "The caller may not do this",
+    404: "There is no such thing, or it is not the caller's",
+    409: "The job is in a state from which this cannot be done",
+    415: "The body is not application/json",
+    429: "The user has too many delayed jobs",
+    503: "A dependency is away; nothing was accepted, try again after Retry-After",
+}
+
+
+class Route(NamedTuple):
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type | None
+    auth: Auth = "token"
+    body: type | str | None = None
+    query: type[msgspec.Struct] | None = None
+    refuses: tuple[int, ...] = ()
+    """Its statuses other than 200, 401 and 503."""
+    content: str = "application/json"
+    away: type | None = p.Away
+    """The body of a 503; None when there is none, as nothing has to be asked."""
+
+
+ROUTES = (
+    Route("get", "/queue/stats", "Counts of the queue", p.StatsAnswer, "none"),
+    Route("post", "/queue/media", "Enqueue a record", p.Accepted, body=MediaRequest, refuses=(400, 403, 404, 409, 415, 429)),
+    Route("post", "/queue/media/bulk", "Enqueue up to 100 records", p.BulkAnswer, body=BULK, refuses=(400, 415)),
+    Route(
+        "post", "/queue/media/created", "Enqueue the record that a Flow has seen made", p.Accepted, "internal",
+        body=EVENT, refuses=(400, 403, 404, 409, 415, 429),
+    ),
+    Route("get", "/queue/jobs", "List jobs, the newest first", p.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
+    Route("get", "/queue/jobs/{jobId}", "Show a job", p.JobAnswer, refuses=(400, 404)),
+    Route("get", "/queue/jobs/{jobId}/picture", "Show a picture that a job made", p.PictureAnswer, refuses=(400, 404)),
+    Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
+    Route("post", "/queue/jobs/{jobId}/retry", "Run a failed job again", p.Accepted, refuses=(400, 403, 404, 409, 429)),
+    Route("get", "/queue/usage", "What is left of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
+    Route("get", "/queue/callbacks/secret", "The secret that signs one's callbacks", p.SecretAnswer, refuses=(404,)),
+    Route("get", "/queue/pools", "The lines of jobs", p.PoolsAnswer, "none"),
+    Route("post", "/queue/pools/{pool}/pause", "Let no job of a pool start", p.PoolAnswer, refuses=(403, 404)),
+    Route("post", "/queue/pools/{pool}/resume", "Let the jobs of a pool start again", p.PoolAnswer, refuses=(403, 404)),
+    Route("get", "/queue/health", "What can be reached, and which alarms are on", p.HealthAnswer, "none", away=p.HealthAnswer),
+    Route("get", "/queue/trend", "The last quarter of an hour", p.TrendAnswer, "none"),
+    Route("get", "/queue/metrics", "The counts as Prometheus reads them", None, "none", content="text/plain"),
+    Route("get", "/queue/dashboard", "A page to watch the queue", None, "none", content="text/html", away=None),
+    Route("get", "/queue/openapi.json", "This description", None, "none", away=None),
+    Route("post", "/queue/taxonomy/invalidate", "Void the taxonomy cache", p.InvalidateAnswer, "internal", refuses=(403,)),
+)  # fmt: skip
+PARAMETERS: dict[str, Json] = {
+    "jobId": {"type": "string", "format": "uuid", "description": "the UUID of a media_jobs record"},
+    "pool": {"type": "string", "enum": list(POOLS)},
+}
+
+
+@cache
+def document() -> Json:
+    """Return the description."""
+    types = {one for route in ROUTES for one in (route.answer, route.body, route.away) if isinstance(one, type)}
+    named = sorted({*types, *PARAMS.values(), p.Error, p.TierError}, key=lambda one: one.__name__)
+    _, schemas = msgspec.json.schema_components(named, ref_template=REF)
+    paths: dict[str, Json] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "mediaq", "version": VERSION, "description": "A media job queue as a service."},
+        "servers": [{"url": "/api"}],
+        "paths": paths,
+        "components": {"schemas": _finished(schemas), "securitySchemes": _security_schemes()},
+    }
+
+
+def _operation(route: Route) -> Json:
+    found: Json = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": [route.path.split("/")[2]],
+        "parameters": [*_path_parameters(route), *_query_parameters(route.query)],
+        "responses": _responses(route),
+    }
+    if route.auth != "none":
+        # Callers from loopback need no header where the deployment says so.
+        found["security"] = [{route.auth: []}, *([{}] if route.auth == "internal" else [])]
+    if route.body is not None:
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
+    return found
+
+
+def _operation_id(route: Route) -> str:
+    words = [word.strip("{}") for word in route.path.replace(".", "/").split("/")[2:]]
+    return route.method + "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def _path_parameters(route: Route) -> list[Json]:
+    names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": PARAMETERS[name]} for name in names]
+
+
+def _query_parameters(query: type[msgspec.Struct] | None) -> list[Json]:
+    if query is None:
+        return []
+    _, schemas = msgspec.json.schema_components([query], ref_template=REF)
+    properties: dict[str, Json] = schemas[query.__name__]["properties"]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _responses(route: Route) -> Json:
+    schema = _ref(route.answer) if route.answer else {"type": "object" if route.content == "application/json" else "string"}
+    found: Json = {"200": {"description": "Done", "content": {route.content: {"schema": schema}}}}
+    statuses = {*route.refuses, *((401,) if route.auth == "token" else ())}
+    for status in sorted(statuses):
+        found[str(status)] = _refusal(status, p.Error)
+    if route.body is MediaRequest or route.path.endswith(("/retry", "/created")):
+        either = {"anyOf": [_ref(p.TierError), _ref(p.Error)]}
+        found["403"] = {"description": SAYS[403], "content": {"application/json": {"schema": either}}}
+    if route.auth == "token":
+        found["401"]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    if route.away is not None:
+        found["503"] = _refusal(503, route.away)
+    return found
+
+
+def _refusal(status: int, model: type) -> Json:
+    return {"description": SAYS[status], "content": {"application/json": {"schema": _ref(model)}}}
+
+
+def _ref(model: type | str) -> Json:
+    return {"$ref": REF.format(name=model if isinstance(model, str) else model.__name__)}
+
+
+def _finished(schemas: Json) -> Json:
+    """Add what the types do not say."""
+    for name in ("MediaRequest", *(params.__name__ for params in PARAMS.values())):
+        _let_be_empty(schemas[name])
+    media = schemas["MediaRequest"]
+    media["allOf"] = [
+        {
+            "if": {"properties": {"operation": {"const": name}}, "required": ["operation"]},
+            "then": {"properties": {"params": {"anyOf": [_ref(params), EMPTY]}}},
+        }
+        for name, params in PARAMS.items()
+    ]
+    preset = schemas["TranscodingParams"]["properties"]["preset"]
+    preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # it may be a name
+    wrong = {"description": "what is wrong is refused alone, and keeps no other back"}
+    several = {"type": "array", "items": {"anyOf": [_ref(MediaRequest), wrong]}, "minItems": 1, "maxItems": BULK_AT_MOST}
+    schemas[BULK] = {"type": "object", "properties": {"jobs": several}, "required": ["jobs"]}
+    key = {**PARAMETERS["jobId"], "description": "the id of the record: the body of the Flow is its {{ $trigger }}"}
+    schemas[EVENT] = {"type": "object", "properties": {"key": key}, "required": ["key"]}
+    return schemas
+
+
+def _let_be_empty(schema: Json) -> None:
+    for name, field in schema["properties"].items():
+        if name not in schema.get("required", ()):
+            kinds = [one for one in field.get("anyOf", [field]) if one != {"type": "null"}]
+            schema["properties"][name] = {"anyOf": [*kinds, EMPTY]}
+
+
+def _security_schemes() -> Json:
+    return {
+        "token": {"type": "http", "scheme": "bearer", "description": "A Directus access token, or a static one"},
+        "internal": {"type": "apiKey", "in": "header", "name": "X-Internal-Token", "description": "INTERNAL_TOKEN"},
+    }

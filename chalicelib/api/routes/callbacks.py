@@ -1,0 +1,26 @@
+"""`GET /queue/callbacks/secret`: what a user verifies callbacks with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice import Blueprint
+
+from chalicelib.api.http import endpoint
+from chalicelib.domain.webhooks import secret_of
+from chalicelib.errors import NotFound
+from chalicelib.services import services
+
+blueprint = Blueprint(__name__)
+
+
+@blueprint.route("/secret", methods=["GET"], cors=True)
+@endpoint
+def secret() -> dict[str, Any]:
+    """Answer the caller's own secret."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    services().ownership.check_active(caller)
+    secrets = services().settings.webhook_secrets
+    if not secrets:
+        raise NotFound("This deployment has no WEBHOOK_SECRET, and calls nobody back")
+    return {"ok": True, "secret": secret_of(caller.user_id, secrets[0])}

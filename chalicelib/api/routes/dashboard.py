@@ -1,0 +1,53 @@
+"""What watches the queue reads: `GET /queue/metrics`, `/queue/trend`, `/queue/openapi.json`, `/queue/dashboard`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice import Blueprint, Response
+
+from chalicelib.api.http import endpoint, published
+from chalicelib.services import services
+
+blueprint = Blueprint(__name__)
+
+
+@blueprint.route("/metrics", methods=["GET"], cors=True)
+@endpoint
+def metrics() -> Response:
+    """Answer the counts as Prometheus reads them."""
+    from chalicelib.maintenance import metrics as written  # noqa: PLC0415 - not for other routes to pay for
+
+    return Response(body=written.render(services().ledger), headers={"Content-Type": written.CONTENT_TYPE})
+
+
+@blueprint.route("/trend", methods=["GET"], cors=True)
+@endpoint
+def trend() -> Any:
+    """Answer what the keeper saw within the last quarter of an hour."""
+    from chalicelib.directus.records import iso  # noqa: PLC0415
+    from chalicelib.domain.schemas import TrendAnswer, TrendSample  # noqa: PLC0415
+
+    samples = [
+        TrendSample(iso(one.at_ms), one.completed, one.failed, one.waiting, one.active) for one in services().ledger.trend()
+    ]
+    return published(TrendAnswer(samples=samples))
+
+
+@blueprint.route("/dashboard", methods=["GET"])
+@endpoint
+def dashboard() -> Response:
+    """Answer the page."""
+    from chalicelib.api import dashboard as made  # noqa: PLC0415
+
+    page = made.page()
+    return Response(body=page.html, headers={**page.headers})
+
+
+@blueprint.route("/openapi.json", methods=["GET"], cors=True)
+@endpoint
+def openapi() -> dict[str, Any]:
+    """Answer the description of this API."""
+    from chalicelib.api import openapi as described  # noqa: PLC0415
+
+    return described.document()

@@ -1,0 +1,19 @@
+"""`GET /queue/health`: whether everything that is needed can be reached, and which alarms are on."""
+
+from __future__ import annotations
+
+from chalice import Blueprint, Response
+
+from chalicelib.api.http import endpoint
+from chalicelib.services import services
+
+blueprint = Blueprint(__name__)
+
+
+@blueprint.route("/health", methods=["GET"], cors=True)
+@endpoint
+def health() -> Response:
+    """Answer 200 when every dependency can be reached, else 503; alarms are named either way."""
+    found = services().examiner.examine()
+    body = {"ok": found.ok, "dependencies": found.dependencies, "alarms": found.alarms, "programs": found.programs}
+    return Response(body=body, status_code=200 if found.ok else 503)

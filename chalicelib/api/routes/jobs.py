@@ -1,0 +1,66 @@
+"""`/queue/jobs`: what became of jobs, and what a user does with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from chalice import Blueprint
+
+from chalicelib.api.http import endpoint, published
+from chalicelib.api.routes.media import accepted
+from chalicelib.domain.requests import parse_job_id
+from chalicelib.services import services
+
+blueprint = Blueprint(__name__)
+logger = Logger(service="mediaq", child=True)
+
+
+@blueprint.route("/", methods=["GET"], cors=True)
+@endpoint
+def jobs() -> Any:
+    """List jobs, the newest first."""
+    from chalicelib.domain import queries  # noqa: PLC0415 - with inquiry.py, not for other routes to pay for
+
+    request = blueprint.current_request
+    caller = services().authenticator.caller(request.headers.get("authorization"))
+    asked = request.query_params
+    query = queries.parse({name: asked.getlist(name) for name in asked} if asked else {})
+    return published(services().inquirer.page(query, caller))
+
+
+@blueprint.route("/{job_id}", methods=["GET"], cors=True)
+@endpoint
+def job(job_id: str) -> Any:
+    """Show one job."""
+    from chalicelib.domain.schemas import JobAnswer  # noqa: PLC0415
+
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return published(JobAnswer(job=services().inquirer.show(parse_job_id(job_id), caller)))
+
+
+@blueprint.route("/{job_id}/picture", methods=["GET"], cors=True)
+@endpoint
+def picture(job_id: str) -> Any:
+    """Show a picture that a job made."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return published(services().pictures.of(parse_job_id(job_id), caller))
+
+
+@blueprint.route("/{job_id}", methods=["DELETE"], cors=True)
+@endpoint
+def cancel(job_id: str) -> dict[str, Any]:
+    """Cancel a job that is waiting, delayed or running."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    job_id = parse_job_id(job_id)
+    services().canceller.cancel_for(caller, job_id)
+    logger.info("cancelled", extra={"job_id": job_id, "user_id": caller.user_id})
+    return {"ok": True, "jobId": job_id, "status": "cancelled"}
+
+
+@blueprint.route("/{job_id}/retry", methods=["POST"], cors=True, content_types=["*/*"])
+@endpoint
+def retry(job_id: str) -> dict[str, Any]:
+    """Run a failed job again, as it was asked for."""
+    caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
+    return accepted(services().retrier.retry(parse_job_id(job_id), caller), caller.user_id)

@@ -1,0 +1,1 @@
+"""The Directus client and the rows that it returns."""

@@ -1,0 +1,299 @@
+"""Directus: the record. The only file that knows its URLs.
+
+What it answers was measured on 12.4 and 11.17; `tests/contract` holds both the real one and the stand-in to it. A filtered
+list is asked for instead of an item, because an empty list means missing while 403 means that our own access is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import requests
+from aws_lambda_powertools import Logger
+from requests.adapters import HTTPAdapter
+
+from chalicelib.directus.records import (
+    ANY_FIELDS,
+    JOB_FIELDS,
+    LIST_FIELDS,
+    NOT_CANCELLED,
+    OPEN_STATES,
+    OPTIONAL_COLUMNS,
+    Connection,
+    File,
+    Owner,
+    Record,
+)
+from chalicelib.errors import AttemptFailed, DirectusUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chalicelib.directus.records import FailedJobs
+
+logger = Logger(service="mediaq", child=True)
+OK, NO_CONTENT, BAD, UNAUTHORIZED, FORBIDDEN = 200, 204, 400, 401, 403
+IDS_IN_A_URL = 100  # Node refuses headers of more than 16 kB
+TOO_MUCH = (BAD, 413)
+UPLOAD_TIMEOUT = (60.0, 600.0)
+"""Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
+PING_TIMEOUT = (3.0, 5.0)
+REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
+# A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
+UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+class Directus:
+    """The calls that mediaq makes, with its own service token unless said otherwise.
+
+    Every method raises `DirectusUnavailable` when Directus is away, throttles, or refuses our access.
+    """
+
+    def __init__(self, url: str, token: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = (min(3.0, timeout), timeout)
+        self._session = requests.Session()
+        adapter = HTTPAdapter(pool_maxsize=64)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
+        self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
+        self._authorization = f"Bearer {token}"
+        self._missing: frozenset[str] = frozenset()
+        self._list_fields = LIST_FIELDS
+
+    # Records
+
+    def read_job(self, job_id: str) -> Record | None:
+        """Read a record with its owner and its input file; None when there is none."""
+        rows = self._rows("GET", "/items/media_jobs", params={"filter[id][_eq]": job_id, "fields": JOB_FIELDS})
+        return _read(rows[0], Record) if rows else None
+
+    def read_jobs(self, job_ids: list[str]) -> dict[str, Record]:
+        """Read several records at once, by their ids."""
+        params = {"filter[id][_in]": ",".join(job_ids), "fields": JOB_FIELDS, "limit": "-1"}
+        rows = self._rows("GET", "/items/media_jobs", params=params)
+        return {row["id"]: _read(row, Record) for row in rows}
+
+    def start_job(self, job_id: str, values: dict[str, Any]) -> Record | None:
+        """Change a pending record and return it with its owner and its input file; None when it is not pending, or is gone."""
+        rows = self._update(job_id, {"_eq": "pending"}, values, fields=JOB_FIELDS)
+        return _read(rows[0], Record) if rows else None
+
+    def update_open_job(self, job_id: str, values: dict[str, Any], *, give_to: str | None = None) -> bool:
+        """Change a record unless it is completed or failed; False when it is, or is gone.
+
+        `give_to`: the user whose own its output file becomes, in the same call, if we may.
+        """
+        return bool(self._update(job_id, {"_in": OPEN_STATES}, values, give_to=give_to))
+
+    def reopen_job(self, job_id: str) -> bool:
+        """Set a failed record back to pending; False when it was not failed any more. Its result keeps what was asked for."""
+        values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
+        return bool(self._update(job_id, {"_eq": "failed"}, values))
+
+    def count_completed(self, user_id: str, operations: list[str], since: str) -> dict[str, int]:
+        """Count a user's completed jobs created at or after `since` (ISO 8601), by operation."""
+        mine = {"user_created": {"_eq": user_id}, "status": {"_eq": "completed"}, "date_created": {"_gte": since}}
+        rows = self._counts({**mine, "operation": {"_in": operations}}, "operation")
+        return dict.fromkeys(operations, 0) | {row["operation"]: int(row["count"]) for row in rows}
+
+    def count_status(self, status: str, among: list[str] | None = None) -> int:
+        """Count records of a status, the cancelled ones apart, of all or only `among` these ids."""
+        filters: dict[str, Any] = {"status": {"_eq": status}, **(NOT_CANCELLED if status == "failed" else {})}
+        if among is None:
+            return self._count(filters)
+        chunks = [among[at : at + IDS_IN_A_URL] for at in range(0, len(among), IDS_IN_A_URL)]
+        return sum(self._count({**filters, "id": {"_in": chunk}}) for chunk in chunks)
+
+    def find_failed(self, which: FailedJobs, at_most: int) -> list[str]:
+        """Return the ids of up to `at_most` failed records, the oldest first."""
+        tests = {
+            "operation": {"_eq": which.operation},
+            "user_created": {"_eq": which.user_id},
+            "date_created": {"_gte": which.since, "_lte": which.until},
+            "error": {"_contains": which.error},
+        }
+        given = [{name: {how: value}} for name, test in tests.items() for how, value in test.items() if value is not None]
+        filters = msgspec.json.encode({"_and": [{"status": {"_eq": "failed"}}, NOT_CANCELLED, *given]}).decode()
+        params = {"filter": filters, "fields": "id", "sort": "date_created", "limit": str(at_most)}
+        return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
+
+    def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0) -> list[Record]:
+        """Return up to `at_most` records, the newest first, those of one moment by their ids; the first `skip` left out."""
+        page = {"sort": "-date_created,-id", "limit": str(at_most), "offset": str(skip), "fields": self._list_fields}
+        params = {"filter": msgspec.json.encode(filters).decode(), **page}
+        accept = (FORBIDDEN,) if self._list_fields != ANY_FIELDS else ()
+        answer = self._call("GET", "/items/media_jobs", params=params, accept=accept)
+        if answer.status_code == FORBIDDEN:  # a column that this Directus lacks
+            self._list_fields = ANY_FIELDS
+            return self.find_jobs(filters, at_most, skip)
+        return [_read(row, Record) for row in _data(answer)]
+
+    # Users
+
+    def whoami(self, token: str) -> str | None:
+        """Return the id of the user that `token` belongs to; None when Directus does not accept it."""
+        answer = self._call("GET", "/users/me", params={"fields": "id"}, token=token, accept=REFUSED)
+        return str(_data(answer)["id"]) if answer.status_code == OK else None
+
+    def is_admin(self, token: str) -> bool:
+        """Say whether the caller with `token` is an administrator, by Directus' word and not by the token's claim."""
+        answer = self._call("GET", "/policies/me/globals", token=token, accept=REFUSED)
+        return answer.status_code == OK and _data(answer).get("admin_access") is True
+
+    def read_user(self, user_id: str) -> Owner | None:
+        """Read a user; None when there is none."""
+        rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status,subscription_tier"})
+        return _read(rows[0], Owner) if rows else None
+
+    def read_connection(self, connection_id: str) -> Connection | None:
+        """Read a platform connection; None when there is none."""
+        rows = self._rows("GET", "/items/platform_connections", params={"filter[id][_eq]": connection_id})
+        return _read(rows[0], Connection) if rows else None
+
+    # Files
+
+    def read_file(self, file_id: str) -> File | None:
+        """Read what Directus knows of a file; None when there is none."""
+        rows = self._rows("GET", "/files", params={"filter[id][_eq]": file_id})
+        return _read(rows[0], File) if rows else None
+
+    def find_files(self, title_prefix: str) -> list[str]:
+        """Return the ids of the files whose title begins with `title_prefix`."""
+        params = {"filter[title][_starts_with]": title_prefix, "fields": "id", "limit": "-1"}
+        return [row["id"] for row in self._rows("GET", "/files", params=params)]
+
+    def delete_file(self, file_id: str) -> None:
+        """Delete a file; one that is gone is as good as deleted."""
+        self._call("DELETE", f"/files/{file_id}", accept=(FORBIDDEN,))
+
+    @contextmanager
+    def open_file(self, file_id: str, **transform: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
+        """Stream a file: its length if it is known, and its pieces. None when it is missing, or is not to be transformed so."""
+        answer = self._call(
+            "GET", f"/assets/{file_id}", params=transform, accept=(FORBIDDEN, *((BAD,) if transform else ())), stream=True
+        )
+        with answer:
+            if answer.status_code != OK:
+                yield None
+                return
+            length = answer.headers.get("Content-Length")
+            yield int(length) if length else None, _pieces(answer)
+
+    def upload_file(
+        self, stream: IO[bytes], *, title: str, name: str, mime: str, sent: Callable[[int], None] | None = None
+    ) -> str:
+        """Stream a file into Directus and return its id; `sent` is told the bytes that have left.
+
+        The title comes before the file: Directus ignores fields that follow it.
+        """
+        from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # noqa: PLC0415 - workers only
+
+        form = MultipartEncoder([("title", title), ("file", (name, stream, mime))])
+        body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read) if sent else None)
+        headers = {"Content-Type": body.content_type}
+        answer = self._call("POST", "/files", data=body, headers=headers, accept=TOO_MUCH, timeout=UPLOAD_TIMEOUT)
+        if answer.status_code in TOO_MUCH:
+            raise AttemptFailed("Directus does not take the output: it is too large, or malformed")
+        return str(_data(answer)["id"])
+
+    def give_file(self, file_id: str, owner: str) -> bool:
+        """Make a file of ours a user's own, which cannot be said when it is made; False when we may not."""
+        answer = self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner}, accept=(FORBIDDEN,))
+        return answer.status_code == OK
+
+    def ping(self) -> None:
+        """See whether Directus answers."""
+        self._call("GET", "/server/ping", timeout=PING_TIMEOUT)
+
+    # Taxonomy
+
+    def taxonomy_terms(self) -> list[dict[str, Any]]:
+        """Read all rows of `taxonomy_terms`."""
+        return self._rows("GET", "/items/taxonomy_terms", params={"limit": "-1"})
+
+    # The wire
+
+    def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
+        return list(_data(self._call(method, path, **request)))
+
+    def _count(self, filters: dict[str, Any]) -> int:
+        return int(self._counts(filters)[0]["count"])  # PostgreSQL sends a string
+
+    def _counts(self, filters: dict[str, Any], by: str | None = None) -> list[dict[str, Any]]:
+        params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
+        return self._rows("GET", "/items/media_jobs", params=params | ({"groupBy[]": by} if by else {}))
+
+    def _update(
+        self, job_id: str, status: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Change a record, without the optional columns that this Directus turns out to lack; return it, or nothing."""
+        query = {"filter": {"id": {"_eq": job_id}, "status": status}}
+        giving = bool(give_to and values.get("output_file_id"))
+        while True:
+            known = {name: value for name, value in values.items() if name not in self._missing}
+            if giving:
+                known["output_file_id"] = {"id": known["output_file_id"], "uploaded_by": give_to}
+            body = {"query": query, "data": known}
+            answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(BAD, FORBIDDEN))
+            if answer.status_code == OK:
+                return list(_data(answer))
+            named = UNKNOWN_COLUMN.search(answer.text)
+            if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
+                self._missing |= {named[1]}
+            elif giving:  # not allowed, or the user is gone: the output stays ours
+                logger.warning("Directus does not let us give an output to its user", extra={"job_id": job_id})
+                giving = False
+            else:
+                raise _refused("PATCH", "/items/media_jobs", answer)
+
+    def _call(
+        self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}" if token else self._authorization, **request.pop("headers", {})}
+        timeout = request.pop("timeout", self._timeout)
+        try:
+            answer = self._session.request(
+                method, self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **request
+            )
+        except (requests.RequestException, UnicodeError) as error:
+            raise DirectusUnavailable from error
+        if answer.status_code not in (OK, NO_CONTENT, *accept):
+            raise _refused(method, path, answer)
+        return answer
+
+
+class DirectusRefusal(Exception):
+    """What Directus said."""
+
+
+def _refused(method: str, path: str, answer: requests.Response) -> DirectusUnavailable:
+    error = DirectusUnavailable("Directus refused the call")
+    error.__cause__ = DirectusRefusal(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+    answer.close()
+    return error
+
+
+def _data(answer: requests.Response) -> Any:
+    try:
+        return answer.json()["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DirectusUnavailable("Directus answered in an unknown form") from error
+
+
+def _read(row: Any, model: type[Row]) -> Row:
+    try:
+        return msgspec.convert(row, model, strict=False)
+    except msgspec.ValidationError as error:
+        raise DirectusUnavailable("Directus answered in an unknown form") from error
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(1 << 20)
+    except requests.RequestException as error:
+        raise DirectusUnavailable("Directus broke the download off") from error

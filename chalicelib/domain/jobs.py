@@ -1,0 +1,139 @@
+"""What a job is: the envelope that travels in tickets and in the ledger, and the table of operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from chalicelib.domain.params.analysis import AnalysisParams
+from chalicelib.domain.params.caption_generation import CaptionParams
+from chalicelib.domain.params.download import DownloadParams
+from chalicelib.domain.params.thumbnail import ThumbnailParams
+from chalicelib.domain.params.transcoding import TranscodingParams
+from chalicelib.domain.params.upload import UploadParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVELOPE_VERSION = 1
+MAX_ATTEMPTS = 3
+BACKOFF_MS = 2000
+MAX_STALLS = 1
+DEFAULT_PRIORITY = 10
+LAMBDA_INPUT_MAX_BYTES = 1 << 30
+CANCELLED = "Cancelled"  # the error of a cancelled record: its status is failed, so that polling clients stop
+
+Pool = Literal["lambda", "container"]
+
+
+class Operation(NamedTuple):
+    """How one kind of job is run."""
+
+    pool: Pool
+    params: type[msgspec.Struct]
+    wall_seconds: int
+    """An attempt that takes longer is stopped; the ledger never extends a lease past it."""
+    uses_connection: bool = False
+    """Whether `creator_profile_id` names credentials that the operation uses; others take it as a note."""
+    wants_url: bool = False
+    """Whether its input is an address, and never a file."""
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "transcoding": Operation("container", TranscodingParams, 6 * 3600),
+    "thumbnail": Operation("lambda", ThumbnailParams, 3600),
+    "caption_generation": Operation("container", CaptionParams, 6 * 3600),
+    "download": Operation("container", DownloadParams, 6 * 3600, uses_connection=True, wants_url=True),
+    "upload": Operation("lambda", UploadParams, 3600, uses_connection=True),
+    "analysis": Operation("lambda", AnalysisParams, 3600),
+}
+
+
+def pool_of(operation: str, input_bytes: int | None) -> Pool:
+    """Return where a job runs: what is large, or of a size that nobody knows yet, is nothing for a Lambda."""
+    fits = input_bytes is not None and input_bytes <= LAMBDA_INPUT_MAX_BYTES
+    return OPERATIONS[operation].pool if fits else "container"
+
+
+class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope: all that is needed to run the job, and to put it back into an empty ledger.
+
+    `id` is the admission (`bullJobId`, a UUIDv7), `job_id` the Directus record.
+    """
+
+    v: int = ENVELOPE_VERSION
+    id: str = ""
+    job_id: str
+    user_id: str
+    operation: str
+    pool: Pool
+    priority: int = DEFAULT_PRIORITY
+    cycle: str
+    input_file_id: str | None = None
+    input_url: str | None = None
+    params: dict[str, Any] = {}
+    creator_profile_id: str | None = None
+    callback_url: str | None = None
+
+    @property
+    def wall_ms(self) -> int:
+        """The time an attempt may take, in ms."""
+        return OPERATIONS[self.operation].wall_seconds * 1000
+
+
+class UnknownEnvelope(ValueError):
+    """A body that is no envelope of a version we know."""
+
+    def __init__(self, reason: str, *, newer: bool = False) -> None:
+        super().__init__(reason)
+        self.newer = newer
+        """True for a version that a later release wrote: another worker may know it."""
+
+
+class _Version(msgspec.Struct):
+    v: int = 0
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(MediaJob)
+
+
+def encode(job: MediaJob) -> str:
+    """Return the envelope as JSON."""
+    return _ENCODER.encode(job).decode()
+
+
+def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
+    """Read an envelope; `job_id`, the admission's id, overrides the one inside when given.
+
+    Raises:
+        UnknownEnvelope: not an envelope, or of a version that this release does not know.
+    """
+    try:
+        job = _DECODER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise UnknownEnvelope(str(error), newer=_version(body) > ENVELOPE_VERSION) from error
+    if job.v != ENVELOPE_VERSION:
+        raise UnknownEnvelope(f"envelope version {job.v}", newer=job.v > ENVELOPE_VERSION)
+    if job.operation not in OPERATIONS:
+        raise UnknownEnvelope(f"operation {job.operation}", newer=True)
+    return msgspec.structs.replace(job, id=job_id) if job_id else job
+
+
+def _version(body: str | bytes) -> int:
+    try:
+        return msgspec.json.decode(body, type=_Version).v
+    except msgspec.MsgspecError:
+        return 0
+
+
+def request_of(job: MediaJob) -> dict[str, Any]:
+    """Return what was asked for, to be kept with a failed record for a retry: its own columns are no more than a note."""
+    names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id", "callback_url")
+    return {name: getattr(job, name) for name in names}
+
+
+def backoff_ms(attempt: int) -> int:
+    """Return the wait after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
+    return BACKOFF_MS << (attempt - 1)

@@ -1,0 +1,161 @@
+"""Parameters of `transcoding`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from chalicelib.domain.params.common import (
+    AudioTrack,
+    Deinterlace,
+    Fit,
+    Strict,
+    VideoTrack,
+    bits_per_second,
+    meta,
+    parse_resolution,
+)
+from chalicelib.domain.validation import FieldError
+
+VIDEO_CODECS = {
+    "mp4": ("h264", "h265", "av1"),
+    "mov": ("h264", "h265"),
+    "mkv": ("h264", "h265", "vp9", "av1"),
+    "webm": ("vp9", "av1"),
+    "gif": (),
+    "mp3": (),
+    "m4a": (),
+    "ogg": (),
+    "wav": (),
+}
+"""Format -> the video codecs it carries, the default first."""
+
+AUDIO_CODECS = {
+    "mp4": ("aac", "mp3", "opus"),
+    "mov": ("aac", "mp3"),
+    "mkv": ("aac", "opus", "mp3"),
+    "webm": ("opus",),
+    "gif": (),
+    "mp3": ("mp3",),
+    "m4a": ("aac",),
+    "ogg": ("opus",),
+    "wav": ("pcm",),
+}
+"""Format -> the audio codecs it carries, the default first."""
+
+CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+
+
+class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of `transcoding`."""
+
+    format: Annotated[
+        Literal["mp4", "webm", "mkv", "mov", "mp3", "m4a", "ogg", "wav", "gif"],
+        meta("one of mp4, webm, mkv, mov, mp3, m4a, ogg, wav, gif"),
+    ] = "mp4"
+    codec: (
+        Annotated[Literal["h264", "h265", "vp9", "av1"], meta("one of h264, h265, vp9, av1, as the format allows")] | None
+    ) = None
+    resolution: (
+        Annotated[
+            str,
+            meta(
+                "a height such as 720p or 1080p (144p to 4320p), or WIDTHxHEIGHT such as 1280x720 (16 to 8192 each)",
+                pattern=r"^([1-9][0-9]{2,3}p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$(?!\n)",
+            ),
+        ]
+        | None
+    ) = None
+    fit: Fit = "contain"
+    upscale: Annotated[bool, meta("true or false: whether a smaller input may be enlarged")] = False
+    fps: Annotated[float, meta("a number of frames a second from 1 to 120", ge=1, le=120)] | None = None
+    crf: Annotated[int, meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)] | None = None
+    bitrate: (
+        Annotated[
+            str,
+            meta("a video bitrate such as 800k or 2.5M (50k to 200M)", pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)"),
+        ]
+        | None
+    ) = None
+    preset: Annotated[
+        Preset, meta("one of ultrafast ... veryfast, fast, medium, slow ... veryslow, or the name of a preset such as web-720p")
+    ] = "medium"
+    audio_codec: (
+        Annotated[Literal["aac", "opus", "mp3", "none"], meta("one of aac, opus, mp3, none, as the format allows")] | None
+    ) = None
+    audio_bitrate: (
+        Annotated[str, meta("an audio bitrate such as 128k (16k to 512k)", pattern=r"^[0-9]{2,3}k$(?!\n)")] | None
+    ) = None
+    start: Annotated[float, meta("a number of seconds from 0 to 86400", ge=0, le=86400)] = 0
+    duration: Annotated[float, meta("a number of seconds from 0.04 to 86400", ge=0.04, le=86400)] | None = None
+    loudness: Annotated[float, meta("an EBU R128 target from -70 to -5 LUFS, usually -23 or -14", ge=-70, le=-5)] | None = None
+    strip_metadata: Annotated[bool, meta("true or false: whether titles, places and other tags are dropped")] = False
+    channels: Annotated[
+        Literal["keep", "stereo", "mono"],
+        meta("one of keep (or the nearest layout that the format has), stereo, mono"),
+    ] = "keep"
+    deinterlace: Deinterlace = "auto"
+    video_track: VideoTrack | None = None
+    audio_track: AudioTrack | None = None
+    strict: Strict = False
+
+    def __post_init__(self) -> None:
+        """Check what no field can say alone."""
+        self._check_video()
+        self._check_audio()
+        if self.resolution is not None:
+            parse_resolution(self.resolution)
+        if self.fit != "contain" and "x" not in (self.resolution or ""):
+            raise FieldError("fit", "contain unless resolution is WIDTHxHEIGHT: a height alone is no box to fill")
+
+    def _check_video(self) -> None:
+        codecs = VIDEO_CODECS[self.format]
+        if self.codec is not None and self.codec not in codecs:
+            wants = f"one of {', '.join(codecs)}" if codecs else "absent"
+            raise FieldError("codec", f"{wants} when format is {self.format}")
+        codec = self.video_codec
+        if codec is None:
+            for name in ("crf", "bitrate") if self.format == "gif" else ("crf", "bitrate", "resolution", "fps"):
+                if getattr(self, name) is not None:
+                    raise FieldError(name, f"absent when format is {self.format}")
+            return
+        if self.crf is not None and self.crf > CRF_MAX[codec]:
+            raise FieldError("crf", f"an integer from 0 to {CRF_MAX[codec]} when codec is {codec}")
+        if self.bitrate is not None:
+            if self.crf is not None:
+                raise FieldError("bitrate", "absent when crf is given: they are two answers to one question")
+            if not 50_000 <= bits_per_second(self.bitrate) <= 200_000_000:  # noqa: PLR2004 - said in the message
+                raise FieldError("bitrate", "a video bitrate such as 800k or 2.5M (50k to 200M)")
+
+    def _check_audio(self) -> None:
+        codecs = AUDIO_CODECS[self.format]
+        if self.audio_codec == "none" and not VIDEO_CODECS[self.format] and codecs:
+            raise FieldError("audio_codec", f"{codecs[0]} when format is {self.format}: it holds nothing else")
+        if self.audio_codec not in (None, "none") and self.audio_codec not in codecs:
+            wants = f"one of {', '.join(codecs)}, none" if codecs else "none"
+            raise FieldError("audio_codec", f"{wants} when format is {self.format}")
+        if self.audio_bitrate is not None:
+            if not 16_000 <= bits_per_second(self.audio_bitrate) <= 512_000:  # noqa: PLR2004 - said in the message
+                raise FieldError("audio_bitrate", "an audio bitrate such as 128k (16k to 512k)")
+            if self.sound_codec in (None, "pcm"):
+                raise FieldError("audio_bitrate", f"absent when format is {self.format}")
+        if self.channels != "keep" and self.sound_codec is None:
+            raise FieldError("channels", "keep when there is no sound")
+        if self.loudness is not None and self.sound_codec is None:
+            raise FieldError("loudness", "absent when there is no sound")
+
+    @property
+    def video_codec(self) -> str | None:
+        """The codec of the picture, or None when the format has none to choose."""
+        codecs = VIDEO_CODECS[self.format]
+        return self.codec or (codecs[0] if codecs else None)
+
+    @property
+    def sound_codec(self) -> str | None:
+        """The codec of the sound, or None when there is to be no sound."""
+        codecs = AUDIO_CODECS[self.format]
+        if self.audio_codec == "none" or not codecs:
+            return None
+        return self.audio_codec or codecs[0]

@@ -1,0 +1,73 @@
+"""What a subscription allows: jobs an operation and calendar month, by tier, from one JSON file.
+
+    {"free": {"transcoding": 10}, "pro": {"transcoding": 1000}, "enterprise": {"transcoding": -1}}
+
+A number is the limit, -1 is unlimited, 0 or absent is not on the plan. A tier that the file does not name allows nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNLIMITED = -1
+DEFAULT_TIER = "free"
+
+Plans = dict[str, dict[str, int]]
+
+
+class Verdict(NamedTuple):
+    """Whether the plan has the operation, and how often a cycle (-1: unlimited)."""
+
+    allowed: bool
+    limit: int = 0
+    reason: str = ""
+
+
+def load_plans(file: Path) -> Plans:
+    """Read and check the plans.
+
+    Raises:
+        SettingsError: the file is missing or wrong; the text says what it wants.
+    """
+    try:
+        plans = msgspec.json.decode(file.read_bytes(), type=Plans)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SettingsError(f"PLANS_FILE {file} must be JSON such as {{tier: {{operation: limit}}}}: {error}") from error
+    for tier, limits in plans.items():
+        for operation, limit in limits.items():
+            if operation not in OPERATIONS:
+                raise SettingsError(f"PLANS_FILE: {tier}.{operation} must be one of {', '.join(OPERATIONS)}")
+            if limit < UNLIMITED:
+                raise SettingsError(f"PLANS_FILE: {tier}.{operation} must be -1 (unlimited), 0 or a limit, not {limit}")
+    return plans
+
+
+def can_perform(plans: Plans, tier: str | None, operation: str) -> Verdict:
+    """Say what the plan allows. Whether the limit is reached is for the ledger, which counts and admits in one step."""
+    limit = plans.get(tier or DEFAULT_TIER, {}).get(operation, 0)
+    return Verdict(True, limit) if limit else Verdict(False, 0, "feature_unavailable")
+
+
+def cycle_of(now: datetime) -> str:
+    """Return the billing cycle of a moment: the calendar month in UTC, such as 2026-11."""
+    return now.astimezone(UTC).strftime("%Y-%m")
+
+
+def cycle_start(cycle: str) -> str:
+    """Return when a cycle began, in ISO 8601."""
+    return f"{cycle}-01T00:00:00Z"
+
+
+def cycle_after(cycle: str) -> str:
+    """Return the cycle that follows."""
+    year, month = (int(part) for part in cycle.split("-"))
+    return f"{year + month // 12:04}-{month % 12 + 1:02}"

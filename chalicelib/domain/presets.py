@@ -1,0 +1,70 @@
+"""Named sets of transcoding parameters, such as web-720p: shipped ones, and those of an operator's own file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from chalicelib.domain.params.transcoding import Preset, TranscodingParams
+from chalicelib.domain.validation import validate
+from chalicelib.errors import BadRequest, SettingsError
+
+Presets = dict[str, dict[str, Any]]
+SHIPPED = Path(__file__).with_name("presets.json")
+SPEEDS = get_args(Preset)
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def load_presets(own: Path | None = None) -> Presets:
+    """Read the shipped presets and those of `own`, which may also replace shipped ones.
+
+    Raises:
+        SettingsError: the file is missing or wrong; the text says which preset and why.
+    """
+    return _read(SHIPPED) | (_read(own) if own else {})
+
+
+def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
+    """Put what a named preset says under what the caller says: the caller's own word wins, and what contradicts it is left out.
+
+    Raises:
+        BadRequest: there is no such preset.
+    """
+    name = params.get("preset")
+    if not isinstance(name, str) or name in SPEEDS:
+        return params
+    if name not in presets:
+        names = ", ".join([*SPEEDS, *presets])
+        raise BadRequest(f"params.preset must be one of {names}")
+    own: dict[str, Any] = {key: value for key, value in params.items() if key != "preset"}
+    rivals = {"bitrate": "crf", "crf": "bitrate"}  # two answers to one question
+    base = {key: value for key, value in presets[name].items() if rivals.get(key) not in own}
+    while base:
+        try:
+            validate(base | own, TranscodingParams)
+        except BadRequest as error:
+            field = str(error).partition(" ")[0]
+            if field in own or field not in base:  # the preset contradicts nothing: it is the caller's mistake
+                break
+            del base[field]
+        else:
+            break
+    return base | own
+
+
+def _read(file: Path) -> Presets:
+    try:
+        presets = msgspec.json.decode(file.read_bytes(), type=Presets)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SettingsError(f"PRESETS_FILE {file} must be JSON such as {{name: {{format: mp4, ...}}}}: {error}") from error
+    for name, params in presets.items():
+        if not NAME.fullmatch(name) or name in SPEEDS:
+            raise SettingsError(f"PRESETS_FILE: {name!r} must be a name of a-z, 0-9 and -, and none of {', '.join(SPEEDS)}")
+        try:
+            validate(params, TranscodingParams)
+        except BadRequest as error:
+            raise SettingsError(f"PRESETS_FILE: {name}.{error}") from error
+    return presets

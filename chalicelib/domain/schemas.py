@@ -1,0 +1,298 @@
+"""The answers of the API, as they are published. `openapi.py` describes them from these very types.
+
+Names of a record's columns are Directus'; `jobId` and `bullJobId` are those of the API that this one replaces.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from chalicelib.domain.attempts import AttemptNote, Line
+from chalicelib.domain.plans import UNLIMITED
+from chalicelib.domain.queries import State
+from chalicelib.domain.warning_codes import InputWarning
+
+Pool = Literal["lambda", "container"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Time = Annotated[str, msgspec.Meta(description="ISO 8601, in UTC")]
+JobId = Annotated[str, msgspec.Meta(description="the UUID of a media_jobs record")]
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What went well."""
+
+    ok: Literal[True] = True
+
+
+class Counts(msgspec.Struct):
+    """Jobs by state; completed and failed since the beginning, cancelled ones not among them."""
+
+    waiting: Count
+    active: Count
+    completed: Count
+    failed: Count
+    delayed: Count
+
+
+class TaxonomyCache(msgspec.Struct):
+    """Entries, hits and misses."""
+
+    size: Count
+    hits: Count
+    misses: Count
+
+
+class StatsAnswer(Answer):
+    """The counts of the queue."""
+
+    stats: Counts
+    taxonomy_cache: TaxonomyCache
+
+
+class Accepted(Answer):
+    """A job is in the queue."""
+
+    bullJobId: Annotated[str, msgspec.Meta(description="the id of this admission, a UUIDv7")]  # noqa: N815
+    jobId: JobId  # noqa: N815
+
+
+class BulkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One job of several: accepted, or refused as it would be alone."""
+
+    ok: bool
+    bullJobId: str = ""  # noqa: N815
+    jobId: str = ""  # noqa: N815
+    error: str = ""
+    status: Annotated[int, msgspec.Meta(description="the status that a refused one would have alone")] = 200
+    reason: str = ""
+    message: str = ""
+
+
+class BulkAnswer(msgspec.Struct, kw_only=True):
+    """An answer for each job, in their order."""
+
+    ok: Annotated[bool, msgspec.Meta(description="whether all were accepted")]
+    results: list[BulkResult]
+
+
+class CancelAnswer(Answer):
+    """A job is cancelled."""
+
+    jobId: JobId  # noqa: N815
+    status: Literal["cancelled"] = "cancelled"
+
+
+class InvalidateAnswer(Answer):
+    """The taxonomy cache begins anew."""
+
+    message: str
+
+
+class Dependencies(msgspec.Struct):
+    """What can be reached."""
+
+    redis: Literal["ok", "away"]
+    sqs: Literal["ok", "away"]
+    directus: Literal["ok", "away"]
+
+
+class AlarmOn(msgspec.Struct):
+    """An alarm that is on."""
+
+    name: str
+    since: Annotated[int, msgspec.Meta(description="seconds since 1970")]
+    says: str
+
+
+class LackingProgram(msgspec.Struct):
+    """A build of ffmpeg, on some worker, that lacks what an operation needs."""
+
+    ffmpeg: Annotated[str, msgspec.Meta(description="its version")]
+    missing: Annotated[dict[str, list[str]], msgspec.Meta(description="what each operation lacks, such as encoder libsvtav1")]
+
+
+class HealthAnswer(msgspec.Struct):
+    """Whether all that is needed can be reached. An alarm or a lacking program alone does not make it a 503."""
+
+    ok: bool
+    dependencies: Dependencies
+    alarms: list[AlarmOn]
+    programs: list[LackingProgram]
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """A job in a list."""
+
+    jobId: JobId  # noqa: N815
+    bullJobId: Annotated[str | None, msgspec.Meta(description="the admission; null a day after it ended")] = None  # noqa: N815
+    user: str | None
+    operation: str | None
+    state: Annotated[
+        State | Literal["other"],
+        msgspec.Meta(description="pending: not enqueued yet; other: its record has a status that is none of ours"),
+    ]
+    priority: int | None
+    progress: Annotated[int, msgspec.Meta(description="0 to 100")]
+    failed_attempts: Count
+    created_at: Time | None
+    started_at: Time | None
+    finished_at: Time | None
+    input_file_id: str | None
+    output_file_id: str | None
+    error: str | None
+
+
+class Delivery(msgspec.Struct):
+    """One try to tell the callback address."""
+
+    at: Time
+    status: Annotated[int | None, msgspec.Meta(description="of the answer; null: there was none")]
+    error: Annotated[str, msgspec.Meta(description="empty when it went well")]
+
+
+class CallbackState(msgspec.Struct, kw_only=True):
+    """How the completion webhook of a job goes; known for a day after its end."""
+
+    url: str | None
+    state: Annotated[Literal["waiting", "trying", "delivered", "given up"], msgspec.Meta(description="waiting: it is not over")]
+    deliveries: list[Delivery]
+
+
+class JobDetail(Job, kw_only=True):
+    """All there is to know of a job."""
+
+    pool: Pool | None
+    position: Annotated[int | None, msgspec.Meta(description="of a waiting job: its place in the line, 1 is next")]
+    estimated_start: Annotated[
+        Time | None, msgspec.Meta(description="of a waiting job: by the pace at which jobs have started; null: not known")
+    ]
+    paused: Annotated[bool, msgspec.Meta(description="whether the pool of a waiting job is paused")]
+    run_at: Annotated[Time | None, msgspec.Meta(description="of a delayed job: when it is due")]
+    input_url: str | None
+    params: Any
+    attempts: list[AttemptNote]
+    log: list[Line]
+    stages: Annotated[dict[str, float], msgspec.Meta(description="seconds by stage, of the last attempt")]
+    callback: CallbackState | None
+    warnings: Annotated[list[InputWarning], msgspec.Meta(description="what was wrong with the input of a completed job")]
+    result: Annotated[dict[str, Any] | None, msgspec.Meta(description="what the operation measured, and its output files")]
+
+
+class JobsAnswer(Answer):
+    """A page of jobs, the newest first. It may hold fewer than asked for; there are more as long as `next` says where."""
+
+    jobs: list[Job]
+    next: Annotated[str | None, msgspec.Meta(description="the cursor of the next page; null: this is the last")]
+
+
+class JobAnswer(Answer):
+    """One job."""
+
+    job: JobDetail
+
+
+class PictureAnswer(Answer):
+    """A picture that a job made, no larger than a screen."""
+
+    type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
+    data: Annotated[str, msgspec.Meta(description="base64")]
+
+
+class Allowance(msgspec.Struct):
+    """What a plan allows of one operation, and what is left of it."""
+
+    operation: str
+    limit: Annotated[int | None, msgspec.Meta(description="jobs a cycle; null: unlimited; 0: not on the plan")]
+    used: Count
+    remaining: Annotated[int | None, msgspec.Meta(description="null: unlimited")]
+
+    @classmethod
+    def of(cls, operation: str, limit: int, used: int) -> Allowance:
+        """Say what is left."""
+        if limit == UNLIMITED:
+            return cls(operation, None, used, None)
+        return cls(operation, limit, used, max(0, limit - used))
+
+
+class Cycle(msgspec.Struct):
+    """The calendar month, in UTC."""
+
+    name: str
+    starts_at: Time
+    ends_at: Time
+
+
+class UsageAnswer(Answer):
+    """A user's plan."""
+
+    user: str
+    tier: str
+    cycle: Cycle
+    operations: list[Allowance]
+
+
+class PoolState(msgspec.Struct):
+    """One line of jobs."""
+
+    pool: Pool
+    waiting: Count
+    paused: bool
+    pace_seconds: Annotated[float | None, msgspec.Meta(description="between two starts while jobs waited; null: not known")]
+
+
+class PoolsAnswer(Answer):
+    """The pools."""
+
+    pools: list[PoolState]
+
+
+class PoolAnswer(Answer):
+    """One pool was paused, or goes on."""
+
+    pool: Pool
+    paused: bool
+
+
+class TrendSample(msgspec.Struct):
+    """What the keeper saw at one time. `completed` and `failed` only grow, until Redis is wiped."""
+
+    at: Time
+    completed: Count
+    failed: Count
+    waiting: Count
+    active: Count
+
+
+class TrendAnswer(Answer):
+    """The last quarter of an hour, a sample a minute."""
+
+    samples: list[TrendSample]
+
+
+class SecretAnswer(Answer):
+    """What signs the callbacks of a user."""
+
+    secret: str
+
+
+class Error(msgspec.Struct):
+    """What is wrong, in a sentence."""
+
+    error: str
+
+
+class TierError(msgspec.Struct):
+    """The plan does not allow it."""
+
+    error: Literal["tier_limit_reached"]
+    reason: Literal["limit_reached", "feature_unavailable"]
+    message: str
+
+
+class Away(msgspec.Struct):
+    """A dependency is away; nothing was accepted, try again after `Retry-After`."""
+
+    ok: Literal[False]
+    error: str

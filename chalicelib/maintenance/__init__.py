@@ -1,0 +1,1 @@
+"""What runs every minute or on demand: maintenance tasks, gauges, alarms, metrics, health checks."""

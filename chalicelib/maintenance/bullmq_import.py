@@ -1,0 +1,133 @@
+"""Moves the jobs that wait in the predecessor's queue over: `python -m chalicelib drain-bullmq`.
+
+A job is first put aside, in a key of the old queue's own, so that no old worker takes it any more; then it is enqueued for the
+owner of its record; then it is deleted there. Interrupted anywhere, the command goes on where it was, and a job that is moved
+twice is one job. What cannot be enqueued stays aside, where an operator can look at it and the command tries it again.
+
+The layout is that of BullMQ 5 and 6: lists `wait`, `paused` and `active`, sorted sets `prioritized` and `delayed`, a hash for
+each job.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import redis
+
+from chalicelib.access.auth import ON_BEHALF
+from chalicelib.domain.jobs import DEFAULT_PRIORITY
+from chalicelib.errors import ApiError, Conflict, LedgerUnavailable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.usecases.enqueue import Enqueuer
+
+ASIDE = "mediaq-moving"
+"""A hash: the id of a job that is being moved -> when it is due (ms since 1970), 0 for at once."""
+DELAY_SHIFT = 12
+"""A delayed job's score is its due time in ms, shifted to make room for a counter."""
+PRIORITY_MAX = 100
+
+
+class Moved(NamedTuple):
+    """What became of one job of the old queue."""
+
+    id: str
+    job_id: str
+    refusal: str
+    """Why it was not enqueued and is still there; empty when it was."""
+
+
+class OldQueue:
+    """A queue of BullMQ. Every method raises `LedgerUnavailable` when its Redis is away."""
+
+    def __init__(self, url: str, name: str, prefix: str = "bull") -> None:
+        self._redis = redis.Redis.from_url(url, decode_responses=True, socket_connect_timeout=3, socket_timeout=10)
+        self._key = f"{prefix}:{name}"
+
+    def count_active(self) -> int:
+        """Return how many jobs its workers have."""
+        return int(self._call("llen", f"{self._key}:active"))
+
+    def ids(self, *, active: bool = False) -> list[str]:
+        """Return its waiting jobs in the order in which its workers would take them; `active`: those of dead workers too."""
+        found = list(self._call("hkeys", f"{self._key}:{ASIDE}"))
+        lists = ("active", "wait", "paused") if active else ("wait", "paused")
+        for name in lists:
+            found += reversed(self._call("lrange", f"{self._key}:{name}", 0, -1))
+        for name in ("prioritized", "delayed"):
+            found += self._call("zrange", f"{self._key}:{name}", 0, -1)
+        return [id_ for id_ in dict.fromkeys(found) if not id_.startswith("0:")]  # 0:... is BullMQ's marker and no job
+
+    def move(self, id_: str, enqueuer: Enqueuer, *, active: bool = False) -> Moved | None:
+        """Move one job; None when an old worker was faster.
+
+        Raises:
+            Unavailable: a dependency is away; the job stays aside, for the next call.
+        """
+        if not self._put_aside(id_, active=active):
+            return None
+        request = self._request(id_)
+        job_id = str(request.get("jobId", ""))
+        try:
+            enqueuer.enqueue(request, ON_BEHALF)
+        except Unavailable:
+            raise
+        except Conflict:  # its record is completed: there is nothing left to run
+            pass
+        except ApiError as error:
+            return Moved(id_, job_id, str(error))
+        self._forget(id_)
+        return Moved(id_, job_id, "")
+
+    def move_all(self, enqueuer: Enqueuer, *, active: bool = False) -> Iterator[Moved]:
+        """Move every job that waits."""
+        for id_ in self.ids(active=active):
+            moved = self.move(id_, enqueuer, active=active)
+            if moved is not None:
+                yield moved
+
+    def _request(self, id_: str) -> dict[str, Any]:
+        """Return what the job was asked for, as `POST /queue/media` takes it."""
+        raw: dict[str, str] = self._call("hgetall", f"{self._key}:{id_}")
+        try:
+            data = json.loads(raw.get("data", "{}"))
+        except ValueError:
+            data = {}
+        priority = int(raw["priority"]) if raw.get("priority", "").isdigit() else 0
+        due = int(self._call("hget", f"{self._key}:{ASIDE}", id_) or 0)
+        delay = max(0, due - int(time.time() * 1000))
+        names = ("jobId", "operation", "input_file_id", "input_url", "params", "creator_profile_id")
+        asked = {name: data[name] for name in names if name in data} if isinstance(data, dict) else {}
+        return {**asked, "priority": min(priority, PRIORITY_MAX) or DEFAULT_PRIORITY, "delay": delay}
+
+    def _put_aside(self, id_: str, *, active: bool) -> bool:
+        """Take it away from the old workers, in one step; False when none of the sets has it any more."""
+        score = self._call("zscore", f"{self._key}:delayed", id_)
+        with self._redis.pipeline(transaction=True) as step:
+            for name in ("wait", "paused", *(("active",) if active else ())):
+                step.lrem(f"{self._key}:{name}", 0, id_)
+            for name in ("prioritized", "delayed"):
+                step.zrem(f"{self._key}:{name}", id_)
+            step.hsetnx(f"{self._key}:{ASIDE}", id_, int(score or 0) >> DELAY_SHIFT)
+            try:
+                *removed, new = step.execute()
+            except redis.RedisError as error:
+                raise LedgerUnavailable("The old queue's Redis does not answer") from error
+        if not any(removed) and new:
+            self._call("hdel", f"{self._key}:{ASIDE}", id_)
+            return False
+        return True
+
+    def _forget(self, id_: str) -> None:
+        self._call("delete", f"{self._key}:{id_}")
+        self._call("hdel", f"{self._key}:{ASIDE}", id_)
+
+    def _call(self, command: str, *args: Any) -> Any:
+        try:
+            return getattr(self._redis, command)(*args)
+        except redis.RedisError as error:
+            raise LedgerUnavailable("The old queue's Redis does not answer") from error

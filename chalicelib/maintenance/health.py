@@ -1,0 +1,95 @@
+"""The use case behind `GET /health`: what can be reached, and which alarms are on."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import Unavailable
+from chalicelib.maintenance.alarms import ALARMS, alarms_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.directus.client import Directus
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.types import Verdict
+    from chalicelib.queues.tickets import Tickets
+
+logger = Logger(service="mediaq", child=True)
+REMEMBERED_SECONDS = 5.0
+"""Anyone may ask, and a question to us must not become three to others each time."""
+SAYS = {alarm.name: alarm.says for alarm in ALARMS}
+
+
+class Health(NamedTuple):
+    """`dependencies`: name -> ok or away. `alarms`: those that are on. `programs`: builds of ffmpeg that lack something."""
+
+    dependencies: dict[str, str]
+    alarms: list[dict[str, Any]]
+    programs: list[dict[str, Any]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every dependency can be reached. An alarm is for people, and takes no server out of service."""
+        return set(self.dependencies.values()) == {"ok"}
+
+
+class Examiner:
+    """Asks every dependency at the same time."""
+
+    def __init__(
+        self, ledger: Ledger, tickets: Tickets, directus: Directus, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ledger = ledger
+        self._checks: dict[str, Callable[[], object]] = {"sqs": tickets.ping, "directus": directus.ping}
+        self._clock = clock
+        self._known: tuple[float, Health] | None = None
+
+    def examine(self) -> Health:
+        """Say how things are, or were within the last five seconds."""
+        if self._known is None or self._clock() >= self._known[0]:
+            health = self._ask()
+            self._known = (self._clock() + REMEMBERED_SECONDS, health)
+        return self._known[1]
+
+    def _ask(self) -> Health:
+        with ThreadPoolExecutor(len(self._checks)) as threads:
+            others = {name: threads.submit(_reached, check) for name, check in self._checks.items()}
+            try:
+                redis, alarms = "ok", _alarms(self._ledger.judge())
+                programs = _lacking(self._ledger.programs())
+            except Unavailable as error:
+                logger.warning("dependency away", extra={"dependency": "redis", "cause": repr(error.__cause__)})
+                redis, alarms, programs = "away", [], []
+            for name, answer in others.items():
+                if not answer.result():
+                    logger.warning("dependency away", extra={"dependency": name})
+            reached = {name: "ok" if one.result() else "away" for name, one in others.items()}
+            return Health({"redis": redis} | reached, alarms, programs)
+
+
+def _reached(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except Unavailable:
+        return False
+    return True
+
+
+def _alarms(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return the alarms that are on, since when (s since 1970), and what they say."""
+    on = sorted(alarms_on(verdict).items())
+    return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]
+
+
+def _lacking(reported: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the builds of ffmpeg that lack what an operation needs, each once; not on which machine they are."""
+    found: list[dict[str, Any]] = []
+    for one in reported:
+        if one.get("missing") and one not in found:
+            found.append(one)
+    return found

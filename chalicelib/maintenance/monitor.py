@@ -1,0 +1,81 @@
+"""What the keeper says of the system: gauges as CloudWatch metrics, and the alarms that they set off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.maintenance.alarms import FAILURE_WINDOW_MINUTES, FAILURES_OF_AT_LEAST, JUDGED, MINUTE_MS, limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.maintenance.maintenance import Report
+    from chalicelib.settings import Settings
+
+logger = Logger(service="mediaq", child=True)
+
+
+class Monitor:
+    """Measures, publishes and judges. `minute_ms` is shorter where a test does not want to wait."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        minute_ms: int = MINUTE_MS,
+    ) -> None:
+        self._ledger = ledger
+        self._stage = settings.stage
+        self._worker_concurrency = settings.worker_concurrency
+        self._over = limits(settings.alarm_over)
+        self._minute_ms = minute_ms
+        self._on: frozenset[str] = frozenset()
+
+    def run(self, report: Report | None) -> dict[str, float]:
+        """Publish the gauges after a round of the keeper (None: it failed) and judge them; return them."""
+        gauges = self._gauges()
+        if report is not None:
+            gauges |= {"keeper_rounds": 1, "dead_letters": report.dead}
+        self._publish(gauges)
+        self._judge(gauges)
+        return gauges
+
+    def _gauges(self) -> dict[str, float]:
+        stats, seen = self._ledger.stats(), self._ledger.observe(FAILURE_WINDOW_MINUTES * self._minute_ms)
+        demand = seen.active["container"] + (0 if "container" in seen.paused else seen.waiting["container"])
+        return {
+            **stats._asdict(),
+            "failure_ratio": seen.failed / seen.finished if seen.finished >= FAILURES_OF_AT_LEAST else 0.0,
+            "stalled_minutes": seen.still_ms / self._minute_ms,
+            "oldest_waiting_minutes": seen.oldest_waiting_ms / self._minute_ms,
+            "redis_memory_ratio": seen.memory_used / seen.memory_allowed if seen.memory_allowed else 0.0,
+            **{f"waiting_{pool}": count for pool, count in seen.waiting.items()},
+            **{f"active_{pool}": count for pool, count in seen.active.items()},
+            "container_workers_wanted": -(-demand // self._worker_concurrency),
+        }
+
+    def _publish(self, gauges: Mapping[str, float]) -> None:
+        """Write one line in the embedded metric format, which CloudWatch Logs turns into metrics."""
+        from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: PLC0415 - not for a route to pay for
+
+        metrics = EphemeralMetrics(namespace="mediaq", service="mediaq")
+        metrics.add_dimension("stage", self._stage)
+        for name, value in gauges.items():
+            metrics.add_metric(name=name, unit=MetricUnit.NoUnit if "ratio" in name else MetricUnit.Count, value=value)
+        metrics.flush_metrics()
+
+    def _judge(self, gauges: Mapping[str, float]) -> None:
+        """An alarm whose gauge is not known this time, `dead_letters` after a failed round, is taken for not true."""
+        verdict = self._ledger.judge(
+            (alarm.name, gauges.get(alarm.metric, 0) > self._over[alarm.name], alarm.minutes * self._minute_ms)
+            for alarm in JUDGED
+        )
+        on = frozenset(verdict.on)
+        for alarm in JUDGED:
+            if (alarm.name in on) != (alarm.name in self._on):
+                word = "alarm is on" if alarm.name in on else "alarm is off"
+                logger.warning(word, extra={"alarm": alarm.name, "value": gauges.get(alarm.metric), "says": alarm.says})
+        self._on = on

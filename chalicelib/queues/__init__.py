@@ -1,0 +1,1 @@
+"""Delivery: tickets in SQS, and schedules in EventBridge Scheduler."""

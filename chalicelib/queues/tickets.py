@@ -1,0 +1,228 @@
+"""SQS: the promise that an accepted job will run. The only file that knows the service.
+
+A message is a ticket. Its body is the whole envelope, and it is deleted only when its own job is finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.domain import jobs
+from chalicelib.errors import TicketsUnavailable
+from chalicelib.queues.schedules import DELAY_MAX_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.queues.schedules import Schedules
+
+logger = Logger(service="mediaq", child=True)
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+LONG_POLL_MAX_SECONDS = 20
+RECEIVE_AT_MOST = BATCH_AT_MOST = 10
+BATCH_MAX_BYTES = 1 << 18  # of an older SQS; it takes a MiB today
+DELAY_MAX_SECONDS = 900
+VISIBILITY_MAX_SECONDS = 43_200
+RECEIVED_SECONDS = 30
+"""How long a received ticket stays away from others: enough to claim, and short when its receiver died."""
+RUNNING_SECONDS = 180
+"""How long the ticket of a running job stays away; renewed while the job runs. The job of a dead worker does not wait for
+it, because whoever requeues the job sends it a fresh ticket."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A received message. `job` is None when the body cannot be read by this release; `poison` when by none."""
+
+    pool: str
+    receipt: str
+    body: str
+    job: MediaJob | None
+    poison: bool = False
+    dead: bool = False
+    """True when it was found in the dead-letter queue."""
+
+
+class Sending(NamedTuple):
+    """A job that needs a ticket, and when it should be seen."""
+
+    job: MediaJob
+    delay_ms: int = 0
+
+
+def client(read_seconds: int = 3) -> SQSClient:
+    """Make an SQS client that fails within seconds; the endpoint follows `AWS_ENDPOINT_URL`."""
+    config = Config(
+        connect_timeout=2,
+        read_timeout=read_seconds,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        max_pool_connections=64,
+    )
+    return boto3.client("sqs", config=config)
+
+
+def polling_client() -> SQSClient:
+    """Make a client that can wait through a long poll. Not for anything else: a lease must not wait that long."""
+    return client(LONG_POLL_MAX_SECONDS + 5)
+
+
+class Tickets:
+    """The queues, one a pool. Every method but `send_all` raises `TicketsUnavailable` when SQS is away or throttles."""
+
+    def __init__(
+        self,
+        sqs: SQSClient,
+        queue_urls: Mapping[str, str],
+        dead_letter_urls: Mapping[str, str],
+        poller: SQSClient | None = None,
+        schedules: Schedules | None = None,
+    ) -> None:
+        self._sqs = sqs
+        self._poller = poller or sqs
+        self._urls = queue_urls
+        self._dead_letter_urls = dead_letter_urls
+        self._schedules = schedules
+
+    @property
+    def delay_max_ms(self) -> int:
+        """The longest delay of a ticket."""
+        return DELAY_MAX_SECONDS * 1000 if self._schedules is None else DELAY_MAX_MS
+
+    def send(self, job: MediaJob, delay_ms: int = 0) -> None:
+        """Send a ticket for `job` to its pool, to be seen after `delay_ms`."""
+        seconds = -(-delay_ms // 1000)
+        if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
+            self._schedules.send_later(job, self._urls[job.pool], delay_ms)
+            return
+        seconds = min(DELAY_MAX_SECONDS, seconds)
+        self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
+
+    def send_all(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
+        """Send many tickets, in as few calls as they fit into; return why not, by the ids of the jobs that have none."""
+        unsent: dict[str, TicketsUnavailable] = {}
+        away: dict[bool, TicketsUnavailable] = {}
+        for pool, batch in _batches(sendings):
+            scheduled = batch[0].delay_ms > DELAY_MAX_SECONDS * 1000
+            if scheduled in away:  # each call would take its time to fail
+                unsent |= dict.fromkeys((one.job.id for one in batch), away[scheduled])
+                continue
+            try:
+                unsent |= dict.fromkeys(self._send_batch(pool, batch), TicketsUnavailable("SQS refused the message"))
+            except TicketsUnavailable as error:
+                if isinstance(error.__cause__, BotoCoreError):
+                    away[scheduled] = error
+                logger.warning("tickets not sent", extra={"error": str(error), "cause": repr(error.__cause__)})
+                unsent |= dict.fromkeys((one.job.id for one in batch), error)
+        return unsent
+
+    def unschedule(self, bull_job_id: str) -> None:
+        """Delete the ticket of a job that was to be sent later, and is not wanted any more."""
+        if self._schedules is None:
+            return
+        try:
+            self._schedules.forget(bull_job_id)
+        except TicketsUnavailable as error:
+            logger.warning("schedule not deleted: its ticket will be dropped", extra={"error": str(error)})
+
+    def _send_batch(self, pool: str, batch: list[Sending]) -> list[str]:
+        if len(batch) == 1:
+            self.send(*batch[0])
+            return []
+        entries = [
+            {"Id": str(at), "MessageBody": jobs.encode(job), "DelaySeconds": -(-delay_ms // 1000)}
+            for at, (job, delay_ms) in enumerate(batch)
+        ]
+        answer = self._do("send_message_batch", self._urls[pool], Entries=entries)
+        return [batch[int(failed["Id"])].job.id for failed in answer.get("Failed", ())]
+
+    def receive(self, pool: str, most: int = 1, wait_seconds: int = 0, *, dead: bool = False) -> list[Ticket]:
+        """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first.
+
+        `dead`: from the dead-letter queue of the pool.
+        """
+        answer = self._do(
+            "receive_message",
+            (self._dead_letter_urls if dead else self._urls)[pool],
+            self._poller,
+            MaxNumberOfMessages=min(most, RECEIVE_AT_MOST),
+            WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=RECEIVED_SECONDS,
+        )
+        return [
+            read_ticket(pool, message["Body"], message["ReceiptHandle"], dead=dead) for message in answer.get("Messages", ())
+        ]
+
+    def delete(self, ticket: Ticket) -> None:
+        """Delete the ticket of a finished job."""
+        self._do("delete_message", self._url(ticket), ReceiptHandle=ticket.receipt)
+
+    def hold(self, ticket: Ticket, delay_ms: int = 0) -> None:
+        """Give the ticket back, to be seen again after `delay_ms`; at once by default."""
+        seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
+        self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
+
+    def bury(self, ticket: Ticket) -> None:
+        """Move a ticket that no release can read to the dead-letter queue, where an operator can look at it."""
+        self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
+        self.delete(ticket)
+
+    def ping(self) -> None:
+        """See whether SQS answers for every queue."""
+        for url in self._urls.values():
+            self._do("get_queue_attributes", url, AttributeNames=["QueueArn"])
+
+    def count_dead(self, pool: str) -> int:
+        """Return about how many messages the dead-letter queue of a pool has."""
+        names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._do("get_queue_attributes", self._dead_letter_urls[pool], AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def _url(self, ticket: Ticket) -> str:
+        return (self._dead_letter_urls if ticket.dead else self._urls)[ticket.pool]
+
+    def _do(self, call: str, url: str, sqs: SQSClient | None = None, **arguments: Any) -> Any:
+        try:
+            return getattr(sqs or self._sqs, call)(QueueUrl=url, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"].endswith(("ReceiptHandleIsInvalid", "MessageNotInflight")):
+                return {}  # the ticket went back to the queue long ago: there is nothing left to change
+            raise TicketsUnavailable("SQS refused the call") from error
+        except BotoCoreError as error:
+            raise TicketsUnavailable from error
+
+
+def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ticket:
+    """Make a ticket of a message, as it was received or as a Lambda is given it."""
+    try:
+        return Ticket(pool, receipt, body, jobs.decode(body), dead=dead)
+    except jobs.UnknownEnvelope as error:
+        return Ticket(pool, receipt, body, None, poison=not error.newer, dead=dead)
+
+
+def _batches(sendings: Sequence[Sending]) -> Iterator[tuple[str, list[Sending]]]:
+    """Sort by queue, in groups that one call takes; what is to be scheduled goes alone."""
+    for pool in sorted({one.job.pool for one in sendings}):
+        batch: list[Sending] = []
+        size = 0
+        for one in (one for one in sendings if one.job.pool == pool):
+            if one.delay_ms > DELAY_MAX_SECONDS * 1000:
+                yield pool, [one]
+                continue
+            length = len(jobs.encode(one.job).encode())
+            if batch and (len(batch) == BATCH_AT_MOST or size + length > BATCH_MAX_BYTES):
+                yield pool, batch
+                batch, size = [], 0
+            batch.append(one)
+            size += length
+        if batch:
+            yield pool, batch

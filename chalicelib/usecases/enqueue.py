@@ -1,0 +1,298 @@
+"""The use case behind `POST /queue/media`: one Directus read, one Redis script, one SQS send in the warm case of an owner.
+
+Order matters, and every step fails closed: the ledger admits (deduplicates, charges, queues) before the ticket goes out,
+and an admission whose ticket could not be sent is taken back. A hundred jobs at once are one Directus read, and a send for
+every ten.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from chalicelib.access.auth import ON_BEHALF
+from chalicelib.directus.records import OPEN_STATES
+from chalicelib.domain import plans
+from chalicelib.domain.jobs import OPERATIONS, MediaJob, pool_of
+from chalicelib.domain.requests import MediaRequest, parse
+from chalicelib.domain.validation import is_web_address
+from chalicelib.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    DirectusUnavailable,
+    NotFound,
+    RecordBusy,
+    TicketsUnavailable,
+    TierLimitReached,
+    TooManyDelayed,
+    Unavailable,
+)
+from chalicelib.ledger.ledger import SCHEDULED_AT_MOST, new_token
+from chalicelib.queues.tickets import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.access.auth import Caller
+    from chalicelib.access.ownership import Ownership
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import File, Owner, Record
+    from chalicelib.domain.plans import Plans
+    from chalicelib.domain.presets import Presets
+    from chalicelib.ledger.ledger import Ledger, RecordState
+    from chalicelib.ledger.types import Admission
+    from chalicelib.queues.tickets import Tickets
+
+COMPLETED = "jobId names a record that is completed already"
+ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most once or twice before an answer
+LOCKED_ROUNDS, LOCKED_SECONDS = 40, 0.1
+"""How often, and how long apart, to ask for a record that another call is writing."""
+
+
+class Enqueued(NamedTuple):
+    """The answer: the admission and the record."""
+
+    bull_job_id: str
+    job_id: str
+
+
+class Enqueuer:
+    """Puts records into the queue."""
+
+    def __init__(
+        self,
+        directus: Directus,
+        ledger: Ledger,
+        tickets: Tickets,
+        ownership: Ownership,
+        plans: Plans,
+        presets: Presets,
+        *,
+        calls_back: bool,
+    ) -> None:
+        self._directus = directus
+        self._ledger = ledger
+        self._tickets = tickets
+        self._ownership = ownership
+        self._plans = plans
+        self._presets = presets
+        self._calls_back = calls_back
+
+    def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
+        """Check a request and its record, and admit the job."""
+        [answer] = self.enqueue_all([data], caller)
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    def enqueue_all(self, several: Sequence[Any], caller: Caller) -> list[Enqueued | ApiError]:
+        """Do so with each of several requests; what is wrong with one is its own answer and keeps no other back.
+
+        Once a dependency turns out to be away, the rest is refused without asking it again and again.
+        """
+        requests = [self._parse(data) for data in several]
+        records = self._read_records([str(one.jobId) for one in requests if isinstance(one, MediaRequest)])
+        away = records if isinstance(records, Unavailable) else None
+        admitted: dict[str, _Admitted] = {}
+        answers: list[_Admitted | ApiError] = []
+        for request in requests:
+            try:
+                if isinstance(request, BadRequest):
+                    raise request
+                if isinstance(records, Unavailable) or away is not None:
+                    raise away or DirectusUnavailable
+                job_id = str(request.jobId)
+                if job_id not in admitted:
+                    admitted[job_id] = self._admit_one(request, records.get(job_id), caller)
+                answers.append(admitted[job_id])
+            except Unavailable as error:
+                away = error
+                answers.append(error)
+            except ApiError as error:
+                answers.append(error)
+        final = self._send(list(admitted.values()))
+        return [one if isinstance(one, ApiError) else final[one.record.id] for one in answers]
+
+    def _parse(self, data: Any) -> MediaRequest | BadRequest:
+        try:
+            return parse(data, self._presets)
+        except BadRequest as error:
+            return error
+
+    def _read_records(self, ids: list[str]) -> dict[str, Record] | Unavailable:
+        try:
+            return self._directus.read_jobs(sorted(set(ids))) if ids else {}
+        except Unavailable as error:
+            return error
+
+    def _admit_one(self, request: MediaRequest, found: Record | None, caller: Caller) -> _Admitted:
+        record, owner = self._ownership.owner(found, caller)
+        verdict = plans.can_perform(self._plans, owner.subscription_tier, request.operation)
+        if not verdict.allowed:
+            raise TierLimitReached(verdict.reason)
+        if record.status == "completed":
+            raise Conflict(COMPLETED)
+        if record.status not in (*OPEN_STATES, "failed"):
+            raise Conflict("jobId names a record that is neither pending, processing nor failed")
+        if caller is ON_BEHALF and not self._calls_back:  # asked for when the deployment could still sign
+            request = msgspec.structs.replace(request, callback_url=None)
+        if request.callback_url is not None and not self._calls_back:
+            raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
+        job = self._envelope(request, record, owner)
+        file = self._check_input(job, record, owner, caller)
+        job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
+        self._check_connection(job, owner)
+        delay_ms = request.delay_ms(self._tickets.delay_max_ms)
+        return _Admitted(record, self._admit(job, record, verdict.limit, delay_ms))
+
+    def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
+        """Return the input file, None for an address.
+
+        The file must be the owner's, unless an administrator says so: our service token could read anybody's.
+        """
+        if OPERATIONS[job.operation].wants_url and job.input_url is None:
+            raise BadRequest(f"input_url is required: {job.operation} fetches an address, not a file of Directus")
+        if job.input_file_id is None:
+            if job.input_url is None:
+                raise BadRequest("input_file_id or input_url is required: the record has neither")
+            return None
+        file = record.input_file_id
+        if file is None or file.id != job.input_file_id:
+            file = self._directus.read_file(job.input_file_id)
+        if file is None or (file.uploaded_by != owner.id and not self._ownership.is_administrator(caller)):
+            raise NotFound("input_file_id must be the id of one of your files")
+        return file
+
+    def _check_connection(self, job: MediaJob, owner: Owner) -> None:
+        """The credentials must be the owner's own, whoever asks: they are sent to an address that the request names."""
+        if job.creator_profile_id is None or not OPERATIONS[job.operation].uses_connection:
+            return
+        connection = self._directus.read_connection(job.creator_profile_id)
+        if connection is None or connection.user_created != owner.id:
+            raise NotFound("creator_profile_id must be the id of one of your platform_connections")
+
+    def _envelope(self, request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
+        wants_url = OPERATIONS[request.operation].wants_url
+        file_id = str(request.input_file_id) if request.input_file_id and not wants_url else None
+        url = None if file_id else request.input_url
+        if file_id is None and url is None:
+            file_id = record.input_file_id.id if record.input_file_id and not wants_url else None
+            url = None if file_id else record.input_url
+            if url is not None and not is_web_address(url):
+                raise BadRequest("input_url of the record must be an http or https URL")
+        return MediaJob(
+            job_id=record.id,
+            user_id=owner.id,
+            operation=request.operation,
+            pool=OPERATIONS[request.operation].pool,
+            priority=request.priority,
+            cycle=plans.cycle_of(datetime.now(UTC)),
+            input_file_id=file_id,
+            input_url=url,
+            params=request.params,
+            creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
+            callback_url=request.callback_url,
+        )
+
+    def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:
+        """Admit a job, reopening its record if it failed. The record is locked from there to the admission."""
+        state: RecordState = _state(record)
+        token = new_token()
+        rounds = locked = 0
+        try:
+            while rounds < ADMIT_ROUNDS and locked < LOCKED_ROUNDS:
+                admission = self._ledger.admit(job, state, limit, delay_ms, token=token)
+                if admission.word in ("admitted", "open"):
+                    return admission
+                if admission.word == "locked":
+                    locked += 1
+                    time.sleep(LOCKED_SECONDS)
+                    state = self._state_now(job.job_id)
+                else:
+                    rounds += 1
+                    state = self._prepare(admission.word, job, state)
+        except ApiError:
+            self._unlock(job.job_id, token)
+            raise
+        self._unlock(job.job_id, token)
+        raise RecordBusy
+
+    def _prepare(self, word: str, job: MediaJob, state: RecordState) -> RecordState:
+        """Do what the ledger wants before it admits, and return the state of the record then.
+
+        Raises:
+            ApiError: the ledger refuses the job.
+        """
+        match word:
+            case "limit":
+                raise TierLimitReached("limit_reached")
+            case "scheduled":
+                raise TooManyDelayed(SCHEDULED_AT_MOST)
+            case "completed":
+                raise Conflict(COMPLETED)
+            case "closing":
+                raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
+            case "seed":
+                counts = self._directus.count_completed(job.user_id, [job.operation], plans.cycle_start(job.cycle))
+                self._ledger.seed_usage(job.user_id, job.cycle, job.operation, counts[job.operation])
+            case "reopen":
+                return "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
+            case "stale":
+                now = self._state_now(job.job_id)
+                return now if now == "failed" else "reopened"
+        return state
+
+    def _unlock(self, job_id: str, token: str) -> None:
+        with suppress(Unavailable):  # it ends by itself
+            self._ledger.unlock(job_id, token)
+
+    def _state_now(self, job_id: str) -> RecordState:
+        record = self._directus.read_job(job_id)
+        if record is None:
+            raise NotFound("jobId must be the id of one of your media_jobs records")
+        if record.status == "completed":
+            raise Conflict(COMPLETED)
+        return _state(record)
+
+    def _send(self, admitted: list[_Admitted]) -> dict[str, Enqueued | ApiError]:
+        """Send the tickets; an admission without one is taken back, unless somebody claimed it all the same."""
+        sendings = [Sending(one.send, one.delay_ms) for _, one in admitted if one.send is not None]
+        unsent = self._tickets.send_all(sendings)
+        return {one.record.id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
+
+    def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:
+        record, admission = admitted
+        if unsent is not None:
+            token = new_token() if record.status == "failed" else ""  # it was set to pending for us
+            try:
+                word = self._ledger.retract(record.id, admission.id, token)
+                if word == "retracted":
+                    self._undo(record, admission, token)
+            except Unavailable as error:
+                return error
+            if word != "kept":
+                return unsent
+        return Enqueued(admission.id, record.id)
+
+    def _undo(self, record: Record, admission: Admission, token: str) -> None:
+        if admission.delay_ms:
+            self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
+        if token:
+            self._directus.update_open_job(record.id, {"status": "failed", "error": record.error})
+            self._ledger.unlock(record.id, token)
+
+
+class _Admitted(NamedTuple):
+    record: Record
+    admission: Admission
+
+
+def _state(record: Record) -> RecordState:
+    if record.status == "failed":
+        return "failed"
+    return "processing" if record.status == "processing" else "pending"

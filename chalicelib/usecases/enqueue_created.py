@@ -1,0 +1,61 @@
+"""The use case behind `POST /media/created`: a Flow of Directus says that a record was made, and no second call is needed.
+
+Nobody reads the answer of a Flow, so a record that is refused is closed: its maker polls it, and finds out why there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.access.auth import ON_BEHALF
+from chalicelib.directus.records import timestamp
+from chalicelib.errors import ApiError, Conflict, NotFound, Unavailable
+from chalicelib.ledger.ledger import new_token
+from chalicelib.usecases.retry import request_of
+
+if TYPE_CHECKING:
+    from chalicelib.directus.client import Directus
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.usecases.enqueue import Enqueued, Enqueuer
+
+logger = Logger(service="mediaq", child=True)
+
+
+class CreatedRecords:
+    """Enqueues records as they are made, for their owners and with their rights."""
+
+    def __init__(self, directus: Directus, enqueuer: Enqueuer, ledger: Ledger) -> None:
+        self._directus = directus
+        self._enqueuer = enqueuer
+        self._ledger = ledger
+
+    def enqueue(self, job_id: str) -> Enqueued:
+        """Enqueue a record as its own columns say it.
+
+        Raises:
+            ApiError: it was refused. What is the record's fault is written into it; with a dependency away it stays pending.
+        """
+        record = self._directus.read_job(job_id)
+        if record is None:
+            raise NotFound("key must be the id of a media_jobs record")
+        if record.status != "pending":
+            raise Conflict(f"key names a record that is {record.status}")
+        try:
+            return self._enqueuer.enqueue(request_of(record), ON_BEHALF)
+        except Unavailable:
+            raise
+        except ApiError as error:
+            self._close(job_id, error)
+            raise
+
+    def _close(self, job_id: str, error: ApiError) -> None:
+        token = new_token()
+        if self._ledger.lock(job_id, token) != "ok":  # its maker called POST /media as well, and that went well
+            return
+        body = error.body()
+        why = ": ".join(str(body[name]) for name in ("error", "message") if name in body)
+        closed = self._directus.update_open_job(job_id, {"status": "failed", "error": why, "finished_at": timestamp()})
+        self._ledger.unlock(job_id, token)
+        logger.info("refused", extra={"job_id": job_id, "error": why, "closed": closed})

@@ -1,0 +1,191 @@
+"""The use case behind `GET /jobs` and `GET /jobs/{jobId}`: what the record says, and the ledger knows better of an open one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.directus.records import OPEN_STATES, iso
+from chalicelib.domain import attempts, queries, warning_codes
+from chalicelib.domain.jobs import CANCELLED, UnknownEnvelope, decode
+from chalicelib.domain.queries import Cursor
+from chalicelib.domain.schemas import CallbackState, Delivery, Job, JobDetail, JobsAnswer
+from chalicelib.errors import DirectusUnavailable, Forbidden
+
+if TYPE_CHECKING:
+    from chalicelib.access.auth import Caller
+    from chalicelib.access.ownership import Ownership
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import Record
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.domain.queries import JobsQuery
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.types import Sight
+
+LOOKS = 5
+"""How many pages of records are read for one of jobs in a state that only the ledger knows."""
+ERROR_MAX = 2000
+"""What our own are cut to; a record is its owner's to write."""
+OPEN = ("waiting", "delayed", "active")
+NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
+
+
+class Inquirer:
+    """Answers what became of jobs."""
+
+    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
+        self._directus = directus
+        self._ledger = ledger
+        self._ownership = ownership
+
+    def page(self, query: JobsQuery, caller: Caller) -> JobsAnswer:
+        """List jobs, the newest first: one's own, or those of everybody to an administrator.
+
+        Raises:
+            Forbidden: other people's, to somebody who is none.
+        """
+        user = self._whose(query, caller)
+        after = queries.read_cursor(query.cursor) if query.cursor else None
+        found: list[Job] = []
+        for _ in range(LOOKS):
+            filters = queries.as_filter(query, user, after)
+            records = self._directus.find_jobs(filters, query.limit + 1, after.skip if after else 0)
+            more, records = len(records) > query.limit, records[: query.limit]
+            for at, record in enumerate(self._seen(records)):
+                if not query.state or query.state == record.state:
+                    found.append(record)
+                if len(found) == query.limit:
+                    rest = more or at + 1 < len(records)
+                    return JobsAnswer(jobs=found, next=cursor_after(records[: at + 1], after).encode() if rest else None)
+            if not more:
+                return JobsAnswer(jobs=found, next=None)
+            after = cursor_after(records, after)
+        return JobsAnswer(jobs=found, next=after.encode() if after else None)
+
+    def show(self, job_id: str, caller: Caller) -> JobDetail:
+        """Show one job.
+
+        Raises:
+            NotFound: there is no such record, or it is not the caller's.
+        """
+        record, _ = self._ownership.read(job_id, caller)
+        sight = self._ledger.look(job_id)
+        state = state_of(record, sight)
+        open_ = sight if sight and sight.state in OPEN and state in OPEN else None  # it may be about to hear of its end
+        written = attempts.read(open_.notes) if open_ and open_.notes else attempts.from_result(record.result)
+        job = _envelope(sight.body if sight else None)
+        last = written.attempts[-1].stages if written.attempts else {}
+        return JobDetail(
+            **msgspec.structs.asdict(_job(record, sight)),
+            pool=open_.pool if open_ and open_.pool else None,  # type: ignore[arg-type]
+            position=open_.position if open_ else None,
+            estimated_start=_when(open_.starts_ms) if open_ else None,
+            paused=open_.paused if open_ else False,
+            run_at=_when(open_.at_ms) if open_ and state == "delayed" else None,
+            input_url=record.input_url,
+            params=job.params if job else record.params,
+            attempts=written.attempts,
+            log=written.log,
+            stages=last,
+            warnings=warning_codes.from_result(record.result),
+            callback=_callback(sight),
+            result=_result(record),
+        )
+
+    def _whose(self, query: JobsQuery, caller: Caller) -> str | None:
+        wanted = str(query.user) if query.user else None
+        if wanted != caller.user_id and self._ownership.is_administrator(caller):
+            return wanted
+        self._ownership.check_active(caller)
+        if wanted not in (None, caller.user_id):
+            raise Forbidden("user must be yourself: only administrators see the jobs of others")
+        return caller.user_id
+
+    def _seen(self, records: list[Record]) -> list[Job]:
+        sights = self._ledger.look_at([record.id for record in records])
+        return [_job(record, sight) for record, sight in zip(records, sights, strict=True)]
+
+
+def state_of(record: Record, sight: Sight | None) -> Any:
+    """Say in which state a job is. A running one that the ledger has forgotten is put back by its worker in a moment."""
+    if record.status == "completed":
+        return "completed"
+    if record.status == "failed":
+        return "cancelled" if record.error == CANCELLED else "failed"
+    if record.status not in OPEN_STATES:
+        return "other"
+    if sight is not None and sight.state != "retracted":
+        return sight.state  # also of one that has ended since its record was read
+    return "pending" if record.status == "pending" else "active"
+
+
+def _job(record: Record, sight: Sight | None) -> Job:
+    state = state_of(record, sight)
+    progress = sight.progress if sight is not None and state == "active" else record.progress
+    return Job(
+        jobId=record.id,
+        bullJobId=sight.id if sight else None,
+        user=record.user_created.id if record.user_created else None,
+        operation=(sight.operation if sight else None) or record.operation,
+        state=state,
+        priority=(sight.priority if sight else None) or record.priority,
+        progress=max(0, min(100, progress or 0)),
+        failed_attempts=sight.attempts if sight is not None and state in OPEN else _failed_attempts(record, state),
+        created_at=record.date_created,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        input_file_id=record.input_file_id.id if record.input_file_id else None,
+        output_file_id=record.output_file_id,
+        error=record.error and record.error[:ERROR_MAX],
+    )
+
+
+def _failed_attempts(record: Record, state: str) -> int:
+    """The record counts the attempts that began: the last one of a job that did not fail was none of them."""
+    return max(0, (record.attempts or 0) - (state != "failed"))
+
+
+def _result(record: Record) -> dict[str, Any] | None:
+    if not isinstance(record.result, dict):
+        return None
+    return {name: value for name, value in record.result.items() if name not in NOT_OF_THE_OPERATION} or None
+
+
+def _envelope(body: str | None) -> MediaJob | None:
+    try:
+        return decode(body) if body else None
+    except UnknownEnvelope:  # of a later release
+        return None
+
+
+def _callback(sight: Sight | None) -> CallbackState | None:
+    if sight is not None and sight.told is not None:
+        tries = sight.told.tries
+        went_well = bool(tries) and not tries[-1].error
+        over = "delivered" if went_well else "given up"
+        return CallbackState(
+            url=sight.told.url,
+            state=over if sight.told.over else "trying",  # type: ignore[arg-type]
+            deliveries=[Delivery(iso(one.at_ms), one.status or None, one.error) for one in tries],
+        )
+    if sight is not None and sight.callback:
+        return CallbackState(url=sight.callback, state="waiting", deliveries=[])
+    return None
+
+
+def cursor_after(records: list[Record], before: Cursor | None) -> Cursor:
+    """Return where the page after these records begins; `before` is where theirs did."""
+    made = records[-1].date_created
+    same = sum(record.date_created == made for record in records)
+    try:
+        cursor = msgspec.convert([made, same], Cursor, strict=False)
+    except msgspec.ValidationError as error:
+        raise DirectusUnavailable("media_jobs has no date_created, by which jobs are listed") from error
+    if before is not None and before.made == cursor.made:
+        return Cursor(cursor.made, before.skip + same)
+    return cursor
+
+
+def _when(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

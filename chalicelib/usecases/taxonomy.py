@@ -1,0 +1,47 @@
+"""The taxonomy terms, read through Redis.
+
+A generation id in Redis names the valid copy; beginning a new one voids every copy everywhere, those in the memory of warm
+Lambdas included. Directus tells us of changes at most once, so the terms also have a time to live.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from chalicelib.directus.client import Directus
+    from chalicelib.ledger.scripts import Scripts
+
+Terms = list[dict[str, Any]]
+
+
+class Taxonomy:
+    """The cache. Raises `LedgerUnavailable` and `DirectusUnavailable`."""
+
+    def __init__(self, scripts: Scripts, directus: Directus, ttl_seconds: int) -> None:
+        self._scripts = scripts
+        self._directus = directus
+        self._ttl = ttl_seconds
+        self._copy: tuple[str, Terms] = ("", [])
+
+    def terms(self) -> Terms:
+        """Return the rows of `taxonomy_terms`: from memory, from Redis, or from Directus, whichever is valid."""
+        generation, terms = self._copy
+        word, current, *rest = self._scripts.call("taxonomy_read", generation, secrets.token_hex(8))
+        if word == "fresh":
+            return terms
+        if word == "terms":
+            terms = msgspec.json.decode(rest[0])
+        else:
+            terms = self._directus.taxonomy_terms()
+            text = msgspec.json.encode(terms).decode()
+            self._scripts.call("taxonomy_store", current, text, len(terms), self._ttl)
+        self._copy = (current, terms)
+        return terms
+
+    def invalidate(self) -> None:
+        """Begin a new generation."""
+        self._scripts.call("taxonomy_invalidate", secrets.token_hex(8))

@@ -1,0 +1,81 @@
+"""The use case behind `GET /usage`: what a user's plan allows, and what is left of it in this cycle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from chalicelib.domain import plans
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.domain.schemas import Allowance, Cycle, UsageAnswer
+from chalicelib.domain.validation import validate
+from chalicelib.errors import Forbidden, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.access.auth import Caller
+    from chalicelib.access.ownership import Ownership
+    from chalicelib.directus.client import Directus
+    from chalicelib.domain.plans import Plans
+    from chalicelib.ledger.ledger import Ledger
+
+
+class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /queue/usage`."""
+
+    user: (
+        Annotated[UUID, msgspec.Meta(description="the UUID of a user; only administrators see that of others")] | UnsetType
+    ) = UNSET
+
+
+def parse_user(query: Mapping[str, str]) -> str | None:
+    """Return the user that a query names."""
+    user = validate(dict(query), UsageQuery).user
+    return str(user) if user else None
+
+
+class UsageReader:
+    """Reads what the ledger charges by; what it was never told, Directus counts.
+
+    That count is not given to the ledger: while jobs are open or being closed it may be one off, and would be for a month.
+    """
+
+    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership, plans: Plans) -> None:
+        self._directus = directus
+        self._ledger = ledger
+        self._ownership = ownership
+        self._plans = plans
+
+    def read(self, user_id: str, caller: Caller) -> UsageAnswer:
+        """Read the usage of a user: oneself, or anybody to an administrator.
+
+        Raises:
+            Forbidden: of somebody else, to somebody who is none.
+            NotFound: there is no such user.
+        """
+        if user_id != caller.user_id and not self._ownership.is_administrator(caller):
+            raise Forbidden("user must be yourself: only administrators see the usage of others")
+        user = self._directus.read_user(user_id)
+        if user is None:
+            raise NotFound("user must be the id of a user")
+        if user_id == caller.user_id and user.status != "active":
+            raise Unauthorized
+        cycle = plans.cycle_of(datetime.now(UTC))
+        tier = user.subscription_tier or plans.DEFAULT_TIER
+        operations = [self._allowance(name, tier, used) for name, used in self._used(user_id, cycle).items()]
+        span = Cycle(cycle, plans.cycle_start(cycle), plans.cycle_start(plans.cycle_after(cycle)))
+        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations)
+
+    def _allowance(self, operation: str, tier: str, used: int) -> Allowance:
+        return Allowance.of(operation, plans.can_perform(self._plans, tier, operation).limit, used)
+
+    def _used(self, user_id: str, cycle: str) -> dict[str, int]:
+        known = self._ledger.usage(user_id, cycle, list(OPERATIONS))
+        unknown = [operation for operation, (_, seed) in known.items() if seed is None]
+        counted = self._directus.count_completed(user_id, unknown, plans.cycle_start(cycle)) if unknown else {}
+        return {operation: charged + (seed or counted.get(operation, 0)) for operation, (charged, seed) in known.items()}

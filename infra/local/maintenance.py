@@ -1,0 +1,37 @@
+"""Runs the keeper every few seconds, as EventBridge does every minute on AWS."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import Unavailable
+from chalicelib.maintenance.monitor import Monitor
+from chalicelib.services import services
+
+
+def main() -> None:
+    """Keep until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.maintenance", description=__doc__)
+    parser.add_argument("--minute", type=float, default=60, metavar="SECONDS", help="how long a minute of the alarms is (60)")
+    parser.add_argument("--every", type=float, default=3, metavar="SECONDS", help="how long it rests between two rounds (3)")
+    options = parser.parse_args()
+    logger = Logger(service="mediaq")
+    logger.append_keys(part="keeper")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    monitor = Monitor(services().ledger, services().settings, round(options.minute * 1000))
+    logger.info("keeping")
+    while not over.wait(options.every):
+        try:
+            monitor.run(services().keeper.run(sleep=over.wait))
+        except Unavailable as error:
+            logger.warning("cannot keep", extra={"error": str(error)})
+
+
+if __name__ == "__main__":
+    main()

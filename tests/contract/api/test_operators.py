@@ -1,0 +1,174 @@
+"""What watches the queue: metrics, trend, pools, usage, and the description of the API."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
+
+from chalicelib.api import dashboard, openapi
+from chalicelib.domain import plans, queries
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.maintenance.alarms import KNOWN
+from infra.local.directus import accounts
+from mediaq.cli import commands
+from tests.contract.api.test_job_status import claim, made, queued
+from tests.contract.conftest import serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.contract.conftest import Api, Backends
+
+
+def metrics(api: Api) -> dict[str, Any]:
+    """Read them with the official parser."""
+    answer = api.call("GET", "/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+class TestMetrics:
+    def test_types_and_names(self, api: Api) -> None:
+        found = metrics(api)
+        assert {name: family.type for name, family in found.items()} == {
+            "mediaq_jobs_waiting": "gauge",
+            "mediaq_jobs_active": "gauge",
+            "mediaq_jobs_delayed": "gauge",
+            "mediaq_jobs_ended": "counter",  # the parser takes _total off
+            "mediaq_pool_paused": "gauge",
+            "mediaq_pool_pace_seconds": "gauge",
+            "mediaq_taxonomy_cache_entries": "gauge",
+            "mediaq_taxonomy_cache_requests": "counter",
+            "mediaq_alarm_on": "gauge",
+            "mediaq_keeper_last_round_timestamp_seconds": "gauge",
+        }
+        assert all(family.documentation for family in found.values())
+
+    def test_they_say_what_the_stats_say(self, api: Api) -> None:
+        token = api.backends.tokens["enterprise"]
+        jobs = [queued(api, token) for _ in range(3)]
+        queued(api, token, delay=600_000)
+        held = claim(api, jobs[0])
+        assert api.parts.ledger.finish(held.job, held.token, "completed", {}) == "ok"
+        claim(api, jobs[1])
+        api.parts.ledger.pause("container", True)
+        values = {(s.name, *s.labels.values()): s.value for family in metrics(api).values() for s in family.samples}
+        stats = api.call("GET", "/stats").json["stats"]
+        assert values["mediaq_jobs_waiting", "container"] == stats["waiting"] == 1
+        assert values["mediaq_jobs_active",] == stats["active"] == 1
+        assert values["mediaq_jobs_delayed",] == stats["delayed"] == 1
+        assert values["mediaq_jobs_ended_total", "completed"] == stats["completed"] == 1
+        assert values["mediaq_jobs_ended_total", "failed"] == stats["failed"] == 0
+        assert (values["mediaq_pool_paused", "container"], values["mediaq_pool_paused", "lambda"]) == (1, 0)
+        assert values["mediaq_pool_pace_seconds", "container"] > 0
+        assert {key[1] for key in values if key[0] == "mediaq_alarm_on"} == set(KNOWN)
+
+    def test_away_is_said(self, backends: Backends) -> None:
+        for api in serve(backends, REDIS_URL="redis://127.0.0.1:1/0"):
+            assert api.call("GET", "/metrics").status_code == 503
+
+
+class TestTrend:
+    def test_what_the_keeper_saw(self, api: Api) -> None:
+        assert api.call("GET", "/trend").json == {"ok": True, "samples": []}
+        queued(api, api.backends.tokens["enterprise"])
+        api.parts.ledger.observe(900_000)
+        [sample] = api.call("GET", "/trend").json["samples"]
+        assert {name: sample[name] for name in ("completed", "failed", "waiting", "active")} == {
+            "completed": 0,
+            "failed": 0,
+            "waiting": 1,
+            "active": 0,
+        }
+        assert sample["at"].startswith("20")
+
+
+class TestPools:
+    def test_an_administrator_pauses_and_resumes(self, api: Api) -> None:
+        answer = api.call("POST", "/pools/container/pause", accounts.ADMIN_TOKEN)
+        assert (answer.status_code, answer.json) == (200, {"ok": True, "pool": "container", "paused": True})
+        states = {one["pool"]: one["paused"] for one in api.call("GET", "/pools").json["pools"]}
+        assert states == {"lambda": False, "container": True}
+        assert api.call("POST", "/pools/container/resume", accounts.ADMIN_TOKEN).json["paused"] is False
+        assert api.parts.ledger.pools()["container"].paused is False
+
+    def test_nobody_else_does(self, api: Api) -> None:
+        assert api.call("POST", "/pools/container/pause", api.backends.tokens["enterprise"]).status_code == 403
+        assert api.call("POST", "/pools/container/pause").status_code == 401
+        assert api.call("POST", "/pools/garage/pause", accounts.ADMIN_TOKEN).status_code == 404
+        assert api.parts.ledger.pools()["container"].paused is False
+
+
+class TestUsage:
+    def test_what_is_left(self, api: Api) -> None:
+        user, token = api.new_user()
+        made(api, token, status="completed")
+        queued(api, token, input_url="https://example.com/clip.mp4")
+        answer = api.call("GET", "/usage", token).json
+        assert (answer["ok"], answer["user"], answer["tier"]) == (True, user, "free")
+        operations = {one["operation"]: one for one in answer["operations"]}
+        limit = plans.load_plans(api.parts.settings.plans_file)["free"]["transcoding"]
+        assert operations["transcoding"] == {"operation": "transcoding", "limit": limit, "used": 2, "remaining": limit - 2}
+        assert answer["cycle"]["starts_at"] < answer["cycle"]["ends_at"]
+
+    def test_it_is_what_admission_goes_by(self, backends: Backends, plans: Path) -> None:
+        plans.write_text('{"free": {"transcoding": 1}}')
+        for api in serve(backends, PLANS_FILE=str(plans)):
+            _, token = api.new_user()
+            queued(api, token)
+            left = {one["operation"]: one["remaining"] for one in api.call("GET", "/usage", token).json["operations"]}
+            assert left == dict.fromkeys(left, 0)
+            answer = api.enqueue({"jobId": made(api, token), "operation": "transcoding"}, token=token)
+            assert (answer.status_code, answer.json["reason"]) == (403, "limit_reached")
+
+    def test_unlimited(self, api: Api) -> None:
+        answer = api.call("GET", "/usage", api.backends.tokens["enterprise"]).json
+        [transcoding] = [one for one in answer["operations"] if one["operation"] == "transcoding"]
+        assert (transcoding["limit"], transcoding["remaining"]) == (None, None)
+
+    def test_whose(self, api: Api) -> None:
+        user, token = api.new_user()
+        assert api.call("GET", f"/usage?user={user}", token).json["user"] == user
+        assert api.call("GET", f"/usage?user={user}", accounts.ADMIN_TOKEN).json["user"] == user
+        assert api.call("GET", f"/usage?user={user}", api.backends.tokens["pro"]).status_code == 403
+        assert api.call("GET", f"/usage?user={uuid.uuid4()}", accounts.ADMIN_TOKEN).status_code == 404
+        assert api.call("GET", "/usage?user=me", token).status_code == 400
+        assert api.call("GET", "/usage").status_code == 401
+
+    @pytest.mark.parametrize(("cycle", "after"), [("2026-11", "2026-12"), ("2026-12", "2027-01"), ("2027-01", "2027-02")])
+    def test_the_cycle_after(self, cycle: str, after: str) -> None:
+        assert plans.cycle_after(cycle) == after
+
+
+class TestOpenApi:
+    def test_it_is_valid(self, api: Api) -> None:
+        answer = api.call("GET", "/openapi.json")
+        assert answer.json["openapi"] == "3.1.0"
+        validate(answer.json)
+
+    def test_every_route_is_described_and_no_other(self) -> None:
+        from app import app
+
+        there = {
+            (method.lower(), path.replace("{job_id}", "{jobId}")) for path, methods in app.routes.items() for method in methods
+        }
+        assert {(route.method, route.path) for route in openapi.ROUTES} == there
+
+    def test_the_parameters_of_every_operation_are_there(self) -> None:
+        described = json.dumps(openapi.document())
+        for params in openapi.PARAMS.values():
+            for field in params.__struct_fields__:
+                assert f'"{field}"' in described
+
+
+def test_page_and_command_know_the_words_of_the_api() -> None:
+    script = dashboard.page().html
+    assert f"const STATES = {list(queries.STATES)};" in script
+    assert f"const OPERATIONS = {list(OPERATIONS)};" in script
+    assert (queries.STATES, tuple(OPERATIONS)) == (commands.STATES, commands.OPERATIONS)

@@ -1,0 +1,334 @@
+"""What the ledger means, in plain Python: the property tests hold the scripts to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from tests.unit.ledger.model_job import Job
+
+LEASE, SECOND_LOOK, STARVED = 10_000, 3_000, 60_000
+GRACE, RECOVERY = 120_000, 15_000
+
+
+@dataclass
+class Model:
+    """The whole ledger. Every method returns what the script of that name answers."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    done: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=lambda: {"completed": 0, "failed": 0, "cancelled": 0})
+    current: dict[tuple[str, int], int] = field(default_factory=dict)
+    last: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    charged: dict[str, int] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
+    locks: dict[str, str] = field(default_factory=dict)
+    """Record -> who may write it; they end by themselves, which a test does by hand."""
+    born: int | None = None
+
+    def copy(self) -> Model:
+        """Return a copy that shares nothing."""
+        return Model(
+            {key: replace(job) for key, job in self.jobs.items()},
+            dict(self.done),
+            dict(self.totals),
+            dict(self.current),
+            dict(self.last),
+            dict(self.charged),
+            self.paused,
+            dict(self.locks),
+            self.born,
+        )
+
+    def in_state(self, state: str) -> list[Job]:
+        """Return the open jobs of a state."""
+        return [job for job in self.jobs.values() if job.state == state]
+
+    def line(self, pool: str) -> list[str]:
+        """Return the waiting jobs of a pool in the order in which they will be claimed."""
+        return [job.job_id for job in sorted(self.in_state("waiting"), key=lambda job: job.order) if job.pool == pool]
+
+    def next_round(self, pool: str, priority: int, user: str) -> int:
+        """Take the user's next round."""
+        current, place = self.current.get((pool, priority), 0), (pool, priority, user)
+        self.last[place] = max(current, self.last.get(place, 0)) + 1
+        return self.last[place]
+
+    def give_round_back(self, job: Job) -> None:
+        """The last round of a user is free again; a job that was never due has none."""
+        if job.scheduled:
+            return
+        place = (job.pool, job.priority, job.user)
+        if self.last.get(place) == job.round:
+            self.last[place] = job.round - 1
+
+    def speaks(self, job: Job, token: str) -> bool:
+        """Say whether the token may act for the job."""
+        if job.state == "active":
+            return job.token == token
+        return job.state == "waiting" and job.former == token != ""
+
+    @staticmethod
+    def unheld(job: Job) -> bool:
+        """Say whether the job was put back, and nobody has spoken up for it yet."""
+        if job.state == "active":
+            return job.token == ""
+        return job.state == "waiting" and (job.orphan or (not job.runs and job.adopted))
+
+    def promote(self, now: int) -> None:
+        """Move what is due to waiting."""
+        for job in sorted(self.in_state("delayed"), key=lambda job: (job.at, job.id)):
+            if job.at <= now:
+                if job.scheduled:
+                    job.round = self.next_round(job.pool, job.priority, job.user)
+                job.state, job.scheduled = "waiting", False
+
+    def lock(self, job_id: str, token: str) -> bool:
+        """Take the lock on a record."""
+        return self.locks.setdefault(job_id, token) == token
+
+    def unlock(self, job_id: str, token: str) -> None:
+        """Give it back."""
+        if self.locks.get(job_id) == token:
+            del self.locks[job_id]
+
+    def admit(self, job: Job, record: str, now: int, delay: int, limit: int, token: str) -> str:
+        """Admit `job`, whose id is that of the script's answer."""
+        if job.job_id in self.jobs:
+            if record == "failed":
+                return "closing"
+            open_job = self.jobs[job.job_id]
+            if not open_job.shared or now - open_job.sent >= STARVED:
+                open_job.sent = now
+            open_job.shared = True
+            return "open"
+        outcome = self.done.get(job.job_id, ("", "", ""))[1]
+        if outcome == "completed":
+            return "completed"
+        if self.locks.get(job.job_id, token) != token:
+            return "locked"
+        if outcome not in ("", "retracted") and record not in ("failed", "reopened"):
+            return "stale"
+        if 0 <= limit <= self.charged.get(job.user, 0):
+            return "limit"
+        if record == "failed":
+            self.lock(job.job_id, token)
+            return "reopen"
+        self.unlock(job.job_id, token)
+        self.born = self.born or now
+        self.done.pop(job.job_id, None)
+        job.sent = now
+        if delay:
+            job.state, job.at, job.scheduled = "delayed", now + delay, True
+        else:
+            job.round = self.next_round(job.pool, job.priority, job.user)
+        self.jobs[job.job_id] = job
+        self.charged[job.user] = self.charged.get(job.user, 0) + 1
+        return "admitted"
+
+    def retract(self, job_id: str, id_: str, token: str) -> str:
+        """Undo an admission."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id != id_:
+            marker = self.done.get(job_id, ("", "", ""))
+            return "kept" if marker[0] == id_ and marker[1] != "retracted" else "retracted"
+        if job.state == "active" or job.runs:
+            return "kept"
+        if job.shared:
+            job.sent = 0
+            return "shared"
+        self.give_round_back(job)
+        self.charged[job.user] -= 1
+        del self.jobs[job_id]
+        if token:
+            self.lock(job_id, token)
+        self.done[job_id] = (id_, "retracted", "")
+        return "retracted"
+
+    def claim(self, pool: str, id_: str, job_id: str, token: str, now: int) -> tuple[str, str]:
+        """Return the word and the job to run."""
+        self.promote(now)
+        own = self.jobs.get(job_id)
+        if own is None:
+            return ("drop" if self.done.get(job_id, ("",))[0] >= id_ else "unknown"), ""
+        if own.id != id_:
+            return ("drop" if own.id > id_ else "unknown"), ""
+        if own.state == "active":
+            return "hold", ""
+        if own.pool != pool:
+            return "elsewhere", ""
+        if own.state == "delayed":
+            return "hold", ""
+        if pool in self.paused:
+            return "hold", ""
+        best = self.jobs[self.line(pool)[0]]
+        place = (pool, best.priority)
+        if best.round > self.current.get(place, 0):
+            self.current[place] = best.round
+            self.last = {key: last for key, last in self.last.items() if key[:2] != place or last > best.round}
+        best.runs += 1
+        best.deadline = now + best.wall + GRACE
+        self.hold(best, token, now)
+        return "run", best.job_id
+
+    def hold(self, job: Job, token: str, now: int) -> None:
+        """Lease a job."""
+        job.closing &= job.token == token
+        job.starting |= job.token != token
+        job.state, job.token, job.former, job.suspect, job.orphan = "active", token, "", False, False
+        job.at = min(now + LEASE, job.deadline)
+
+    def renew(self, job_id: str, id_: str, token: str, now: int, phase: str) -> str:
+        """Renew a lease."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return "lost" if self.done.get(job_id, ("",))[0] >= id_ else "unknown"
+        if job.id < id_:
+            return "unknown"
+        if job.id == id_ and self.unheld(job):
+            return "unknown"
+        if job.id > id_ or not self.speaks(job, token) or now >= job.deadline:
+            return "lost"
+        if job.state == "waiting":
+            job.stalls = max(0, job.stalls - 1)
+        self.hold(job, token, now)
+        job.starting &= phase == "starting"
+        job.closing |= phase == "closing" and not job.cancel
+        if phase == "cancelling":
+            if job_id in self.locks:
+                return "locked"
+            job.cancel = job.closing = True
+        return "cancelled" if job.cancel else "ok"
+
+    def finish(self, job_id: str, id_: str, token: str, outcome: str, now: int, delay: int) -> str:
+        """End an attempt."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id < id_:
+            done = self.done.get(job_id, ("", "", ""))
+            if done[0] == id_:
+                return "ok" if done[2] == token else "lost"
+            return "lost" if done[0] > id_ else "unknown"
+        if job.id > id_:
+            return "lost"
+        if outcome == "retry" and job.ended == token:
+            return "ok"
+        if not self.speaks(job, token):
+            return "lost"
+        if outcome == "retry":
+            job.state, job.at, job.attempts = "delayed", now + delay, job.attempts + 1
+            job.ended, job.token, job.former, job.suspect, job.orphan = token, "", "", False, False
+            job.closing = job.starting = False
+            return "ok"
+        self.close(job, outcome, token)
+        return "ok"
+
+    def close(self, job: Job, outcome: str, token: str) -> None:
+        """Count an outcome."""
+        if job.state != "active":
+            self.give_round_back(job)
+        if outcome != "completed":
+            self.charged[job.user] -= 1
+        self.totals[outcome] += 1
+        self.done[job.job_id] = (job.id, outcome, token)
+        del self.jobs[job.job_id]
+
+    def release(self, job_id: str, id_: str, token: str, now: int, delay: int) -> str:
+        """Give a job back."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id < id_:
+            return "unknown"
+        if job.id == id_ and job.ended == token:
+            return "ok"
+        if job.id > id_ or not self.speaks(job, token):
+            return "lost"
+        job.token, job.former, job.suspect, job.orphan, job.closing, job.ended = "", "", False, False, False, token
+        job.starting = False
+        job.state, job.at = ("delayed", now + delay) if delay else ("waiting", 0)
+        return "ok"
+
+    def move(self, job_id: str, id_: str, token: str, pool: str) -> str:
+        """Hop to another pool."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id < id_:
+            return "unknown"
+        if job.id == id_ and job.ended == token:
+            return "ok"
+        if job.id > id_ or not self.speaks(job, token):
+            return "lost"
+        job.pool, job.state, job.token, job.former, job.suspect, job.orphan = pool, "waiting", "", "", False, False
+        job.ended, job.closing, job.starting = token, False, False
+        job.round = self.next_round(pool, job.priority, job.user)
+        return "ok"
+
+    def forbid(self, job_id: str, id_: str, token: str, now: int) -> str:
+        """Let nobody start it, or close it but as cancelled."""
+        job = self.jobs.get(job_id)
+        if job is None or job.id != id_:
+            if not id_:
+                self.born = self.born or now
+                if now - self.born < RECOVERY:
+                    return "busy"
+            return "unknown" if self.lock(job_id, token) else "busy"
+        if job.closing:
+            return "busy" if job.cancel else "closing"
+        job.cancel = True
+        if job.state == "active" and job.starting:
+            return "busy"
+        return "flagged" if self.lock(job_id, token) else "busy"
+
+    def cancel(self, job_id: str, id_: str, token: str) -> str:
+        """Cancel an open job, if it is the one that is meant."""
+        self.unlock(job_id, token)
+        job = self.jobs.get(job_id)
+        if job is None or job.id != id_:
+            return "unknown"
+        if job.state == "active" or job.runs:
+            job.cancel = True
+            return "flagged"
+        self.close(job, "cancelled", "")
+        return "removed"
+
+    def sweep(self, now: int) -> set[str]:
+        """Requeue after two looks; return the requeued jobs."""
+        self.born = self.born or now
+        self.promote(now)
+        requeued = set()
+        for job in self.in_state("active"):
+            if job.at > now:
+                continue
+            if not job.suspect:
+                job.suspect, job.at = True, now + SECOND_LOOK
+                continue
+            job.stalls += job.token != ""
+            job.orphan, job.closing, job.starting = job.token == "", False, False
+            job.state, job.former, job.token, job.suspect = "waiting", job.token, "", False
+            job.sent = now
+            requeued.add(job.job_id)
+        return requeued
+
+    def adopt(self, job: Job, record: str, token: str, now: int) -> str:
+        """Put a forgotten job back."""
+        self.born = self.born or now
+        known = self.jobs.get(job.job_id)
+        if self.done.get(job.job_id, ("",))[0] >= job.id or (known and known.id > job.id):
+            return "old"
+        if known and known.id == job.id:
+            if not token or self.speaks(known, token):
+                return "known"
+            if self.unheld(known):
+                if known.state == "waiting":
+                    known.runs, known.deadline = 1, now + known.wall + GRACE
+                self.hold(known, token, now)
+                return "adopted"
+            return "lost"
+        if known:
+            self.charged[known.user] -= 1
+            del self.jobs[job.job_id]
+        job.round = self.next_round(job.pool, job.priority, job.user)
+        job.adopted, job.sent, job.cancel = True, now, job.job_id in self.locks
+        self.charged[job.user] = self.charged.get(job.user, 0) + 1
+        self.jobs[job.job_id] = job
+        if record == "processing":
+            job.runs, job.deadline = 1, now + job.wall + GRACE
+            self.hold(job, token, now)
+            job.starting = True  # as far as anybody knows
+        return "adopted"

@@ -1,0 +1,134 @@
+"""What the keeper sees of the ledger, and the alarms that it notes."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.ledger.ledger import Ledger
+from tests.conftest import Clock, LossyScripts
+from tests.unit.factories import admit, job, run_new
+
+WINDOW = 900_000
+MINUTE = 60_000
+
+
+def test_an_empty_ledger_has_nothing_to_say(ledger: Ledger) -> None:
+    seen = ledger.observe(WINDOW)
+    assert (seen.finished, seen.failed, seen.still_ms, seen.oldest_waiting_ms) == (0, 0, 0, 0)
+    assert seen.memory_used > 100_000
+    assert seen.waiting == seen.active == {"lambda": 0, "container": 0}
+
+
+def test_failures_are_those_of_the_window(ledger: Ledger, clock: Clock) -> None:
+    ledger.observe(WINDOW)
+    for number in range(4):
+        running, token = run_new(ledger)
+        assert ledger.finish(running, token, "failed" if number == 0 else "completed", {}) == "ok"
+    clock.advance(10 * MINUTE)
+    assert ledger.observe(WINDOW)[:2] == (4, 1)
+    clock.advance(10 * MINUTE)
+    assert ledger.observe(WINDOW)[:2] == (0, 0)  # counted from the sample of ten minutes ago
+
+
+def test_totals_counted_in_directus_are_no_news(ledger: Ledger) -> None:
+    ledger.observe(WINDOW)
+    ledger.seed_totals((1000, 500), ledger.census())
+    assert ledger.observe(WINDOW)[:2] == (0, 0)
+
+
+def test_what_runs_moves_while_one_of_many_makes_progress(ledger: Ledger, clock: Clock) -> None:
+    (first, token), _ = run_new(ledger), run_new(ledger)
+    assert ledger.observe(WINDOW).still_ms == 0
+    for percent in (None, 10, 10, 10, 20):
+        clock.advance(5000)
+        assert ledger.renew(first, token, percent) == "ok"
+        seen = ledger.observe(WINDOW).still_ms
+    assert seen == 0
+    clock.advance(40 * MINUTE)
+    assert ledger.observe(WINDOW).still_ms == 40 * MINUTE
+    running, token = run_new(ledger)
+    ledger.finish(running, token, "completed", {})
+    assert ledger.observe(WINDOW).still_ms == 0
+
+
+def test_nothing_stands_still_when_nothing_runs(ledger: Ledger, clock: Clock) -> None:
+    running, token = run_new(ledger)
+    ledger.observe(WINDOW)
+    clock.advance(9000)
+    ledger.renew(running, token)
+    ledger.finish(running, token, "completed", {})
+    ledger.observe(WINDOW)
+    clock.advance(40 * MINUTE)
+    run_new(ledger)
+    assert ledger.observe(WINDOW).still_ms == 0
+
+
+def test_the_oldest_waiting_job_is_found_behind_more_urgent_ones(ledger: Ledger, clock: Clock) -> None:
+    admit(ledger, priority=90)
+    clock.advance(7 * MINUTE)
+    for _ in range(30):
+        admit(ledger, priority=1)
+    admit(ledger, pool="lambda")
+    seen = ledger.observe(WINDOW)
+    assert seen.oldest_waiting_ms == 7 * MINUTE
+    assert seen.waiting == {"lambda": 1, "container": 31}
+
+
+@pytest.mark.parametrize("way", ["released", "delayed"])
+def test_a_job_waits_since_it_was_last_due(ledger: Ledger, clock: Clock, way: str) -> None:
+    if way == "delayed":
+        ledger.admit(job(), "pending", -1, 30 * MINUTE)
+    else:
+        running, token = run_new(ledger)
+        clock.advance(9000)
+        ledger.release(running, token, 30 * MINUTE)
+    clock.advance(30 * MINUTE)
+    ledger.sweep()
+    assert ledger.observe(WINDOW).oldest_waiting_ms == 0
+    clock.advance(MINUTE)
+    assert ledger.observe(WINDOW).oldest_waiting_ms == MINUTE
+
+
+def test_active_jobs_are_counted_by_pool(ledger: Ledger) -> None:
+    run_new(ledger)
+    admit(ledger)
+    assert ledger.observe(WINDOW).active == {"lambda": 0, "container": 1}
+
+
+def test_a_limit_of_memory_is_seen(ledger: Ledger, scripts: LossyScripts) -> None:
+    scripts.redis.config_set("maxmemory", 50_000_000)
+    try:
+        assert ledger.observe(WINDOW).memory_allowed == 50_000_000
+    finally:
+        scripts.redis.config_set("maxmemory", 0)
+
+
+class TestJudge:
+    def test_a_condition_has_to_last(self, ledger: Ledger, clock: Clock) -> None:
+        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {}
+        clock.advance(4 * MINUTE)
+        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {}
+        clock.advance(MINUTE)
+        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {"waiting": clock.ms}
+        at = clock.ms
+        clock.advance(MINUTE)
+        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {"waiting": at}
+        assert ledger.judge([("waiting", False, 5 * MINUTE)]).on == {}
+
+    def test_an_interruption_begins_anew(self, ledger: Ledger, clock: Clock) -> None:
+        for true in (True, False, True):
+            assert ledger.judge([("stalled", true, 2 * MINUTE)]).on == {}
+            clock.advance(MINUTE)
+        assert ledger.judge([("stalled", True, 2 * MINUTE)]).on == {}
+
+    def test_whoever_only_looks_changes_nothing(self, ledger: Ledger, clock: Clock) -> None:
+        assert ledger.judge().observed_ms == 0
+        ledger.judge([("waiting", True, 0), ("stalled", True, MINUTE)])
+        at = clock.ms
+        clock.advance(MINUTE)
+        verdict = ledger.judge()
+        assert (verdict.now_ms, verdict.observed_ms, verdict.on) == (clock.ms, at, {"waiting": at})
+
+    def test_an_alarm_that_is_gone_from_the_table_is_forgotten(self, ledger: Ledger) -> None:
+        ledger.judge([("of old", True, 0)])
+        assert ledger.judge([("waiting", False, 0)]).on == {}

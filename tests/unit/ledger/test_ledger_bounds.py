@@ -1,0 +1,119 @@
+"""The ledger: what it is bounded by, and what it says of a Redis that is away, fails over, or answers twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from chalicelib.errors import LedgerUnavailable
+from chalicelib.ledger import scripts as scripts_module
+from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.scripts import Scripts
+from tests.unit.factories import admit, claim, drain
+
+if TYPE_CHECKING:
+    from tests.conftest import Clock
+
+
+class TestBounds:
+    def test_a_sweep_does_a_hundred_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
+        """When everything is wrong at once it is a matter of some runs, and no run is a long one."""
+        for _ in range(250):
+            claim(ledger, admit(ledger))
+        for _ in range(250):
+            admit(ledger)
+        clock.advance(61_000)
+        found = [len(ledger.sweep().missing)]
+        for _ in range(8):
+            clock.advance(5_001)
+            found.append(len(ledger.sweep().missing))
+        assert max(found) <= 300
+        assert ledger.stats()[:2] == (500, 0)
+        assert sum(found) >= 250
+
+    def test_history_is_trimmed_and_totals_are_not(self, ledger: Ledger, scripts: Scripts) -> None:
+        for outcome, jobs in (("completed", 125), ("failed", 1023)):
+            for _ in range(jobs):
+                drain(ledger, admit(ledger), outcome)
+        assert ledger.stats()[3:5] == (125, 1023)
+        assert 100 <= scripts.redis.llen("{test}:history:completed") < 120
+        assert 1000 <= scripts.redis.llen("{test}:history:failed") < 1020
+
+    def test_finished_jobs_leave_only_a_marker_for_a_day(self, ledger: Ledger, scripts: Scripts) -> None:
+        for number in range(20):
+            drain(ledger, admit(ledger, user=f"u{number}"))
+        kinds = {key.split(":")[1] for key in scripts.redis.scan_iter(count=1000)}
+        assert kinds == {"done", "history", "meta", "pool", "totals", "usage"}
+        assert all(0 < scripts.redis.ttl(key) <= 86_400 for key in scripts.redis.scan_iter("*:done:*"))
+
+    def test_stats_cost_the_same_for_any_number_of_jobs(self, ledger: Ledger, scripts: Scripts) -> None:
+        def commands() -> int:
+            before = scripts.redis.info("commandstats")
+            ledger.stats()
+            after = scripts.redis.info("commandstats")
+            return sum(after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after)
+
+        ledger.stats()
+        empty = commands()
+        for number in range(200):
+            admit(ledger, user=f"u{number}")
+        assert commands() == empty
+
+
+def test_who_closes_a_job_and_who_cancels_it_exclude_each_other(ledger: Ledger) -> None:
+    """Directus would let both: its filtered update looks first, and writes then."""
+    first, second = claim(ledger, admit(ledger)), claim(ledger, admit(ledger))
+    assert first.job is not None
+    assert second.job is not None
+    assert ledger.renew(first.job, first.token, phase="closing") == "ok"
+    assert ledger.forbid(first.job.job_id, first.job.id, "t") == "closing"
+    assert ledger.forbid(second.job.job_id, second.job.id, "t") == "busy"
+    assert ledger.renew(second.job, second.token, phase="started") == "cancelled"
+    assert ledger.forbid(second.job.job_id, second.job.id, "t") == "flagged"
+    assert ledger.renew(second.job, second.token, phase="closing") == "cancelled"
+    ledger.release(first.job, first.token)  # it did not come to that
+    assert ledger.forbid(first.job.job_id, first.job.id, "t") == "flagged"
+
+
+def test_what_is_repeated_is_answered_as_before(ledger: Ledger) -> None:
+    for call in (lambda held: ledger.release(held.job, held.token, 5), lambda held: ledger.move(held.job, held.token)):
+        held = claim(ledger, admit(ledger))
+        assert [call(held), call(held)] == ["ok", "ok"]
+        ledger.cancel(held.job.job_id, held.job.id)
+
+
+def test_redis_away_is_said_in_the_published_words() -> None:
+    with pytest.raises(LedgerUnavailable, match=r"^Redis connection refused$"):
+        Ledger(Scripts("redis://127.0.0.1:1/0", "{test}")).stats()
+
+
+def test_redis_that_will_not_write_is_away(ledger: Ledger, scripts: Scripts) -> None:
+    scripts.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(LedgerUnavailable):
+            admit(ledger)
+    finally:
+        scripts.redis.config_set("maxmemory", "0")
+
+
+@pytest.mark.parametrize("kind", scripts_module.UNWRITABLE)
+def test_a_failover_is_redis_away(
+    ledger: Ledger, scripts: Scripts, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    """As redis-py tells it of Redis 7 and Valkey: a class, and a text without the code."""
+
+    def refuse(*_: object) -> None:
+        raise kind("You can't write against a read only replica.")
+
+    monkeypatch.setattr(redis.Redis, "evalsha", refuse)
+    with pytest.raises(LedgerUnavailable):
+        ledger.stats()
+
+
+def test_every_script_documents_its_arguments() -> None:
+    for file in scripts_module.FOLDER.glob("*.lua"):
+        text = file.read_text()
+        assert text.startswith("-- "), file.name
+        assert file.name == "lib.lua" or "ARGV" in text.split("\nlocal", 1)[0], file.name

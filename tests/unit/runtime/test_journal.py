@@ -1,0 +1,75 @@
+"""What a run writes down, and what the next one makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain import attempts
+from chalicelib.ledger.types import Claim
+from workers.runtime import journal as journal_module
+from workers.runtime.journal import Journal
+
+
+def begun(attempt: int = 1, earlier: str = "") -> Journal:
+    return Journal(Claim("run", attempt=attempt, notes=earlier))
+
+
+def test_stages_and_a_log() -> None:
+    journal = begun()
+    with journal.stage("fetch"):
+        pass
+    with pytest.raises(ZeroDivisionError), journal.stage("process"):
+        raise ZeroDivisionError
+    journal.end("retry", "no luck")
+    assert set(journal.stages) == {"fetch", "process"}  # also of what was cut short
+    kept = attempts.from_result(journal.kept())
+    assert [(one.attempt, one.outcome, one.error) for one in kept.attempts] == [(1, "retry", "no luck")]
+    texts = [line.text for line in kept.log]
+    assert texts[0] == "Attempt 1 started"
+    assert texts[1].startswith("fetch took ")
+    assert texts[-1] == "Attempt 1: retry, no luck"
+
+
+def test_the_next_run_goes_on_where_this_one_ended() -> None:
+    first = begun()
+    first.end("released", "The worker is shutting down")
+    kept = attempts.read(begun(earlier=first.text()).text())
+    assert [one.outcome for one in kept.attempts] == ["released", None]
+    assert "Attempt 1 started" in [line.text for line in kept.log]
+
+
+def test_one_that_died_could_not_say_so() -> None:
+    died = begun()
+    kept = attempts.read(begun(2, died.text()).text())
+    assert [one.outcome for one in kept.attempts] == ["interrupted", None]
+
+
+def test_it_stays_small() -> None:
+    text = ""
+    for attempt in range(1, 100):
+        run = begun(attempt, text)
+        for _ in range(20):
+            run.say("x" * 5000)
+        run.end("released", "y" * 5000)
+        text = run.text()
+    kept = attempts.read(text)
+    assert len(kept.attempts) == journal_module.ATTEMPTS_KEPT
+    assert len(kept.log) == journal_module.LINES_KEPT
+    assert len(text) < 40_000
+
+
+def test_only_what_is_new_is_sent() -> None:
+    journal = begun()
+    text, changes = journal.unsent()
+    assert text
+    journal.sent(changes)
+    assert journal.unsent()[0] == ""
+    journal.say("more")
+    assert "more" in journal.unsent()[0]
+    journal.sent(0)  # the ledger was wiped
+    assert journal.unsent()[0] == journal.text()
+
+
+@pytest.mark.parametrize("earlier", ["nonsense", "[]", '{"attempts": 7}', '{"log": [{}]}'])
+def test_notes_of_another_release_are_left_alone(earlier: str) -> None:
+    assert len(attempts.read(begun(earlier=earlier).text()).attempts) == 1

@@ -1,0 +1,108 @@
+"""Finds taxonomy terms in text: whole words, of any case and accent, terms of several words too.
+
+One Aho-Corasick automaton (1975) over words holds all terms, so a text is read once, however many terms there are. It is made
+once for each generation of the taxonomy cache.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from chalicelib.usecases.taxonomy import Taxonomy, Terms
+
+WORD = re.compile(r"\w+")
+
+
+class Vocabulary:
+    """The automaton. Each row of the taxonomy is found by its `name` and by its `slug`."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._next: list[dict[str, int]] = [{}]
+        self._fail: list[int] = [0]
+        self._found: list[list[int]] = [[]]
+        self._rows = terms
+        for number, row in enumerate(terms):
+            for text in {" ".join(words(str(row[field]))) for field in ("name", "slug") if row.get(field)}:
+                self._add(text.split(), number)
+        self._link()
+
+    def find(self, texts: dict[str, str]) -> list[dict[str, Any]]:
+        """Return the terms in `texts` (by where they come from), most frequent first, with how often and where."""
+        counts: dict[int, dict[str, int]] = {}
+        for origin, text in texts.items():
+            for line in text.splitlines():  # a term does not go on from one line, such as a tag, to the next
+                for number in self._matches(words(line)):
+                    where = counts.setdefault(number, {})
+                    where[origin] = where.get(origin, 0) + 1
+        found = [
+            {
+                "id": self._rows[number].get("id"),
+                "name": self._rows[number].get("name"),
+                "kind": self._rows[number].get("kind"),
+                "count": sum(where.values()),
+                "found_in": sorted(where),
+            }
+            for number, where in counts.items()
+        ]
+        return sorted(found, key=lambda term: (-term["count"], str(term["name"])))
+
+    def _add(self, term: list[str], number: int) -> None:
+        at = 0
+        for word in term:
+            if word not in self._next[at]:
+                self._next[at][word] = len(self._next)
+                self._next.append({})
+                self._fail.append(0)
+                self._found.append([])
+            at = self._next[at][word]
+        if at:
+            self._found[at].append(number)
+
+    def _link(self) -> None:
+        """Tell every state where to go on when the next word does not fit: to the longest ending that begins a term."""
+        queue = deque(self._next[0].values())
+        while queue:
+            at = queue.popleft()
+            for word, child in self._next[at].items():
+                self._fail[child] = self._step(self._fail[at], word)
+                self._found[child] = self._found[child] + self._found[self._fail[child]]
+                queue.append(child)
+
+    def _step(self, at: int, word: str) -> int:
+        while at and word not in self._next[at]:
+            at = self._fail[at]
+        return self._next[at].get(word, 0)
+
+    def _matches(self, text: Iterable[str]) -> Iterator[int]:
+        at = 0
+        for word in text:
+            at = self._step(at, word)
+            yield from dict.fromkeys(self._found[at])
+
+
+class VocabularyCache:
+    """Makes the automaton anew when the taxonomy has changed."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+        self._made: tuple[Terms, Vocabulary] | None = None
+
+    def __call__(self) -> Vocabulary:
+        """Return the automaton of the current generation: its rows are the same object as long as it lasts."""
+        terms = self._taxonomy.terms()
+        if self._made is None or self._made[0] is not terms:
+            self._made = (terms, Vocabulary(terms))
+        return self._made[1]
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, without case, accents, and the difference between hyphen, underscore and space."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(char for char in plain if not unicodedata.combining(char)).replace("_", " ")
+    return WORD.findall(bare)

@@ -1,0 +1,64 @@
+"""What a run finds wrong with its input although it can go on: the warnings of `result.warnings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.domain.warning_codes import LOSSES, InputWarning
+from chalicelib.errors import MediaRejected
+
+if TYPE_CHECKING:
+    from chalicelib.domain.warning_codes import Code
+
+SHORTER_SECONDS = 0.25
+"""Containers round, and codecs pad: this much shorter is nothing."""
+WARNINGS_MAX = 50
+
+
+class Findings:
+    """Collects warnings, each once."""
+
+    def __init__(self) -> None:
+        self._warnings: list[InputWarning] = []
+        self._decode_errors = 0
+        self._partial = False
+
+    def warn(self, code: Code, message: str) -> None:
+        """Add a warning."""
+        warning = InputWarning(code, message)
+        if warning not in self._warnings and len(self._warnings) < WARNINGS_MAX:
+            self._warnings.append(warning)
+
+    def note_decode_errors(self, count: int) -> None:
+        """Note how many errors one pass over the input met; of several passes, the one with most counts."""
+        self._decode_errors = max(self._decode_errors, count)
+
+    def note_partial_file(self) -> None:
+        """Note that the input ends before its index says so."""
+        self._partial = True
+
+    def check_length(self, promised: float, got: float) -> None:
+        """Compare how long the input says it is with how long what came out is, both in s. 0 is not known."""
+        if promised and got < promised - SHORTER_SECONDS:
+            self.warn("input_truncated", f"The input says that it is {promised:g} s long, but only {got:g} s could be read")
+
+    @property
+    def warnings(self) -> list[InputWarning]:
+        """All that was found."""
+        found = list(self._warnings)
+        if self._partial and not any(one.code == "input_truncated" for one in found):
+            found.append(InputWarning("input_truncated", "The input ends before its index says so: its last part is missing"))
+        if self._decode_errors:
+            errors = "1 error" if self._decode_errors == 1 else f"{self._decode_errors} errors"
+            found.append(InputWarning("decode_errors", f"The input is damaged: {errors} while decoding it"))
+        return found
+
+    def check_strict(self) -> None:
+        """Refuse an input of which something is lost.
+
+        Raises:
+            MediaRejected: the text is the first such warning.
+        """
+        for warning in self.warnings:
+            if warning.code in LOSSES:
+                raise MediaRejected(f"{warning.message}, and params.strict is true")

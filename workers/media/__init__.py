@@ -1,0 +1,1 @@
+"""Reads media files and builds ffmpeg commands. Shared by the operations."""

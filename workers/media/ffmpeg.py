@@ -1,0 +1,131 @@
+"""Runs ffmpeg in the sandbox and reads its progress."""
+
+from __future__ import annotations
+
+import errno
+import re
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.errors import AttemptFailed, MediaRejected
+from workers.media.formats import FORMATS, PIXELS_MAX, PROTOCOLS
+from workers.sandbox import sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.context.work import Work
+
+# What ffmpeg says when the machine or the build is at fault rather than the input (fftools, libavutil/error.c). Everything
+# else is the input's doing: the arguments are ours, and another attempt would end in the same way.
+MACHINE_AT_FAULT = re.compile(
+    r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
+    r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
+)
+DECODE_ERROR = re.compile(r"\[dec:[^\]]*\] \[error\] (?:Decoding error|Error submitting packet)|corrupt decoded frame")
+PARTIAL_FILE = re.compile(r"^\[in#[^\]]*\] \[error\] stream \d+, offset 0x[0-9a-f]+: partial file$")
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
+
+
+def input_arguments(file: Path) -> list[str]:
+    """Return the arguments that open `file`, and only it: no protocol but file, no playlist format.
+
+    No picture beyond our bounds either: of a stream that is not used ffmpeg may decode a frame all the same.
+    """
+    return [
+        "-max_pixels",
+        str(PIXELS_MAX),
+        "-protocol_whitelist",
+        PROTOCOLS,
+        "-format_whitelist",
+        FORMATS,
+        "-i",
+        f"file:{file}",
+    ]
+
+
+class Ran(NamedTuple):
+    """What a finished run left: the end of its standard error, and how far it came, in s."""
+
+    said: str
+    reached: float
+
+
+def run(
+    work: Work,
+    arguments: list[str],
+    *,
+    seconds: float = 0,
+    share: tuple[float, float] = (0.0, 1.0),
+    loglevel: str = "warning",
+    limits: sandbox.Limits | None = None,
+    counts: bool = True,
+) -> Ran:
+    """Run ffmpeg with `arguments`.
+
+    Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `counts`: whether errors while
+    decoding are the input's, and not those of a seek into it.
+
+    Raises:
+        MediaRejected: ffmpeg says that the input is at fault.
+        AttemptFailed: anything else went wrong.
+    """
+    shown, reached, errors = share[0], 0.0, 0
+
+    def read(line: str) -> None:
+        nonlocal shown, reached
+        name, _, value = line.partition("=")
+        if name == "out_time_us" and value.lstrip("-").isdigit():
+            reached = max(reached, int(value) / 1e6)
+            if seconds > 0:
+                shown = max(shown, share[0] + (share[1] - share[0]) * min(1.0, reached / seconds))
+                work.progress(shown)
+
+    def read_error(line: str) -> None:
+        nonlocal errors
+        errors += DECODE_ERROR.search(line) is not None
+        if PARTIAL_FILE.search(line):
+            work.findings.note_partial_file()
+
+    work.tools.programs.require(arguments)
+    levels = ["-loglevel", f"repeat+level+{loglevel}"]
+    command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", *levels, "-progress", "pipe:1", "-nostats", "-y", *arguments]
+    limits = limits or sandbox.Limits()
+    limits = replace(limits, seconds=min(limits.seconds, work.seconds_left))
+    finished = sandbox.run(command, folder=work.folder, limits=limits, on_line=read, on_error_line=read_error, check=work.check)
+    if finished.code != 0:
+        raise _failure(finished, work)
+    if counts:
+        work.findings.note_decode_errors(errors)
+    return Ran(finished.stderr, reached)
+
+
+def _failure(finished: sandbox.Finished, work: Work) -> Exception:
+    """Say who is at fault: the input, for which another attempt is in vain, or the machine."""
+    lines = _messages(finished.stderr, work.folder.parent)
+    text, said = "\n".join(lines), lines[-1][:300] if lines else "it said nothing"
+    if "No space left on device" in text:
+        return OSError(errno.ENOSPC, "No space left in the work folder")
+    if finished.code in KILLED:
+        return AttemptFailed("ffmpeg was killed")
+    if finished.code in TOO_MUCH or "Cannot allocate memory" in text:
+        return MediaRejected("The input needs more memory, time or disk to process than a job may have")
+    if MACHINE_AT_FAULT.search(text):
+        return AttemptFailed(f"ffmpeg ended with code {finished.code}: {said}")
+    return MediaRejected(f"The input could not be processed: {said}")
+
+
+def number(value: float) -> str:
+    """Write a number as ffmpeg reads it: no exponent, no zeros that say nothing."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _messages(stderr: str, folder: Path) -> list[str]:
+    """Return ffmpeg's errors without the paths of this machine, and without the description of a file.
+
+    That is indented, and holds whatever somebody wrote into the file's tags: it must not speak for ffmpeg.
+    """
+    lines = [re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", line).rstrip() for line in stderr.replace(str(folder), "").splitlines()]
+    return [line.partition("] ")[2] for line in lines if line.startswith(("[error] ", "[fatal] ", "[panic] "))]

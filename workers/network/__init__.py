@@ -1,0 +1,1 @@
+"""The only way out: downloads and deliveries under address rules, and the credentials for them."""

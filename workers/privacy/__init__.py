@@ -1,0 +1,1 @@
+"""Removes private metadata from files without encoding them again."""

@@ -1,0 +1,273 @@
+"""One attempt at a job: the record read, the input fetched, the operation run, the outputs stored, the record closed.
+
+The record has the last word: every change of its status goes through only while it is open, so an attempt that lost a race
+finds that out here. Nothing in this file knows the ledger or the tickets; `runner.py` does.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from chalicelib.directus.records import OPEN_STATES, timestamp
+from chalicelib.domain.jobs import CANCELLED, MAX_STALLS, OPERATIONS, request_of
+from chalicelib.domain.validation import validate, without_empty
+from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, JobCancelled, MediaRejected
+from workers.context.work import Work
+from workers.operations import analysis, caption_generation, download, thumbnail, transcoding, upload
+from workers.runtime import orphans
+from workers.runtime.inputs import Inputs
+from workers.runtime.progress import ProgressReporter
+from workers.sandbox import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import Record
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.ledger import Outcome
+    from chalicelib.ledger.types import Claim
+    from workers.context.work import Done, Output, Tools
+    from workers.runtime.lease import Lease
+
+logger = Logger(service="mediaq", child=True)
+T = TypeVar("T")
+RUN: dict[str, Callable[[Work], Done]] = {
+    "transcoding": transcoding.run,
+    "thumbnail": thumbnail.run,
+    "caption_generation": caption_generation.run,
+    "download": download.run,
+    "upload": upload.run,
+    "analysis": analysis.run,
+}
+UPLOAD_SHARE = 10  # of 100 points of progress
+STRAYS_SECONDS = 120.0
+"""How long a job that is over is kept open for Directus to come back, so that no output of it is left over."""
+
+
+class Attempt:
+    """What one claim does to its record. `perform` and `fail` return how the job ended, for the ledger to count."""
+
+    def __init__(self, claim: Claim, lease: Lease, directus: Directus, tools: Tools) -> None:
+        self._job: MediaJob = lease.job
+        self._claim = claim
+        self._lease = lease
+        self._directus = directus
+        self._tools = tools
+        self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
+        self._maybe_strays = claim.runs > 1
+        """Whether there may be outputs that nobody will name: of an attempt that died, or of an upload that was repeated."""
+        self._journal = lease.journal
+
+    def perform(self) -> Outcome:
+        """Run the job to its end.
+
+        Raises:
+            JobStopped: it ended without a result; `runner.py` decides what follows.
+            Unavailable: a dependency is away.
+        """
+        started = {"attempts": self._claim.attempt, "started_at": timestamp()}
+        anew = {"status": "processing", "progress": 0, "error": None}
+        record = self._directus.start_job(self._job.job_id, started | anew) if self._claim.runs == 1 else None
+        if record is None:  # it is not the first attempt, or not pending any more
+            record = self._directus.read_job(self._job.job_id)
+            if record is None or record.status not in OPEN_STATES:
+                self._maybe_strays = True  # of a run that the ledger may have forgotten
+                return self._settle(record)
+            self._maybe_strays |= record.status == "processing"
+            if self._claim.stalls > MAX_STALLS:
+                raise MediaRejected("The job stalled more than once: its worker died twice while running it")
+            if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
+                started |= anew
+            self._lease.confirm()  # the calls before this one may have outlasted the lease
+            self._lease.check()
+            if not self._directus.update_open_job(self._job.job_id, started):
+                return self._settle(self._directus.read_job(self._job.job_id))
+        self._lease.started()
+        with sandbox.private_folder(self._tools.work_dir) as folder:
+            with ProgressReporter(self._directus, self._lease):
+                done, name = self._work(folder, record)
+            return self._store(done, name)
+
+    def fail(self, error: str) -> Outcome:
+        """Close the record as failed, or as cancelled if that came first, waiting for Directus if it has to."""
+        self._journal.end("cancelled" if error == CANCELLED else "failed", error)
+        values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
+        result = {"request": request_of(self._job), **self._journal.kept()}
+        try:
+            return self._close({**values, "result": result}, "failed", [])
+        except JobCancelled:
+            return self.cancel()
+
+    def cancel(self) -> Outcome:
+        """Close the record as cancelled, unless whoever wanted it has done so."""
+        outcome = self.fail(CANCELLED)
+        return "cancelled" if outcome == "failed" else outcome
+
+    def _work(self, folder: Path, record: Record) -> tuple[Done, str]:
+        operation = OPERATIONS[self._job.operation]
+        try:
+            params = validate(without_empty(self._job.params, operation.params), operation.params, "params")
+        except BadRequest as error:  # enqueued by a release that accepted it
+            raise MediaRejected(str(error)) from error
+        inputs = Inputs(self._job, self._lease, self._directus, self._tools)
+        headers = inputs.credentials()
+        target = folder / "input"
+        with self._journal.stage("fetch"):
+            source = inputs.fetch(target, record, params=params, headers=headers, arrived=self._arrived)
+        out = folder / "out"
+        out.mkdir()
+        share = 100 - self._fetch_share - UPLOAD_SHARE
+        work = Work(
+            params=params,
+            input=target,
+            folder=out,
+            deadline=time.monotonic() + self._lease.seconds_left,
+            tools=self._tools,
+            progress=lambda done: self._lease.progress(self._fetch_share + int(share * done)),
+            check=self._lease.check,
+            source=source,
+            headers=headers,
+        )
+        with self._journal.stage("process"):
+            done = RUN[self._job.operation](work)
+        if getattr(params, "strict", False):
+            work.findings.check_strict()
+        done.result["warnings"] = msgspec.to_builtins(work.findings.warnings)
+        return done, str(done.result.get("file_name") or source.name)
+
+    def _arrived(self, got: int, expected: int | None) -> None:
+        self._lease.check()
+        if expected:
+            self._lease.progress(int(self._fetch_share * got / expected))
+
+    def _store(self, done: Done, name: str) -> Outcome:
+        """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
+        try:
+            with self._journal.stage("upload"):
+                files = self._upload_all(done.outputs, name)
+        except BaseException:
+            self._maybe_strays = True  # Directus may have it all, and only we do not know its id
+            raise
+        self._journal.end("completed")
+        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
+        values = {
+            "status": "completed",
+            "output_file_id": files[0]["file_id"] if files else None,
+            "result": {**done.result, **about, **self._journal.kept()},
+            "progress": 100,
+            "error": None,
+            "finished_at": timestamp(),
+        }
+        return self._close(values, "completed", [file["file_id"] for file in files])
+
+    def _upload_all(self, outputs: list[Output], name: str) -> list[dict[str, Any]]:
+        files: list[dict[str, Any]] = []
+        for output in outputs:
+            if output.refers_to:
+                there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
+                output.path.write_text(output.path.read_text().replace(output.refers_to, there))
+            file_id = self._patiently(partial(self._upload, output, name))
+            if files:  # the first becomes the user's own when the record is closed
+                self._patiently(partial(self._directus.give_file, file_id, self._job.user_id))
+            size = output.path.stat().st_size
+            files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
+        return files
+
+    def _upload(self, output: Output, name: str) -> str:
+        size = output.path.stat().st_size
+
+        def sent(count: int) -> None:
+            self._lease.check()
+            self._lease.progress(100 - UPLOAD_SHARE + min(9, 9 * count // max(1, size)))
+
+        with output.path.open("rb") as stream:
+            return self._directus.upload_file(
+                stream,
+                title=f"{self._job.job_id}/{output.name}",
+                name=_file_name(name, output),
+                mime=output.mime,
+                sent=sent,
+            )
+
+    def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
+        def close() -> bool:
+            try:
+                # Each time: the wait may have outlasted the lease.
+                self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")
+            except JobCancelled:
+                self._maybe_strays = True  # the outputs are there, and nobody will name them
+                raise
+            return self._directus.update_open_job(self._job.job_id, values, give_to=self._job.user_id)
+
+        if not self._patiently(close):
+            record = self._patiently(lambda: self._directus.read_job(self._job.job_id))
+            if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
+                self._delete(outputs)
+            return self._settle(record)
+        self._lease.closed()
+        if self._maybe_strays:
+            self._clear_strays(outputs)
+        return outcome
+
+    def _settle(self, record: Record | None) -> Outcome:
+        """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
+        outcome = _settled(record)
+        self._lease.closed()
+        if self._maybe_strays:
+            self._clear_strays(())
+        return outcome
+
+    def _clear_strays(self, keep: Sequence[str]) -> None:
+        """Delete what earlier attempts uploaded before they died, waiting a while for Directus if it has to."""
+        deadline = time.monotonic() + STRAYS_SECONDS
+        while True:
+            try:
+                self._lease.confirm()
+                return orphans.clear(self._directus, self._job.job_id, keep)
+            except DirectusUnavailable:
+                if time.monotonic() > deadline:
+                    logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})
+                    return None
+            self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
+
+    def _delete(self, files: list[str]) -> None:
+        for file in files:
+            self._directus.delete_file(file)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        while True:
+            try:
+                return call()
+            except DirectusUnavailable as error:
+                self._maybe_strays = True
+                self._journal.say("Waiting for Directus")
+                logger.warning("waiting for Directus", extra={"job_id": self._job.job_id, "error": str(error)})
+                self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
+
+
+def _settled(record: Record | None) -> Outcome:
+    """Say how a job ended whose record is closed already: only the ledger has not heard of it."""
+    if record is not None and record.status in OPEN_STATES:
+        raise AttemptFailed("The record could not be changed")
+    if record is not None and record.status == "completed":
+        return "completed"
+    if record is not None and record.status == "failed" and record.error != CANCELLED:
+        return "failed"
+    return "cancelled"  # deleted, or set to a status that is none of ours: somebody does not want it any more
+
+
+def _file_name(name: str, output: Output) -> str:
+    """Name an output after the input; further outputs carry their own name too."""
+    stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
+    kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in stem).strip(". ")[:100] or "media"
+    own = "" if output.path.stem == "output" else f"-{output.path.stem}"
+    return f"{kept}{own}{output.path.suffix}"

@@ -1,0 +1,180 @@
+"""The container worker: a process that polls its pools, runs jobs in threads, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import TicketsUnavailable, Unavailable
+from chalicelib.maintenance.maintenance import send_missing
+from workers.runtime.task_protection import TaskProtection
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.queues.tickets import Ticket, Tickets
+    from workers.context.programs import Programs
+    from workers.runtime.runner import Runner
+    from workers.runtime.webhook_sender import Courier
+
+logger = Logger(service="mediaq", child=True)
+SWEEP_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+REPORT_SECONDS = 300.0
+"""How often the ledger is told what the programs of this worker lack: it forgets in a quarter of an hour."""
+PROTECTED_SECONDS = 5400.0
+"""How long a worker that takes no more jobs may keep a deployment waiting for the ones that it has."""
+
+
+class ContainerWorker:
+    """Polls one thread a pool, runs up to `concurrency` jobs, sweeps every two seconds."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        ledger: Ledger,
+        tickets: Tickets,
+        *,
+        pools: list[str],
+        concurrency: int,
+        poll_seconds: int,
+        drain_seconds: float,
+        retire_seconds: float = math.inf,
+        courier: Courier,
+        programs: Programs | None = None,
+        protection: TaskProtection | None = None,
+    ) -> None:
+        self._runner = runner
+        self._ledger = ledger
+        self._tickets = tickets
+        self._pools = pools
+        self._concurrency = concurrency
+        self._poll_seconds = poll_seconds
+        self._drain_seconds = drain_seconds
+        self._retire_seconds = retire_seconds
+        self._courier = courier
+        self._programs = programs
+        self._protection = protection or TaskProtection(None)
+        self._free = threading.Semaphore(concurrency)
+        self._stopping = threading.Event()
+        self._signals = 0
+        self._busy = 0
+        self._paused: frozenset[str] = frozenset()
+        self._idle = threading.Condition()
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; then drain: jobs are finished, or given back at the deadline or a second signal.
+
+        Retires without a signal when it is old, or when a deployment waits for it: then its jobs are finished, however long.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        threads = [threading.Thread(target=self._poll, args=(pool,), daemon=True, name=f"poll-{pool}") for pool in self._pools]
+        threads.append(threading.Thread(target=self._sweep, daemon=True, name="sweep"))
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="job") as self._slots:
+            for thread in threads:
+                thread.start()
+            logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
+            self._wait_for_the_end()
+            self._stopping.set()
+            self._finish_jobs()
+            logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
+            deadline = time.monotonic() + self._drain_seconds
+            self._drain(deadline)
+            self._courier.stop()
+            for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
+                while thread.is_alive() and self._signals <= 1:
+                    thread.join(0.1)
+            self._drain(deadline)  # a poll may have started a job at the last moment
+        logger.info("stopped")
+
+    def _wait_for_the_end(self) -> None:
+        old_at = time.monotonic() + self._retire_seconds
+        while not self._signals and not self._protection.waited_for and time.monotonic() < old_at:
+            self._protection.follow(busy=self._jobs_running())
+            time.sleep(0.2)
+
+    def _finish_jobs(self) -> None:
+        """Wait for the jobs that run while nobody sends a signal; not protected for ever, for a deployment has 3 hours."""
+        protected_until = time.monotonic() + PROTECTED_SECONDS
+        if not self._signals:
+            logger.info("retiring", extra={"a_deployment_waits": self._protection.waited_for})
+        while not self._signals and self._jobs_running():
+            self._protection.follow(busy=time.monotonic() < protected_until)
+            time.sleep(0.2)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._signals += 1  # no lock and no log in a signal handler: the main thread may be holding either
+
+    def _drain(self, deadline: float) -> None:
+        while self._jobs_running() and time.monotonic() < deadline and self._signals <= 1:
+            time.sleep(0.1)
+        while self._jobs_running():  # again and again: a poll that was under way may still have started one
+            self._runner.stop()
+            time.sleep(0.1)
+
+    def _jobs_running(self) -> bool:
+        with self._idle:
+            return self._busy > 0
+
+    def _poll(self, pool: str) -> None:
+        """Receive tickets while there is a free slot. A ticket that finds none any more goes back at once."""
+        while not self._stopping.is_set():
+            if pool in self._paused:  # as the last sweep saw it; a ticket that is received all the same is held
+                self._stopping.wait(SWEEP_SECONDS)
+                continue
+            self._free.acquire()  # wait for a slot, but do not keep it through a long poll: another pool may need it
+            self._free.release()
+            try:
+                with self._idle:
+                    free = self._concurrency - self._busy
+                for ticket in self._tickets.receive(pool, max(1, free), self._poll_seconds):
+                    self._start(ticket)
+            except TicketsUnavailable as error:
+                logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})
+                self._stopping.wait(RETRY_SECONDS)
+            except Exception:  # a worker that does not poll is dead, and nobody notices
+                logger.exception("cannot receive", extra={"pool": pool})
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _start(self, ticket: Ticket) -> None:
+        if self._stopping.is_set() or not self._free.acquire(blocking=False):
+            self._tickets.hold(ticket)
+            return
+        with self._idle:
+            self._busy += 1
+        self._slots.submit(self._work, ticket)
+
+    def _work(self, ticket: Ticket) -> None:
+        try:
+            self._runner.handle(ticket)
+        except Exception:  # the slot must live on
+            logger.exception("a ticket was not handled")
+        finally:
+            self._free.release()
+            with self._idle:
+                self._busy -= 1
+
+    def _sweep(self) -> None:
+        report_due = 0.0
+        while not self._stopping.wait(SWEEP_SECONDS):
+            try:
+                swept = self._ledger.sweep()
+                self._paused = swept.paused
+                self._courier.wake(swept.due)
+                send_missing(swept.missing, self._tickets)
+                if self._programs is not None and time.monotonic() >= report_due:
+                    self._programs.report(self._ledger)
+                    report_due = time.monotonic() + REPORT_SECONDS
+            except Unavailable as error:
+                logger.warning("cannot sweep", extra={"error": str(error)})
+            except Exception:
+                logger.exception("cannot sweep")

@@ -1,0 +1,85 @@
+"""Brings a job's input to disk, never into memory: a file of Directus, or what an address leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.domain.params.download import DownloadParams
+from chalicelib.errors import AttemptFailed, MediaRejected
+from workers.context.work import Source
+from workers.network import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import msgspec
+
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import Record
+    from chalicelib.domain.jobs import MediaJob
+    from workers.context.work import Tools
+    from workers.runtime.lease import Lease
+
+
+class Inputs:
+    """One job's way to its input and to its credentials."""
+
+    def __init__(self, job: MediaJob, lease: Lease, directus: Directus, tools: Tools) -> None:
+        self._job = job
+        self._lease = lease
+        self._directus = directus
+        self._tools = tools
+
+    def credentials(self) -> dict[str, str]:
+        """Return the headers that the job's platform connection holds; none when it names none, or the operation uses none.
+
+        Raises:
+            MediaRejected: it is gone, is not the user's, or cannot be decrypted.
+        """
+        if self._job.creator_profile_id is None or not OPERATIONS[self._job.operation].uses_connection:
+            return {}
+        connection = self._directus.read_connection(self._job.creator_profile_id)
+        if connection is None or connection.user_created != self._job.user_id:
+            raise MediaRejected("creator_profile_id does not name a platform connection of the user's any more")
+        return self._tools.keyring.decrypt(connection.credentials) if connection.credentials else {}
+
+    def fetch(
+        self,
+        target: Path,
+        record: Record,
+        *,
+        params: msgspec.Struct,
+        headers: dict[str, str],
+        arrived: Callable[[int, int | None], None],
+    ) -> Source:
+        """Write the input to `target`; `arrived` is told the bytes so far and in all."""
+        if self._job.input_file_id is None:
+            return self._download(target, params, headers, arrived)
+        with self._directus.open_file(self._job.input_file_id) as opened:
+            if opened is None:
+                if self._directus.read_file(self._job.input_file_id):  # the row is there: its content is gone, or refused to us
+                    raise AttemptFailed("Directus does not give the input file out")
+                raise MediaRejected("The input file does not exist any more")
+            sha256 = fetch.write(target, *opened, arrived)
+        file = record.input_file_id
+        if file is None or file.id != self._job.input_file_id:
+            file = self._directus.read_file(self._job.input_file_id)
+        return Source((file and file.filename_download) or "", (file and file.type) or "", sha256)
+
+    def _download(
+        self, target: Path, params: msgspec.Struct, headers: dict[str, str], arrived: Callable[[int, int | None], None]
+    ) -> Source:
+        assert self._job.input_url is not None
+        asked = params if isinstance(params, DownloadParams) else None
+        fetched = self._tools.fetcher.download(
+            self._job.input_url,
+            target,
+            arrived=arrived,
+            check=self._lease.check,
+            headers=headers if asked else {},
+            max_bytes=asked.max_bytes if asked else fetch.BYTES_MAX,
+            seconds=min(self._lease.seconds_left, asked.max_seconds) if asked else self._lease.seconds_left,
+        )
+        return Source(fetched.name, "", fetched.sha256, fetched.host)

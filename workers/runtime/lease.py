@@ -1,0 +1,181 @@
+"""Keeps one job's lease alive while it runs, and tells the run when it has to stop.
+
+A thread renews the lease in the ledger every two seconds, which carries progress in and a cancel out, and the job's own
+ticket now and then. When Redis is away the run goes on: nobody else can claim the job either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.domain.jobs import CANCELLED
+from chalicelib.errors import (
+    JobCancelled,
+    JobStopped,
+    LeaseLost,
+    LedgerUnavailable,
+    MediaRejected,
+    TicketsUnavailable,
+    WorkerStopping,
+)
+from chalicelib.ledger.ledger import Forgotten
+from chalicelib.queues.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
+from workers.runtime.journal import Journal
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.ledger import Ledger, Phase
+    from chalicelib.ledger.types import Claim
+    from chalicelib.queues.tickets import Ticket, Tickets
+
+logger = Logger(service="mediaq", child=True)
+RENEW_SECONDS = 2.0
+LOCKED_SECONDS = 0.1
+STARTED_SECONDS = 0.2
+"""How soon the ledger hears that the record is started: a cancel waits for it, and a shorter job need not say it."""
+
+
+class Lease:
+    """A context manager: inside it, `check` raises as soon as the run must stop."""
+
+    def __init__(self, claim: Claim, ticket: Ticket | None, ledger: Ledger, tickets: Tickets) -> None:
+        assert claim.job is not None
+        self.job: MediaJob = claim.job
+        self.token = claim.token
+        self.ticket = ticket
+        self.journal = Journal(claim)
+        self._attempt = claim.attempt
+        self._ledger = ledger
+        self._tickets = tickets
+        self.percent = 0
+        self._stop: JobStopped | None = None
+        self._closed = False
+        self._phase: Phase = "starting"
+        self._over = threading.Event()
+        self._wake = threading.Event()
+        self._deadline = time.monotonic() + self.job.wall_ms / 1000
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._over.set()
+        self._wake.set()
+        self._thread.join()
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the attempt may still take."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether there is a reason to stop."""
+        return self._stop is not None
+
+    def progress(self, percent: int) -> None:
+        """Note progress (0..100) for the next renewal. It never falls."""
+        self.percent = max(self.percent, percent)
+
+    def check(self) -> None:
+        """Raise what the work must stop for: LeaseLost, WorkerStopping, JobCancelled, or MediaRejected at the wall limit."""
+        if self._stop is not None:
+            raise self._stop
+        if not self.seconds_left:
+            raise MediaRejected("The media took longer to process than an attempt may take")
+
+    def check_fence(self) -> None:
+        """Raise only what forbids to close the job as well: LeaseLost or WorkerStopping."""
+        if isinstance(self._stop, (LeaseLost, WorkerStopping)):
+            raise self._stop
+
+    def stop(self, reason: JobStopped) -> None:
+        """Make the run stop for `reason`. A lost fence outdoes a stopping worker, and that every other."""
+        if isinstance(self._stop, LeaseLost):
+            return
+        if self._stop is None or isinstance(reason, (LeaseLost, WorkerStopping)):
+            self._stop = reason
+
+    def confirm(self, phase: Phase | None = None) -> None:
+        """Ask the ledger whether the job is still ours, waiting for Redis if it has to: nobody can take it for a lease now.
+
+        `phase`: what is to be done with the record. After `closing` nobody can cancel the job; before `cancelling`, whoever
+        else is cancelling it is waited for.
+
+        Raises:
+            LeaseLost: it is not; nothing may be changed any more.
+            JobCancelled: it is to be closed, and somebody who wants it cancelled was first.
+            WorkerStopping: the worker goes down while the ledger is waited for.
+        """
+        word = "locked"
+        while word == "locked":
+            try:
+                word = self._renew(phase)
+            except LedgerUnavailable:
+                self.wait(1)
+            if word == "locked":
+                self.wait(LOCKED_SECONDS)
+        self.check_fence()
+        if phase == "closing" and word == "cancelled":
+            raise JobCancelled(CANCELLED)
+
+    def started(self) -> None:
+        """Note that the record is processing: whoever wants the job cancelled may write it from now on."""
+        self._phase = "started"
+        self._wake.set()
+
+    def closed(self) -> None:
+        """Note that the record is closed: a ledger that has forgotten the job counts it in Directus, and not by us."""
+        self._closed = True
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past a lost fence."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.check_fence()
+            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
+
+    def _keep(self) -> None:
+        ticket_due = time.monotonic() + RECEIVED_SECONDS / 2
+        while not self._pause():
+            try:
+                self._renew()
+                if self.ticket is not None and time.monotonic() >= ticket_due:
+                    self._tickets.hold(self.ticket, RUNNING_SECONDS * 1000)
+                    ticket_due = time.monotonic() + RUNNING_SECONDS / 2.5
+            except (LedgerUnavailable, TicketsUnavailable) as error:
+                logger.warning("lease not renewed", extra={"job_id": self.job.job_id, "error": str(error)})
+            except Exception:  # a lease that nobody renews is worse than any bug
+                logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
+
+    def _pause(self) -> bool:
+        """Wait until it is time to renew; True when the run is over."""
+        if self._wake.wait(RENEW_SECONDS) and not self._over.wait(STARTED_SECONDS):
+            self._wake.clear()
+        return self._over.is_set()
+
+    def _renew(self, phase: Phase | None = None) -> str:
+        notes, changes = self.journal.unsent()
+        word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase, notes=notes)
+        self.journal.sent(changes if word != "unknown" else 0)
+        if word == "unknown" and self._closed:
+            return "ok"
+        if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
+            mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
+            word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
+            logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
+            if word == "ok":
+                word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase)
+        if word == "lost":
+            self.stop(LeaseLost("Another worker holds the job now"))
+        elif word == "cancelled":
+            self.stop(JobCancelled(CANCELLED))
+        return word

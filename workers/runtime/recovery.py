@@ -1,0 +1,66 @@
+"""Puts jobs back into a ledger that has forgotten them: their tickets still hold everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.directus.records import OPEN_STATES
+from chalicelib.errors import TicketsUnavailable
+from chalicelib.ledger.ledger import Forgotten
+from chalicelib.queues.tickets import RECEIVE_AT_MOST
+from workers.runtime import orphans
+
+if TYPE_CHECKING:
+    from chalicelib.directus.client import Directus
+    from chalicelib.directus.records import Record
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.queues.tickets import Ticket, Tickets
+
+
+def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directus) -> bool:
+    """Adopt the ticket's job, and more of the queue while at it: a wiped ledger has forgotten them all.
+
+    Returns False when the ticket stands for nothing any more: its record is closed or gone, or was admitted anew. What a
+    forgotten run of it may have left is deleted then.
+
+    Raises:
+        Unavailable: a dependency is away.
+    """
+    assert ticket.job is not None
+    more = _receive_more(ticket.pool, tickets)
+    try:
+        own, others = ticket.job, [one.job for one in more if one.job is not None]
+        records = directus.read_jobs(list({job.job_id for job in (own, *others)}))
+        record = records.get(own.job_id)
+        if not _is_open(record):
+            orphans.clear(directus, own.job_id)
+            return False
+        forgotten = [_forgotten(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
+        return ledger.adopt(forgotten)[0] != "old"
+    finally:
+        for one in more:
+            _give_back(one, tickets)
+
+
+def _receive_more(pool: str, tickets: Tickets) -> list[Ticket]:
+    try:
+        return tickets.receive(pool, RECEIVE_AT_MOST, wait_seconds=0)
+    except TicketsUnavailable:
+        return []  # one at a time, then
+
+
+def _give_back(ticket: Ticket, tickets: Tickets) -> None:
+    try:
+        tickets.hold(ticket)
+    except TicketsUnavailable:
+        return  # it comes back when its visibility ends
+
+
+def _is_open(record: Record | None) -> bool:
+    return record is not None and record.status in OPEN_STATES
+
+
+def _forgotten(job: MediaJob, record: Record) -> Forgotten:
+    attempts = max(0, (record.attempts or 0) - 1)  # the record counts the attempt that may be running
+    return Forgotten(job, "pending" if record.status == "pending" else "processing", attempts)

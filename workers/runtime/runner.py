@@ -1,0 +1,256 @@
+"""One ticket from claim to commit, for both pools.
+
+Commit order: the outputs are uploaded, the record is closed, the ledger counts, the ticket goes. A crash between any two
+leaves the next attempt only what is missing.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from chalicelib.directus.records import timestamp
+from chalicelib.domain import jobs
+from chalicelib.errors import (
+    AttemptFailed,
+    JobCancelled,
+    LeaseLost,
+    LedgerUnavailable,
+    MediaRejected,
+    OutOfTime,
+    RetryLater,
+    TicketsUnavailable,
+    Unavailable,
+    WorkerStopping,
+)
+from chalicelib.ledger.ledger import new_token
+from chalicelib.ledger.types import Claim
+from workers.runtime import recovery
+from workers.runtime.attempt import Attempt
+from workers.runtime.lease import Lease
+
+if TYPE_CHECKING:
+    from chalicelib.directus.client import Directus
+    from chalicelib.ledger.ledger import Ledger, Outcome
+    from chalicelib.queues.tickets import Ticket, Tickets
+    from workers.context.work import Tools
+
+logger = Logger(service="mediaq", child=True)
+UNDECIDED_MS = (30_000, 60_000)
+RUNS_WITHOUT_SPACE = 20
+"""A job that no worker has had the disk for that often will not fit the next one either."""
+RUNS_ASKED_TO_WAIT = 50
+"""A job that a server has put off that often spends attempts."""
+RELEASE_MS = (30_000, 40_000)
+HOP_MS = 2000
+"""Before its job has moved, a ticket would only be held for long."""
+
+
+class Runner:
+    """Runs jobs, any number at a time. `stop` makes all of them give their job back."""
+
+    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools) -> None:
+        self._ledger = ledger
+        self._tickets = tickets
+        self._directus = directus
+        self._tools = tools
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._stopped: WorkerStopping | None = None
+
+    def handle(self, ticket: Ticket) -> bool:
+        """Do what a ticket stands for, and say whether it is done with; it never raises for what a dependency does."""
+        try:
+            return self._handle(ticket)
+        except Unavailable as error:
+            logger.warning("cannot decide, holding the ticket", extra={"error": str(error), "cause": repr(error.__cause__)})
+            self._hold(ticket, _jitter(UNDECIDED_MS))
+            return False
+
+    def stop(self, reason: WorkerStopping | None = None) -> None:
+        """Make every running job go back to the queue, unharmed, and those that may still start."""
+        with self._lock:
+            self._stopped = reason or WorkerStopping("The worker is shutting down")
+            for lease in self._leases:
+                lease.stop(self._stopped)
+
+    def _handle(self, ticket: Ticket) -> bool:
+        if ticket.job is None:
+            if ticket.poison:
+                logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
+                self._tickets.bury(ticket)
+            else:
+                logger.warning("ticket of a later release held for a worker that knows it")
+                self._hold(ticket, _jitter(UNDECIDED_MS))
+            return ticket.poison
+        claim = self._claim(ticket)
+        match claim.word:
+            case "run":
+                assert claim.job is not None
+                own = claim.job.id == ticket.job.id
+                if not own:
+                    self._hold(ticket, 0)
+                done = self._run(claim, ticket if own else None)
+                return own and done
+            case "hold":
+                self._tickets.hold(ticket, claim.hold_ms)
+            case "unknown":
+                self._hold(ticket, _jitter(UNDECIDED_MS))
+            case _:  # drop, elsewhere
+                self._tickets.delete(ticket)
+                return True
+        return False
+
+    def _claim(self, ticket: Ticket) -> Claim:
+        assert ticket.job is not None
+        pool, job, token = ticket.pool, ticket.job, new_token()
+        claim = self._ledger.claim(pool, job.id, job.job_id, token)
+        if claim.word == "unknown":
+            if not recovery.put_back(ticket, self._ledger, self._tickets, self._directus):
+                return Claim("drop")
+            claim = self._ledger.claim(pool, job.id, job.job_id, token)
+        return claim
+
+    def _run(self, claim: Claim, ticket: Ticket | None) -> bool:
+        """Run a claimed job; True when it is over, or has another ticket."""
+        lease = Lease(claim, ticket, self._ledger, self._tickets)
+        job = lease.job
+        logger.thread_safe_append_keys(job_id=job.job_id, bull_job_id=job.id, attempt=claim.attempt)
+        logger.info("claimed", extra={"operation": job.operation, "own_ticket": ticket is not None, "run": claim.runs})
+        with self._lock:
+            self._leases.add(lease)
+            if self._stopped is not None:
+                lease.stop(self._stopped)
+        try:
+            with lease:
+                return self._attempt(claim, lease)
+        except LeaseLost:
+            logger.warning("lease lost, the job is another worker's")
+        except OutOfTime as error:
+            return self._hop(lease, str(error))
+        except WorkerStopping:
+            self._release(lease, 0, "The worker is shutting down")
+        except RetryLater as error:
+            until = timestamp(seconds=error.seconds)
+            self._release(lease, round(error.seconds * 1000), f"{error} and asks to wait until {until}")
+        except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
+            self._release(lease, _jitter(RELEASE_MS), str(error), cause=error.__cause__)
+        finally:
+            with self._lock:
+                self._leases.discard(lease)
+            logger.thread_safe_clear_keys()
+        return False
+
+    def _attempt(self, claim: Claim, lease: Lease) -> bool:
+        attempt = Attempt(claim, lease, self._directus, self._tools)
+        started = time.monotonic()
+        error = ""
+        try:
+            outcome = attempt.cancel() if claim.cancelled else attempt.perform()
+        except MediaRejected as rejected:
+            error, outcome = str(rejected), attempt.fail(str(rejected))
+        except JobCancelled:
+            error, outcome = jobs.CANCELLED, attempt.cancel()
+        except (LeaseLost, WorkerStopping, Unavailable):
+            raise
+        except Exception as failed:
+            if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
+                if claim.runs < RUNS_WITHOUT_SPACE:
+                    raise Unavailable("No space left in the work folder") from failed
+                failed = AttemptFailed("No worker had the disk space that the job needs")
+            if isinstance(failed, RetryLater) and claim.runs < RUNS_ASKED_TO_WAIT:
+                raise
+            if isinstance(failed, AttemptFailed):
+                error = str(failed)
+                logger.warning("attempt failed", extra={"error": error, "cause": repr(failed.__cause__)})
+            else:
+                error = "An internal error occurred; it has been logged"
+                logger.exception("attempt failed")
+            outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
+            if outcome == "retry":
+                lease.journal.end("retry", error)
+        return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
+
+    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
+        """Count the outcome, waiting for Redis if it has to, and let the ticket follow; True when the job is over."""
+        job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
+        summary = {"outcome": outcome, "attempt": claim.attempt, **note}
+        lost = False
+        while True:
+            try:
+                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms, lease.journal.text())
+                break
+            except LedgerUnavailable:
+                if lost:
+                    raise
+            try:
+                lease.wait(1)
+            except LeaseLost:  # perhaps to our own call, whose answer was lost: the ledger will say so when asked again
+                lost = True
+        logger.info("finished", extra={**summary, "ledger": word})
+        if word == "lost":
+            return False
+        if outcome == "retry":
+            self._come_back(lease, delay_ms)
+            return False
+        if lease.ticket is not None:
+            self._delete(lease.ticket)
+        return True
+
+    def _hop(self, lease: Lease, reason: str) -> bool:
+        """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
+        moved = msgspec.structs.replace(lease.job, pool="container")
+        lease.journal.end("moved", reason)
+        try:
+            self._tickets.send(moved, HOP_MS)
+            word = self._ledger.move(moved, lease.token, lease.journal.text())
+        except Unavailable as error:
+            self._release(lease, 0, f"{reason}, and cannot move ({error})")
+            return False
+        logger.warning("moved to the container pool", extra={"job_id": moved.job_id, "reason": reason, "ledger": word})
+        if word == "ok" and lease.ticket is not None:
+            self._delete(lease.ticket)
+        return word == "ok"
+
+    def _release(self, lease: Lease, delay_ms: int, reason: str, cause: BaseException | None = None) -> None:
+        about = {"job_id": lease.job.job_id, "reason": reason, "cause": repr(cause), "delay_ms": delay_ms}
+        logger.warning("released", extra=about)
+        lease.journal.end("released", reason)
+        try:
+            word = self._ledger.release(lease.job, lease.token, delay_ms, lease.journal.text())
+        except LedgerUnavailable:
+            return  # the lease will run out and a sweep will find the job
+        if word != "lost":
+            self._come_back(lease, delay_ms)
+
+    def _come_back(self, lease: Lease, delay_ms: int) -> None:
+        """See to it that a ticket turns up when the job is due."""
+        if lease.ticket is not None:
+            self._hold(lease.ticket, delay_ms)
+            return
+        try:
+            self._tickets.send(lease.job, delay_ms)
+        except TicketsUnavailable as error:
+            logger.warning("no ticket sent, the keeper will", extra={"error": str(error)})
+
+    def _hold(self, ticket: Ticket, delay_ms: int) -> None:
+        try:
+            self._tickets.hold(ticket, delay_ms)
+        except TicketsUnavailable:
+            logger.warning("ticket not given back: it will be, when its visibility ends")
+
+    def _delete(self, ticket: Ticket) -> None:
+        try:
+            self._tickets.delete(ticket)
+        except TicketsUnavailable:
+            logger.warning("ticket not deleted: it will be dropped when it turns up again")
+
+
+def _jitter(bounds: tuple[int, int]) -> int:
+    return random.randint(*bounds)  # noqa: S311 - jitter

@@ -1,0 +1,31 @@
+"""Puts together what the machine lends to every job, by the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.context import programs
+from workers.context.terms import VocabularyCache
+from workers.context.work import Speech, Tools
+from workers.network.credentials import Keyring
+from workers.network.fetch import Fetcher
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+def make_tools(services: Services) -> Tools:
+    """Make the tools.
+
+    Raises:
+        SettingsError: ffmpeg is missing or too old, or a key is none.
+    """
+    current = services.settings
+    return Tools(
+        work_dir=current.work_dir,
+        programs=programs.find(current.ffmpeg),
+        fetcher=Fetcher(current.fetch_allow),
+        keyring=Keyring(current.credentials_keys),
+        speech=Speech(current.whisper_model, current.transcribe_bucket),
+        vocabulary=VocabularyCache(services.taxonomy),
+    )

@@ -1,0 +1,1 @@
+"""Runs a program, or one of our modules, with limits and without a network."""
