@@ -1,4 +1,4 @@
-"""Every Lambda entry point. No logic: routes live in `chalicelib/routes`, the keeper in `chalicelib/maintenance/maintenance.py`."""
+"""Every Lambda entry point. Routes are in `chalicelib/api/routes`, the maintenance task in `chalicelib/maintenance`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
-def keeper(event: object) -> dict[str, object]:
+def maintenance(event: object) -> dict[str, object]:
     """Sweep, send missing tickets, seed the totals after a wipe, publish the gauges."""
     del event
     report = None
     try:
-        report = services().keeper.run()
+        report = services().maintenance.run()
     finally:
         services().monitor.run(report)
-    logger.info("keeper", extra=report._asdict())
+    logger.info("maintenance", extra=report._asdict())
     return report._asdict()

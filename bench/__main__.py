@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench import cold, cost, idle, ledger, looking, overhead, queues, recovery
 from bench.media import captions, thumbnails
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench import timed
 from bench.lambda_process import event
 from infra.cloud import archive
-from infra.local import parts
+from infra.local import processes
 from infra.local.client import CreatorApp
 from infra.local.directus import accounts
-from infra.local.parts import ROOT
 from infra.local.process import LOOPBACK, pick_port
+from infra.local.processes import ROOT
 from infra.local.stack import login
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ IMPORTS = ("chalice", "boto3", "redis", "jwt", "requests", "aws_lambda_powertool
 DRIVER = ROOT / "bench" / "lambda_process.py"
 EAGER = [
     *("boto3", "jwt", "redis", "requests", "msgspec", "aws_lambda_powertools.metrics"),
-    *(f"chalicelib.{name}" for name in ("cancel", "directus", "enqueue", "health", "keeper", "ledger", "monitor", "retry")),
+    *(
+        f"chalicelib.{name}"
+        for name in ("cancel", "directus", "enqueue", "health", "maintenance", "ledger", "monitor", "retry")
+    ),
     *(f"chalicelib.{name}" for name in ("schedules", "taxonomy", "tickets")),
 ]
 
@@ -88,17 +91,17 @@ def stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
     """Run what the API needs; yield its settings, and a creator's app with its token."""
     redis_port, sqs_port, directus_port = pick_port(), pick_port(), pick_port()
     running = [
-        parts.redis_part(folder / "redis", redis_port),
-        parts.sqs_part(folder / "sqs", sqs_port),
-        parts.stand_in_part(folder / "directus", directus_port),
+        processes.redis_process(folder / "redis", redis_port),
+        processes.sqs_process(folder / "sqs", sqs_port),
+        processes.stand_in_process(folder / "directus", directus_port),
     ]
     try:
         for part in running:
             part.start()
         sqs, directus = f"http://{LOOPBACK}:{sqs_port}", f"http://{LOOPBACK}:{directus_port}"
         token = login(directus, accounts.BEST.email, accounts.BEST.password)
-        environment = parts.environment(
-            redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=parts.make_queues(sqs), work=folder / "jobs"
+        environment = processes.environment(
+            redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=processes.make_queues(sqs), work=folder / "jobs"
         )
         yield environment, CreatorApp(directus, "", token), token
     finally:

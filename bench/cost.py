@@ -103,7 +103,7 @@ def compute(seconds: dict[str, float]) -> Figures:
 def fixed() -> Figures:
     """Return dollars a month that do not depend on the number of jobs."""
     alarms = sum(len(alarm.source.of) if alarm.source else 1 for alarm in ALARMS)
-    keeper = PRICES["lambda request"] + PRICES["lambda x86 GB-second"] * 0.25 * 3.5
+    maintenance = PRICES["lambda request"] + PRICES["lambda x86 GB-second"] * 0.25 * 3.5
     parts = {
         "Redis, dev": PRICES["cache.t4g.micro hour"] * HOURS_A_MONTH,
         "Redis, prod with a replica": 2 * PRICES["cache.m7g.large hour"] * HOURS_A_MONTH,
@@ -112,7 +112,7 @@ def fixed() -> Figures:
         "metrics": PRICES["metric month"] * GAUGES,
         "alarms": PRICES["alarm month"] * alarms,
         "dashboard": PRICES["dashboard month"],
-        "keeper": keeper * 60 * HOURS_A_MONTH,
+        "maintenance": maintenance * 60 * HOURS_A_MONTH,
         "secrets": 2 * PRICES["secret month"],
     }
     return {"fixed, dollars a month": {name: round(value, 2) for name, value in parts.items()}}

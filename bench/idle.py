@@ -1,4 +1,4 @@
-"""What an empty system does all day: one container worker at its defaults, and the keeper's Lambda once a minute."""
+"""What an empty system does all day: one container worker at its defaults, and the maintenance task's Lambda once a minute."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench import noop
 from chalicelib import settings
-from chalicelib.maintenance.maintenance import Keeper
+from chalicelib.maintenance.maintenance import Maintenance
 from chalicelib.maintenance.monitor import Monitor
-from chalicelib.queues.tickets import RUNNING_SECONDS
-from infra.local import parts
+from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS
+from infra.local import processes
 from infra.local.process import LOOPBACK
 from infra.local.proxies.http import HttpProxy
 
@@ -34,42 +34,45 @@ def run() -> Figures:
         endpoint = f"http://{LOOPBACK}:{proxy.port}"
         redis_port = int(system.scripts.redis.connection_pool.connection_kwargs["port"])
         queues = {name: url.replace(system.sqs, endpoint) for name, url in system.queues.items()}
-        environment = parts.environment(
+        environment = processes.environment(
             redis_port=redis_port,
             sqs_url=endpoint,
             directus_url=f"http://{LOOPBACK}:1",
             queues=queues,
             work=Path(folder) / "work",
         )
-        worker = parts.worker_part(environment | {"POLL_SECONDS": POLL_SECONDS}, Path(folder), "worker", 2, 0).start()
+        worker = processes.worker_process(environment | {"POLL_SECONDS": POLL_SECONDS}, Path(folder), "worker", 2, 0).start()
         time.sleep(12)  # past its first polls
         before, redis_before = counted.total(), _scripts(system)
         time.sleep(SECONDS)
         sqs, redis = counted.total() - before, _scripts(system) - redis_before
         worker.kill()
-        keeper_sqs, keeper_redis = _keeper(system, counted, endpoint, environment)
+        maintenance_sqs, maintenance_redis = _maintenance(system, counted, endpoint, environment)
         proxy.close()
     runs = AN_HOUR // 60
     return {
         "an hour of nothing": {
             "SQS calls of a worker": round(sqs * AN_HOUR / SECONDS),
-            "SQS calls of the keeper": keeper_sqs * runs,
+            "SQS calls of the maintenance task": maintenance_sqs * runs,
             "Redis calls of a worker": round(redis * AN_HOUR / SECONDS),
-            "Redis calls of the keeper": keeper_redis * runs,
+            "Redis calls of the maintenance task": maintenance_redis * runs,
             "Lambda invocations": runs,
         },
-        "SQS calls of a job of one hour, by its constants": {"renewals": round(AN_HOUR / (RUNNING_SECONDS / 2.5)), "others": 3},
+        "SQS calls of a job of one hour, by its constants": {
+            "renewals": round(AN_HOUR / (RUN_VISIBILITY_SECONDS / 2.5)),
+            "others": 3,
+        },
     }
 
 
-def _keeper(system: noop.System, counted: Counter[str], endpoint: str, environment: dict[str, str]) -> tuple[int, int]:
+def _maintenance(system: noop.System, counted: Counter[str], endpoint: str, environment: dict[str, str]) -> tuple[int, int]:
     """Count what one run does, of a ledger that has its totals."""
     nothing: Any = None  # Directus is asked after a wipe alone
-    system.ledger.census()
+    system.ledger.read_totals()
     system.scripts.redis.hset("{bench}:meta", "seeded", 1)
     before, redis_before = counted.total(), _scripts(system)
-    keeper = Keeper(system.ledger, system.tickets(endpoint), nothing)
-    report = keeper.run()
+    maintenance = Maintenance(system.ledger, system.tickets(endpoint), nothing)
+    report = maintenance.run()
     Monitor(system.ledger, settings.load(environment)).run(report)
     return counted.total() - before, _scripts(system) - redis_before
 

@@ -1,6 +1,6 @@
 """One Lambda process, as cold as it gets: a bare interpreter, an unpacked package, one request or more.
 
-`python -S -I bench/lambda_process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"keeper": true}, from its
+`python -S -I bench/lambda_process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"maintenance": true}, from its
 standard input, a line each, and writes what is answered, a line each; at the end the modules of the package that were imported.
 Needs nothing but the standard library, as in Lambda.
 """
@@ -76,7 +76,7 @@ def main() -> None:
     app = importlib.import_module("app")
     for line in sys.stdin:
         event: dict[str, Any] = json.loads(line)
-        answer = app.keeper(SCHEDULED, Context()) if "keeper" in event else app.app(event, Context())
+        answer = app.maintenance(SCHEDULED, Context()) if "maintenance" in event else app.app(event, Context())
         print(json.dumps({"answer": answer}), flush=True)
     files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
     print(json.dumps({"imported": sorted(str(file.relative_to(folder)) for file in files if file.is_relative_to(folder))}))

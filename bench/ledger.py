@@ -18,7 +18,7 @@ from chalicelib.domain import jobs
 from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.scripts import Scripts
-from infra.local import parts
+from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def redis_server() -> Iterator[str]:
     """A Redis as the local system has it; yields its URL."""
     with tempfile.TemporaryDirectory() as folder:
         port = pick_port()
-        server = parts.redis_part(Path(folder) / "redis", port).start()
+        server = processes.redis_process(Path(folder) / "redis", port).start()
         try:
             yield f"redis://{LOOPBACK}:{port}/0"
         finally:

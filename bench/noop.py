@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
 from chalicelib.queues.tickets import Tickets, client
-from infra.local import parts
+from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
 from workers.runtime.runner import Runner
 
@@ -74,7 +74,7 @@ class System:
 
     def left(self) -> int:
         """Return how many tickets there are."""
-        sqs = boto3.client("sqs", endpoint_url=self.sqs, region_name=parts.REGION)
+        sqs = boto3.client("sqs", endpoint_url=self.sqs, region_name=processes.REGION)
         url = self.queues["QUEUE_URL_CONTAINER"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
@@ -84,17 +84,20 @@ class System:
 def system() -> Iterator[System]:
     """Start them, with the queues of the local system."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(parts.AWS_ENVIRONMENT)
+        os.environ.update(processes.AWS_ENVIRONMENT)
         Logger(service="mediaq")
         logging.disable(logging.WARNING)
         os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
         redis_port, sqs_port = pick_port(), pick_port()
-        running = [parts.redis_part(Path(folder) / "redis", redis_port), parts.sqs_part(Path(folder) / "sqs", sqs_port)]
+        running = [
+            processes.redis_process(Path(folder) / "redis", redis_port),
+            processes.sqs_process(Path(folder) / "sqs", sqs_port),
+        ]
         try:
             for part in running:
                 part.start()
             url = f"http://{LOOPBACK}:{sqs_port}"
-            yield System(redis_port, url, parts.make_queues(url))
+            yield System(redis_port, url, processes.make_queues(url))
         finally:
             for part in running:
                 part.stop()

@@ -14,7 +14,7 @@ import msgspec
 from bench import noop, peers, timed
 from bench.ledger import job, payload
 from chalicelib.ledger.ledger import new_token
-from infra.local.parts import REGION
+from infra.local.processes import REGION
 from infra.local.proxies.http import HttpProxy, SqsProxy
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bench import noop, peers
 from bench.ledger import job, payload, redis_server
 from chalicelib.ledger.ledger import new_token
-from chalicelib.maintenance.maintenance import Keeper
-from infra.local import parts
+from chalicelib.maintenance.maintenance import Maintenance
+from infra.local import processes
 from infra.local.client import CreatorApp
 from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, pick_port
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RUNNING = 4
 JOB_SECONDS = 150
-KEEPER_SECONDS = 60
+MAINTENANCE_SECONDS = 60
 
 
 def run() -> Figures:
@@ -36,7 +36,7 @@ def run() -> Figures:
     return {
         "seconds from kill -9 to the retries": {
             **_named("mediaq container", _mediaq()),
-            **_named("mediaq keeper alone, new ticket", _keeper_alone()),
+            **_named("mediaq maintenance alone, new ticket", _maintenance_alone()),
             **_named("bullmq", _bullmq()),
         }
     }
@@ -59,9 +59,9 @@ def _mediaq() -> list[float]:
                 app.enqueue(app.create_record("download", None, input_url=f"http://{site}/{number}"), "download")
             _until(lambda: (stack.logs / "worker.log").read_text().count('"claimed"') == RUNNING)
             time.sleep(3)
-            stack.parts["worker"].kill()
+            stack.processes["worker"].kill()
             killed = time.monotonic()
-            heir = parts.worker_part(stack.environment, stack.logs, "heir", RUNNING, 0).start()
+            heir = processes.worker_process(stack.environment, stack.logs, "heir", RUNNING, 0).start()
             return _appearances(lambda: (stack.logs / "heir.log").read_text().count('"claimed"'), killed)
         finally:
             if heir is not None:
@@ -69,13 +69,13 @@ def _mediaq() -> list[float]:
             stack.stop()
 
 
-def _keeper_alone() -> list[float]:
-    """Where only Lambdas work, the keeper sweeps, once a minute: until it sends new tickets, from nearly its worst moment."""
+def _maintenance_alone() -> list[float]:
+    """Seconds until the maintenance task sends new tickets, where only Lambdas work: nearly the worst case."""
     with noop.system() as system:
         tickets = system.tickets(system.sqs)
         nothing: Any = None  # it would be asked after a wipe alone
-        keeper = Keeper(system.ledger, tickets, nothing)
-        system.ledger.census()
+        maintenance = Maintenance(system.ledger, tickets, nothing)
+        system.ledger.read_totals()
         system.scripts.redis.hset("{bench}:meta", "seeded", 1)
         system.enqueue([job(0) for _ in range(RUNNING)], tickets)
         for ticket in tickets.receive("container", RUNNING, 1):
@@ -83,16 +83,16 @@ def _keeper_alone() -> list[float]:
             system.ledger.claim("container", ticket.job.id, ticket.job.job_id, new_token())
         killed = time.monotonic()
         time.sleep(10.5 - 3)  # the leases end between the two looks of a run, so that the first of them is for nothing
-        over = threading.Event()
+        finished = threading.Event()
 
         def keep() -> None:
-            while not over.is_set():
-                keeper.run(sleep=over.wait)
-                over.wait(KEEPER_SECONDS - 3)
+            while not finished.is_set():
+                maintenance.run(sleep=finished.wait)
+                finished.wait(MAINTENANCE_SECONDS - 3)
 
         threading.Thread(target=keep, daemon=True).start()
         seconds = _appearances(lambda: system.ledger.stats().waiting, killed)
-        over.set()
+        finished.set()
         return seconds
 
 

@@ -41,7 +41,7 @@ def show(options: argparse.Namespace) -> int:
     services = Services(current())
     records = services.directus.read_jobs([str(job_id) for job_id in options.job_ids])
     for job_id in map(str, options.job_ids):
-        seen, record = services.ledger.look(job_id), records.get(job_id)
+        seen, record = services.ledger.get(job_id), records.get(job_id)
         found = {"jobId": job_id, "ledger": seen, "record": record and {"status": record.status, "error": record.error}}
         _say(msgspec.json.encode(found).decode())
     return int(len(records) < len(options.job_ids))

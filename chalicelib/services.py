@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib import settings as settings_module
+from chalicelib.maintenance.alarms import thresholds
 
 if TYPE_CHECKING:
     from chalicelib.access.auth import Authenticator
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.scripts import Scripts
-    from chalicelib.maintenance.health import Examiner
-    from chalicelib.maintenance.maintenance import Keeper
+    from chalicelib.maintenance.health import HealthChecker
+    from chalicelib.maintenance.maintenance import Maintenance
     from chalicelib.maintenance.monitor import Monitor
     from chalicelib.queues.schedules import Schedules
     from chalicelib.queues.tickets import Tickets
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from chalicelib.usecases.cancel import Canceller
     from chalicelib.usecases.enqueue import Enqueuer
     from chalicelib.usecases.enqueue_created import CreatedRecords
-    from chalicelib.usecases.job_status import Inquirer
-    from chalicelib.usecases.preview import PictureReader
+    from chalicelib.usecases.job_status import JobStatusReader
+    from chalicelib.usecases.preview import PreviewReader
     from chalicelib.usecases.retry import Retrier
     from chalicelib.usecases.taxonomy import Taxonomy
     from chalicelib.usecases.usage import UsageReader
@@ -33,6 +34,7 @@ class Services:
     """The parts of mediaq, wired by `settings`."""
 
     def __init__(self, settings: Settings) -> None:
+        thresholds(settings.alarm_thresholds)  # a wrong name stops every process at start, not only the one that evaluates
         self.settings = settings
 
     @cached_property
@@ -120,18 +122,18 @@ class Services:
         return Retrier(self.directus, self.enqueuer, self.ownership)
 
     @cached_property
-    def inquirer(self) -> Inquirer:
+    def job_status(self) -> JobStatusReader:
         """What says what became of jobs."""
-        from chalicelib.usecases.job_status import Inquirer  # noqa: PLC0415
+        from chalicelib.usecases.job_status import JobStatusReader  # noqa: PLC0415
 
-        return Inquirer(self.directus, self.ledger, self.ownership)
+        return JobStatusReader(self.directus, self.ledger, self.ownership)
 
     @cached_property
-    def pictures(self) -> PictureReader:
+    def pictures(self) -> PreviewReader:
         """What shows the pictures that jobs made."""
-        from chalicelib.usecases.preview import PictureReader  # noqa: PLC0415
+        from chalicelib.usecases.preview import PreviewReader  # noqa: PLC0415
 
-        return PictureReader(self.directus, self.ownership)
+        return PreviewReader(self.directus, self.ownership)
 
     @cached_property
     def usage(self) -> UsageReader:
@@ -156,25 +158,25 @@ class Services:
         return Canceller(self.directus, self.ledger, self.tickets, self.ownership)
 
     @cached_property
-    def keeper(self) -> Keeper:
+    def maintenance(self) -> Maintenance:
         """What runs every minute."""
-        from chalicelib.maintenance.maintenance import Keeper  # noqa: PLC0415
+        from chalicelib.maintenance.maintenance import Maintenance  # noqa: PLC0415
 
-        return Keeper(self.ledger, self.tickets, self.directus)
+        return Maintenance(self.ledger, self.tickets, self.directus)
 
     @cached_property
     def monitor(self) -> Monitor:
-        """What the keeper publishes and judges."""
+        """What the maintenance task publishes and judges."""
         from chalicelib.maintenance.monitor import Monitor  # noqa: PLC0415
 
         return Monitor(self.ledger, self.settings)
 
     @cached_property
-    def examiner(self) -> Examiner:
+    def health_checker(self) -> HealthChecker:
         """What can be reached."""
-        from chalicelib.maintenance.health import Examiner  # noqa: PLC0415
+        from chalicelib.maintenance.health import HealthChecker  # noqa: PLC0415
 
-        return Examiner(self.ledger, self.tickets, self.directus)
+        return HealthChecker(self.ledger, self.tickets, self.directus)
 
 
 class _Process:

@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from infra.local import parts
-from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local import processes
+from infra.local.process import LOOPBACK, LocalProcess, pick_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OURS = ("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS", "PLANS_", "INTERNAL_")
 for name in [name for name in os.environ if name.startswith(OURS) and name != "AWS_ENDPOINT_URL"]:
     del os.environ[name]  # AWS_ENDPOINT_URL stays: it names another emulator for the integration tier
-os.environ.update(parts.AWS_ENVIRONMENT)
+os.environ.update(processes.AWS_ENVIRONMENT)
 Logger(service="mediaq")
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 
@@ -31,7 +31,7 @@ PREFIX = "{test}"
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A Redis server of this session's own."""
     port = pick_port()
-    server: Part = parts.redis_part(tmp_path_factory.mktemp("redis") / "state", port).start()
+    server: LocalProcess = processes.redis_process(tmp_path_factory.mktemp("redis") / "state", port).start()
     yield port
     server.stop()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.validation import validate
 from workers.context import programs
-from workers.context.terms import Vocabulary
+from workers.context.terms import TermMatcher
 from workers.context.work import Done, Source, Speech, Tools, Work
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetcher
@@ -57,7 +57,7 @@ def make_tools(folder: Path, **changes: Any) -> Tools:
         "fetcher": Fetcher(),
         "keyring": Keyring([]),
         "speech": Speech(),
-        "vocabulary": lambda: Vocabulary(TERMS),
+        "vocabulary": lambda: TermMatcher(TERMS),
     }
     return Tools(**usual | changes)
 

@@ -16,7 +16,7 @@ from workers.runtime.container import ContainerWorker
 from workers.runtime.runner import Runner
 from workers.runtime.task_protection import TaskProtection
 from workers.runtime.tools import make_tools
-from workers.runtime.webhook_sender import Courier
+from workers.runtime.webhook_sender import WebhookSender
 from workers.sandbox import sandbox
 
 logger = Logger(service="mediaq", child=True)
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         poll_seconds=current.poll_seconds,
         drain_seconds=options.drain_seconds,
         retire_seconds=options.retire_hours * 3600,
-        courier=Courier(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
+        webhook_sender=WebhookSender(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
         programs=tools.programs,
         protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.params.thumbnail import ThumbnailParams
 from workers.context import programs
-from workers.context.terms import Vocabulary
+from workers.context.terms import TermMatcher
 from workers.context.work import Speech, Tools, Work
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetcher
@@ -44,7 +44,7 @@ def run() -> Figures:
 
 def make_tools(folder: Path) -> Tools:
     """Return what operations need when there is no system around them."""
-    return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: Vocabulary([]))
+    return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: TermMatcher([]))
 
 
 def _film(folder: Path, minutes: int) -> Path:

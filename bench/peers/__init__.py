@@ -12,8 +12,8 @@ from typing import Any
 
 from infra.local import node
 from infra.local.cache import digest, once
-from infra.local.parts import AWS_ENVIRONMENT, ROOT
 from infra.local.process import StartFailed
+from infra.local.processes import AWS_ENVIRONMENT, ROOT
 
 HERE = Path(__file__).parent
 LOCK = ROOT / "requirements" / "peers.lock"

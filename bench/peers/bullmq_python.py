@@ -28,7 +28,7 @@ async def admit(arguments: dict[str, Any]) -> dict[str, float]:
 async def drain(arguments: dict[str, Any]) -> dict[str, float]:
     """Run jobs that do nothing."""
     left = arguments["count"]
-    over = asyncio.Event()
+    finished = asyncio.Event()
 
     async def process(job: Any, token: str) -> None:
         del job, token
@@ -38,12 +38,12 @@ async def drain(arguments: dict[str, Any]) -> dict[str, float]:
         del job, result
         left -= 1
         if left == 0:
-            over.set()
+            finished.set()
 
     started = time.perf_counter()
     worker = Worker("media", process, {"connection": os.environ["REDIS_URL"], "concurrency": arguments["concurrency"]})
     worker.on("completed", completed)
-    await over.wait()
+    await finished.wait()
     seconds = time.perf_counter() - started
     await worker.close(force=True)
     return {"seconds": seconds}

@@ -32,7 +32,7 @@ app.conf.update(
 ran: list[str] = []
 began: list[float] = []
 goal = 0
-over = threading.Event()
+finished = threading.Event()
 
 
 @app.task(name="bench.job")  # type: ignore[untyped-decorator]
@@ -42,7 +42,7 @@ def job(job_id: str, data: dict[str, Any]) -> None:
     began.append(time.perf_counter())
     ran.append(job_id)
     if len(ran) == goal:
-        over.set()
+        finished.set()
 
 
 def enqueue(arguments: dict[str, Any]) -> dict[str, float]:
@@ -59,7 +59,7 @@ def drain(arguments: dict[str, Any]) -> None:
     goal = arguments["count"]
 
     def tell() -> None:
-        over.wait()
+        finished.wait()
         seconds = time.perf_counter() - began[0]  # not the worker's own start
         time.sleep(0.5)  # for its last acknowledgement
         answer({"seconds": seconds, "order": ran})

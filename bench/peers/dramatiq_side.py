@@ -17,7 +17,7 @@ dramatiq.set_broker(broker)
 ran: list[str] = []
 began: list[float] = []
 goal = 0
-over = threading.Event()
+finished = threading.Event()
 
 
 @dramatiq.actor(queue_name="jobs")  # type: ignore[untyped-decorator]
@@ -27,7 +27,7 @@ def job(job_id: str, data: dict[str, Any]) -> None:
     began.append(time.perf_counter())
     ran.append(job_id)
     if len(ran) == goal:
-        over.set()
+        finished.set()
 
 
 def enqueue(arguments: dict[str, Any]) -> dict[str, float]:
@@ -44,7 +44,7 @@ def drain(arguments: dict[str, Any]) -> dict[str, Any]:
     goal = arguments["count"]
     worker = dramatiq.Worker(broker, worker_threads=1)
     worker.start()
-    over.wait()
+    finished.wait()
     seconds = time.perf_counter() - began[0]  # not the worker's own start
     worker.stop()
     return {"seconds": seconds, "order": ran}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from chalicelib.directus.records import Owner, Record
 
 
-VERDICT_SECONDS = 5.0
-VERDICTS_AT_MOST = 1000
+CACHE_SECONDS = 5.0
+CACHE_ENTRIES = 1000
 
 
 class Ownership:
@@ -60,9 +60,9 @@ class Ownership:
         user = self._directus.read_user(caller.user_id)
         if user is None or user.status != "active":
             raise Unauthorized
-        if len(self._active) >= VERDICTS_AT_MOST:
+        if len(self._active) >= CACHE_ENTRIES:
             self._active.clear()
-        self._active[caller.user_id] = time.monotonic() + VERDICT_SECONDS
+        self._active[caller.user_id] = time.monotonic() + CACHE_SECONDS
 
     def is_administrator(self, caller: Caller) -> bool:
         """Ask Directus, once for a call of many. A suspended one is refused, whose signed token is still good there."""
@@ -74,7 +74,7 @@ class Ownership:
         verdict = self._directus.is_admin(caller.token)
         if verdict:
             self.check_active(caller)
-        if len(self._verdicts) >= VERDICTS_AT_MOST:
+        if len(self._verdicts) >= CACHE_ENTRIES:
             self._verdicts.clear()
-        self._verdicts[caller.token] = (time.monotonic() + VERDICT_SECONDS, verdict)
+        self._verdicts[caller.token] = (time.monotonic() + CACHE_SECONDS, verdict)
         return verdict

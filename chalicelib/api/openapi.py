@@ -62,7 +62,7 @@ ROUTES = (
     ),
     Route("get", "/queue/jobs", "List jobs, the newest first", p.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
     Route("get", "/queue/jobs/{jobId}", "Show a job", p.JobAnswer, refuses=(400, 404)),
-    Route("get", "/queue/jobs/{jobId}/picture", "Show a picture that a job made", p.PictureAnswer, refuses=(400, 404)),
+    Route("get", "/queue/jobs/{jobId}/picture", "Show a picture that a job made", p.PreviewAnswer, refuses=(400, 404)),
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
     Route("post", "/queue/jobs/{jobId}/retry", "Run a failed job again", p.Accepted, refuses=(400, 403, 404, 409, 429)),
     Route("get", "/queue/usage", "What is left of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),

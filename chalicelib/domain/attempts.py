@@ -13,7 +13,7 @@ def _is(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
 
 
-class AttemptNote(msgspec.Struct, kw_only=True):
+class AttemptLog(msgspec.Struct, kw_only=True):
     """One run of the job by one worker."""
 
     attempt: Annotated[int, _is("1, 2, ...; a run that was given back, or whose worker died, does not count as one")]
@@ -35,34 +35,34 @@ class Line(msgspec.Struct):
     text: str
 
 
-class Notes(msgspec.Struct, kw_only=True):
+class JobJournal(msgspec.Struct, kw_only=True):
     """All of it."""
 
-    attempts: list[AttemptNote] = []
+    attempts: list[AttemptLog] = []
     log: list[Line] = []
 
 
-def read(text: str | bytes) -> Notes:
+def read(text: str | bytes) -> JobJournal:
     """Read what a worker wrote; nothing, if another release wrote it in a way that is not known."""
     try:
-        return msgspec.json.decode(text, type=Notes) if text else Notes()
+        return msgspec.json.decode(text, type=JobJournal) if text else JobJournal()
     except msgspec.MsgspecError:
-        return Notes()
+        return JobJournal()
 
 
-def from_result(result: object) -> Notes:
+def from_result(result: object) -> JobJournal:
     """Read what the record of a job keeps in its `result`; a record is its owner's to write, so anything may be there."""
     try:
-        return msgspec.convert(result if isinstance(result, dict) else {}, Notes)
+        return msgspec.convert(result if isinstance(result, dict) else {}, JobJournal)
     except msgspec.ValidationError:
-        return Notes()
+        return JobJournal()
 
 
-def closed(notes: Notes, outcome: AttemptOutcome, at: str) -> dict[str, Any]:
+def closed(journal: JobJournal, outcome: AttemptOutcome, at: str) -> dict[str, Any]:
     """Return what a record keeps of a job that ends with `outcome` whatever its run says, at `at`."""
-    for attempt in notes.attempts:
+    for attempt in journal.attempts:
         if attempt.outcome is None:
             attempt.outcome, attempt.ended_at = outcome, at
-            notes.log = [*notes.log, Line(at, attempt.attempt, f"Attempt {attempt.attempt}: {outcome}")]
-    kept: dict[str, Any] = msgspec.to_builtins(notes)
+            journal.log = [*journal.log, Line(at, attempt.attempt, f"Attempt {attempt.attempt}: {outcome}")]
+    kept: dict[str, Any] = msgspec.to_builtins(journal)
     return kept

@@ -24,7 +24,7 @@ DEFAULT_TIER = "free"
 Plans = dict[str, dict[str, int]]
 
 
-class Verdict(NamedTuple):
+class PlanCheck(NamedTuple):
     """Whether the plan has the operation, and how often a cycle (-1: unlimited)."""
 
     allowed: bool
@@ -51,10 +51,10 @@ def load_plans(file: Path) -> Plans:
     return plans
 
 
-def can_perform(plans: Plans, tier: str | None, operation: str) -> Verdict:
+def can_perform(plans: Plans, tier: str | None, operation: str) -> PlanCheck:
     """Say what the plan allows. Whether the limit is reached is for the ledger, which counts and admits in one step."""
     limit = plans.get(tier or DEFAULT_TIER, {}).get(operation, 0)
-    return Verdict(True, limit) if limit else Verdict(False, 0, "feature_unavailable")
+    return PlanCheck(True, limit) if limit else PlanCheck(False, 0, "feature_unavailable")
 
 
 def cycle_of(now: datetime) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from chalicelib.domain.attempts import AttemptNote, Line
+from chalicelib.domain.attempts import AttemptLog, Line
 from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.queries import State
 from chalicelib.domain.warning_codes import InputWarning
@@ -172,7 +172,7 @@ class JobDetail(Job, kw_only=True):
     run_at: Annotated[Time | None, msgspec.Meta(description="of a delayed job: when it is due")]
     input_url: str | None
     params: Any
-    attempts: list[AttemptNote]
+    attempts: list[AttemptLog]
     log: list[Line]
     stages: Annotated[dict[str, float], msgspec.Meta(description="seconds by stage, of the last attempt")]
     callback: CallbackState | None
@@ -193,7 +193,7 @@ class JobAnswer(Answer):
     job: JobDetail
 
 
-class PictureAnswer(Answer):
+class PreviewAnswer(Answer):
     """A picture that a job made, no larger than a screen."""
 
     type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
@@ -256,7 +256,7 @@ class PoolAnswer(Answer):
 
 
 class TrendSample(msgspec.Struct):
-    """What the keeper saw at one time. `completed` and `failed` only grow, until Redis is wiped."""
+    """What the maintenance task saw at one time. `completed` and `failed` only grow, until Redis is wiped."""
 
     at: Time
     completed: Count

@@ -1,17 +1,17 @@
-"""Completion webhooks: what is said, and how it is signed so that its receiver can tell it from anybody else's.
+"""Webhooks: the body sent to `callback_url`, and its signature.
 
     Mediaq-Signature: t=1764115200,v1=5257a869...
 
-`v1` is HMAC-SHA256 of "<t>.<body>" in hexadecimal, with the secret of the job's owner. A user's secret is made from the
-deployment's, so none has to be stored, and one user cannot sign for another. While the deployment's is being changed there is
-a `v1` of each.
+`v1` is the HMAC-SHA256 of "<t>.<body>" in hexadecimal, keyed with the secret of the job's owner. A user's secret is derived
+from the deployment's secret, so mediaq stores none, and one user cannot sign for another. While it is rotated,
+the header has one `v1` for each secret.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,38 +22,51 @@ if TYPE_CHECKING:
 
     from chalicelib.directus.records import Record
     from chalicelib.domain.jobs import MediaJob
-    from chalicelib.ledger.types import Callback
 
 SIGNATURE = "Mediaq-Signature"
 DELIVERY = "Mediaq-Delivery"
-"""The id of what is told: the same for every try, so that a receiver can tell a repetition."""
+"""The id of the event. It is the same on every attempt, so receivers can ignore duplicates."""
+
+
+class WebhookEvent(NamedTuple):
+    """The outcome of a job that is due for delivery."""
+
+    job_id: str
+    id: str
+    """The `bullJobId` of the job."""
+    outcome: str
+    """completed, failed or cancelled."""
+    body: str
+    """The envelope of the job, as JSON."""
+    attempts: int
+    """How many deliveries were attempted before."""
 
 
 def secret_of(user_id: str, deployment_secret: str) -> str:
-    """Return what signs the callbacks of a user."""
+    """Return the secret that signs a user's webhooks."""
     digest = hmac.new(deployment_secret.encode(), b"callbacks of " + user_id.encode(), hashlib.sha256)
     return f"whsec_{digest.hexdigest()}"
 
 
 def signature(body: bytes, at: int, secrets: Sequence[str]) -> str:
-    """Sign a body, sent `at` s since 1970."""
+    """Return the value of `Mediaq-Signature` for a body sent `at` seconds since 1970."""
     signed = [hmac.new(secret.encode(), b"%d.%s" % (at, body), hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={at}", *(f"v1={one}" for one in signed)])
 
 
-def body(told: Callback, job: MediaJob, record: Record | None) -> bytes:
-    """Write down what happened. What the record says is left out once it is about another run, or gone."""
-    closed = {"completed": "completed"}.get(told.outcome, "failed")
+def body(event: WebhookEvent, job: MediaJob, record: Record | None) -> bytes:
+    """Return the JSON body. Fields of the record are null when the record is gone or describes a later run."""
+    closed = {"completed": "completed"}.get(event.outcome, "failed")
     fits = record is not None and record.status == closed
     return msgspec.json.encode(
         {
-            "type": f"job.{told.outcome}",
-            "id": told.id,
+            "type": f"job.{event.outcome}",
+            "id": event.id,
             "job": {
-                "jobId": told.job_id,
-                "bullJobId": told.id,
+                "jobId": event.job_id,
+                "bullJobId": event.id,
                 "operation": job.operation,
-                "state": told.outcome,
+                "state": event.outcome,
                 "output_file_id": record.output_file_id if record and fits else None,
                 "error": record.error if record and fits else None,
                 "finished_at": record.finished_at if record and fits else None,

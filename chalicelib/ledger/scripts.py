@@ -72,11 +72,11 @@ class Scripts:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
             if isinstance(error, UNWRITABLE) or UNWRITABLE_TEXT.search(str(error)):
-                self._hang_up()
+                self._close_idle()
                 raise LedgerUnavailable("Redis does not accept writes") from error
             raise
 
-    def _hang_up(self) -> None:
+    def _close_idle(self) -> None:
         """Close what is idle: after a failover, the new primary is to be found."""
         idle, self._idle = self._idle, []
         for connection in idle:

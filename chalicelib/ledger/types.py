@@ -1,4 +1,4 @@
-"""What the ledger answers, typed. Times are in ms."""
+"""The typed answers of the ledger. Times are in ms since 1970 unless a field says otherwise."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from chalicelib.domain.jobs import MediaJob  # noqa: TC001 - msgspec reads the a
 
 @dataclass(frozen=True)
 class Admission:
-    """The answer of `admit`: see `lua/admit.lua` for the words."""
+    """The answer of `admit`. `lua/jobs/admit.lua` lists the values of `word`."""
 
     word: str
     id: str = ""
     send: MediaJob | None = None
-    """The envelope that needs a ticket, if any."""
+    """The job that needs a ticket, if any."""
     delay_ms: int = 0
-    """How long until that job is due."""
+    """Time until that job is due, in ms."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The answer of `claim`: a job to run when `word` is `run`, else what to do with the ticket."""
+    """The answer of `claim`: a job to run if `word` is `run`; otherwise what to do with the ticket."""
 
     word: str
     hold_ms: int = 0
@@ -33,15 +33,15 @@ class Claim:
     attempt: int = 0
     stalls: int = 0
     runs: int = 0
-    """How often the job was claimed, this time included."""
-    notes: str = ""
-    """What the workers before this one wrote down: see `notes.py`."""
+    """How often the job was claimed, this claim included."""
+    journal: str = ""
+    """The journal of earlier runs: see `domain/attempts.py`."""
     cancelled: bool = False
-    """Whether somebody has cancelled it: it is to be closed, and not to be started."""
+    """True: the job was cancelled. The worker closes it and does not start it."""
 
 
 class Stats(NamedTuple):
-    """The published counts and the figures of the taxonomy cache."""
+    """The published counts, and the figures of the taxonomy cache."""
 
     waiting: int
     active: int
@@ -53,63 +53,64 @@ class Stats(NamedTuple):
     misses: int
 
 
-class Census(NamedTuple):
-    """What the keeper needs to seed the totals after a wipe."""
+class TotalsSnapshot(NamedTuple):
+    """What the maintenance task needs to seed the totals after a wipe."""
 
     seeded: bool
     age_ms: int
+    """Time since the first write after the wipe."""
     completed: int
     failed: int
     open: list[str]
-    """The jobs whose record may be closed although they are not counted yet."""
+    """Jobs whose record may be closed but which are not counted yet."""
 
 
 class Sweep(NamedTuple):
-    """What a sweep found."""
+    """The result of a sweep."""
 
     missing: list[MediaJob]
-    """The jobs that need a fresh ticket."""
+    """Jobs that need a new ticket."""
     paused: frozenset[str]
-    """The pools that are paused."""
+    """Paused pools."""
     due: int
-    """How many outcomes are due to be told."""
-    untold: int
-    """How many of them have been for so long that nobody seems to be awake."""
+    """Webhook events that are due."""
+    undelivered: int
+    """Webhook events that no worker has taken although they have been due for some time."""
 
 
 class Observation(NamedTuple):
-    """What the gauges are made of."""
+    """The input of the gauges."""
 
     finished: int
-    """How many jobs completed or failed within the window."""
+    """Jobs that completed or failed within the window."""
     failed: int
     still_ms: int
-    """How long no running job has made progress and none has ended; 0 when none is running."""
+    """Time since any running job made progress or ended; 0 if none is running."""
     oldest_waiting_ms: int
     memory_used: int
     """Bytes."""
     memory_allowed: int
-    """Bytes; 0 is no limit."""
+    """Bytes; 0: no limit."""
     waiting: dict[str, int]
     """By pool."""
     active: dict[str, int]
     """By pool."""
     paused: frozenset[str]
-    """The pools that are paused."""
+    """Paused pools."""
 
 
-class Verdict(NamedTuple):
-    """Which alarms are on."""
+class AlarmStates(NamedTuple):
+    """The active alarms."""
 
     now_ms: int
     observed_ms: int
-    """When the keeper last looked; 0 is never."""
+    """The last run of the maintenance task; 0: never."""
     on: dict[str, int]
-    """Alarm -> when it turned on (ms)."""
+    """Alarm -> when it turned on."""
 
 
-class Sight(msgspec.Struct, kw_only=True):
-    """What the ledger knows of one job."""
+class JobSnapshot(msgspec.Struct, kw_only=True):
+    """The state of one job in the ledger."""
 
     id: str
     state: Literal["waiting", "delayed", "active", "completed", "failed", "cancelled", "retracted"]
@@ -118,74 +119,62 @@ class Sight(msgspec.Struct, kw_only=True):
     pool: str = ""
     priority: int = 0
     attempts: int = 0
-    """How many failed."""
+    """Failed attempts."""
     runs: int = 0
-    """How often it was claimed."""
+    """How often the job was claimed."""
     stalls: int = 0
     progress: int = 0
     at_ms: int | None = None
-    """When a delayed job is due, when the lease of an active one ends."""
+    """Delayed: when the job is due. Active: when its lease ends."""
     position: int | None = None
-    """Of a waiting job: its place in the line of its pool, 1 is next."""
+    """Waiting: its position in the queue of its pool; 1 is next."""
     starts_ms: int | None = None
-    """Of a waiting job: when it may start, as fast as the line moves; None when that is not known."""
+    """Waiting: the estimated start, from the recent pace of the pool; None: unknown."""
     paused: bool = False
-    """Whether the pool of a waiting job is paused."""
+    """Waiting: whether the pool is paused."""
     body: str = ""
-    """The envelope of an open job."""
-    notes: str = ""
-    """What its workers wrote down: see `notes.py`."""
-    callback: str = ""
-    """The address that the end of an open job is told to."""
-    told: Told | None = None
-    """How the telling of its end goes."""
+    """Open: the envelope, as JSON."""
+    journal: str = ""
+    """Open: what the workers recorded: see `domain/attempts.py`."""
+    callback_url: str = ""
+    """Open: the address of its webhook."""
+    webhook: WebhookStatus | None = None
+    """The deliveries of its last webhook event."""
 
 
-class Try(msgspec.Struct):
-    """A try to tell a callback address."""
+class WebhookAttempt(msgspec.Struct):
+    """One attempt to deliver a webhook."""
 
     at_ms: int
     status: int
-    """Of the answer; 0: there was none."""
+    """The HTTP status of the answer; 0: no answer."""
     error: str
-    """What went wrong; "" is nothing."""
+    """The reason of a failure; "": delivered."""
 
 
-class Told(msgspec.Struct):
-    """The tries to tell an outcome."""
+class WebhookStatus(msgspec.Struct):
+    """The delivery of one webhook event."""
 
     url: str
-    tries: list[Try] = []
-    over: bool = False
-    """Whether there will be no more."""
+    attempts: list[WebhookAttempt] = []
+    finished: bool = False
+    """True: delivered, or given up."""
 
 
 class Pool(NamedTuple):
-    """One line of jobs."""
+    """The queue of one pool."""
 
     waiting: int
     paused: bool
     pace_ms: int
-    """Between two starts while jobs waited; 0: not known."""
+    """Smoothed time between two claims while jobs waited; 0: unknown."""
 
 
 class Sample(NamedTuple):
-    """What the keeper saw once. Completed and failed only ever grow, until Redis is wiped."""
+    """One observation of the trend. The totals only grow, until Redis is wiped."""
 
     at_ms: int
     completed: int
     failed: int
     waiting: int
     active: int
-
-
-class Callback(NamedTuple):
-    """An outcome that is due to be told."""
-
-    job_id: str
-    id: str
-    outcome: str
-    body: str
-    """The envelope."""
-    tries: int
-    """How many there have been."""

@@ -1,27 +1,29 @@
-"""The only table of alarms: CloudWatch's alarms, the runbook's list and the local check are made from it.
+"""The table of alarms. The CloudWatch alarms, the list in the runbook and `GET /health` are generated from it.
 
-One metric and one threshold each. A gauge is published by the keeper, which judges it too, so `GET /health` knows those alarms
-wherever mediaq runs. The metrics of AWS are judged by CloudWatch alone.
+An alarm has one metric and one threshold. The maintenance task publishes our own gauges and evaluates their alarms, so
+`GET /health` reports them on every installation. Only CloudWatch evaluates the metrics that AWS publishes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from chalicelib.errors import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.ledger.types import Verdict
+    from chalicelib.ledger.types import AlarmStates
 
 FAILURE_WINDOW_MINUTES = 15
 FAILURES_OF_AT_LEAST = 10
-"""A single failure at night is no rate."""
+"""Below this number of finished jobs, the failure ratio is 0: one failure is not a rate."""
 SILENT_MINUTES = 5
 MINUTE_MS = 60_000
 
 
 class Metric(NamedTuple):
-    """A metric that AWS publishes; `of` names the resources of the template, an alarm each."""
+    """A metric that AWS publishes. `of`: the logical ids of resources in the template; each gets an alarm."""
 
     namespace: str
     dimension: str
@@ -29,42 +31,42 @@ class Metric(NamedTuple):
 
 
 class Alarm(NamedTuple):
-    """Turns on when `metric` has been over `over` for `minutes`; a sum, when it is over `over` within them."""
+    """Turns on when `metric` is above `threshold` for `minutes`; a sum, when the sum over `minutes` is above it."""
 
     name: str
     metric: str
-    over: float
+    threshold: float
     minutes: int
-    says: str
+    description: str
     source: Metric | None = None
-    """None: a gauge of the keeper."""
-    wanted: bool = False
-    """True: turns on when the metric has *not* been over `over`, or has not been seen at all."""
+    """None: a gauge that the maintenance task publishes."""
+    below: bool = False
+    """True: the alarm turns on when the metric is *not* above `threshold`, or is missing."""
     statistic: Literal["Maximum", "Sum", "Average"] = "Maximum"
 
 
 QUEUES = ("LambdaQueue", "ContainerQueue")
-KEEPER_SILENT = "keeper-silent"
+MAINTENANCE_SILENT = "maintenance-silent"
 ALARMS = (
-    Alarm("waiting", "waiting", 100, 5, "More jobs wait than the workers keep up with"),
+    Alarm("waiting", "waiting", 100, 5, "More jobs are waiting than the workers can process"),
     Alarm(
         "failure-ratio",
         "failure_ratio",
         0.1,
         1,
-        f"Of at least {FAILURES_OF_AT_LEAST} jobs that ended within {FAILURE_WINDOW_MINUTES} minutes, too many failed",
+        f"Too many jobs failed in the last {FAILURE_WINDOW_MINUTES} minutes (of at least {FAILURES_OF_AT_LEAST} that finished)",
     ),
-    Alarm("stalled", "stalled_minutes", 30, 1, "Jobs are running, and none makes progress or ends"),
-    Alarm("oldest-waiting", "oldest_waiting_minutes", 60, 5, "A job has waited too long"),
-    Alarm("dead-letters", "dead_letters", 0, 2, "Tickets that nobody can read lie in a dead-letter queue"),
-    Alarm("redis-memory", "redis_memory_ratio", 0.8, 5, "Redis is nearly full, and refuses writes when it is"),
-    Alarm(KEEPER_SILENT, "keeper_rounds", 0, SILENT_MINUTES, "The keeper does not do its rounds", wanted=True),
+    Alarm("stalled", "stalled_minutes", 30, 1, "Jobs are running, but none makes progress or finishes"),
+    Alarm("oldest-waiting", "oldest_waiting_minutes", 60, 5, "A job has been waiting too long"),
+    Alarm("dead-letters", "dead_letters", 0, 2, "A dead-letter queue has tickets that mediaq cannot read"),
+    Alarm("redis-memory", "redis_memory_ratio", 0.8, 5, "Redis memory is nearly full; a full Redis rejects writes"),
+    Alarm(MAINTENANCE_SILENT, "maintenance_runs", 0, SILENT_MINUTES, "The maintenance task is not running", below=True),
     Alarm(
         "api-errors",
         "5XXError",
         5,
         5,
-        "The API answers 5xx",
+        "The API returns 5xx errors",
         Metric("AWS/ApiGateway", "ApiName", ("RestAPI",)),
         statistic="Sum",
     ),
@@ -73,8 +75,8 @@ ALARMS = (
         "Throttles",
         0,
         5,
-        "Lambda refuses to start a function",
-        Metric("AWS/Lambda", "FunctionName", ("APIHandler", "Keeper", "LambdaWorker")),
+        "Lambda throttles a function",
+        Metric("AWS/Lambda", "FunctionName", ("APIHandler", "Maintenance", "LambdaWorker")),
         statistic="Sum",
     ),
     Alarm(
@@ -82,26 +84,32 @@ ALARMS = (
         "ApproximateNumberOfMessagesNotVisible",
         100_000,
         5,
-        "A queue comes near the 120 000 tickets in flight that SQS allows",
+        "A queue is near the SQS limit of 120 000 messages in flight",
         Metric("AWS/SQS", "QueueName", QUEUES),
     ),
 )
 NAMES = tuple(alarm.name for alarm in ALARMS)
-JUDGED = tuple(alarm for alarm in ALARMS if alarm.source is None and not alarm.wanted)
-"""Those that the keeper judges. Its own silence is for others to notice."""
-KNOWN = (*(alarm.name for alarm in JUDGED), KEEPER_SILENT)
-"""Those that are known wherever mediaq runs."""
+EVALUATED = tuple(alarm for alarm in ALARMS if alarm.source is None and not alarm.below)
+"""The alarms that the maintenance task evaluates. It cannot evaluate whether it runs itself."""
+KNOWN = (*(alarm.name for alarm in EVALUATED), MAINTENANCE_SILENT)
+"""The alarms that `GET /health` and `/metrics` report on every installation."""
 
 
-def alarms_on(verdict: Verdict) -> dict[str, int]:
-    """Return the alarms that are on, and since when (ms since 1970): what the keeper judged, and its own silence."""
-    on = dict(verdict.on)
-    silent_from = verdict.observed_ms + SILENT_MINUTES * MINUTE_MS
-    if verdict.observed_ms and verdict.now_ms >= silent_from:
-        on[KEEPER_SILENT] = silent_from
+def alarms_on(states: AlarmStates) -> dict[str, int]:
+    """Return the active alarms and when each turned on (ms since 1970), including `maintenance-silent`."""
+    on = dict(states.on)
+    silent_from = states.observed_ms + SILENT_MINUTES * MINUTE_MS
+    if states.observed_ms and states.now_ms >= silent_from:
+        on[MAINTENANCE_SILENT] = silent_from
     return on
 
 
-def limits(changed: Mapping[str, float]) -> dict[str, float]:
-    """Return the threshold of every alarm, some of them changed by the operator."""
-    return {alarm.name: changed.get(alarm.name, alarm.over) for alarm in ALARMS}
+def thresholds(changed: Mapping[str, float]) -> dict[str, float]:
+    """Return the threshold of every alarm. `changed` overrides the defaults.
+
+    Raises:
+        SettingsError: `changed` names an unknown alarm.
+    """
+    if unknown := changed.keys() - set(NAMES):
+        raise SettingsError(f"ALARM_OVER has unknown alarms: {', '.join(sorted(unknown))}; alarms are {', '.join(NAMES)}")
+    return {alarm.name: changed.get(alarm.name, alarm.threshold) for alarm in ALARMS}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from chalicelib.usecases.enqueue import Enqueuer
 
-ASIDE = "mediaq-moving"
+SET_ASIDE = "mediaq-moving"
 """A hash: the id of a job that is being moved -> when it is due (ms since 1970), 0 for at once."""
 DELAY_SHIFT = 12
 """A delayed job's score is its due time in ms, shifted to make room for a counter."""
@@ -54,7 +54,7 @@ class OldQueue:
 
     def ids(self, *, active: bool = False) -> list[str]:
         """Return its waiting jobs in the order in which its workers would take them; `active`: those of dead workers too."""
-        found = list(self._call("hkeys", f"{self._key}:{ASIDE}"))
+        found = list(self._call("hkeys", f"{self._key}:{SET_ASIDE}"))
         lists = ("active", "wait", "paused") if active else ("wait", "paused")
         for name in lists:
             found += reversed(self._call("lrange", f"{self._key}:{name}", 0, -1))
@@ -98,7 +98,7 @@ class OldQueue:
         except ValueError:
             data = {}
         priority = int(raw["priority"]) if raw.get("priority", "").isdigit() else 0
-        due = int(self._call("hget", f"{self._key}:{ASIDE}", id_) or 0)
+        due = int(self._call("hget", f"{self._key}:{SET_ASIDE}", id_) or 0)
         delay = max(0, due - int(time.time() * 1000))
         names = ("jobId", "operation", "input_file_id", "input_url", "params", "creator_profile_id")
         asked = {name: data[name] for name in names if name in data} if isinstance(data, dict) else {}
@@ -112,19 +112,19 @@ class OldQueue:
                 step.lrem(f"{self._key}:{name}", 0, id_)
             for name in ("prioritized", "delayed"):
                 step.zrem(f"{self._key}:{name}", id_)
-            step.hsetnx(f"{self._key}:{ASIDE}", id_, int(score or 0) >> DELAY_SHIFT)
+            step.hsetnx(f"{self._key}:{SET_ASIDE}", id_, int(score or 0) >> DELAY_SHIFT)
             try:
                 *removed, new = step.execute()
             except redis.RedisError as error:
                 raise LedgerUnavailable("The old queue's Redis does not answer") from error
         if not any(removed) and new:
-            self._call("hdel", f"{self._key}:{ASIDE}", id_)
+            self._call("hdel", f"{self._key}:{SET_ASIDE}", id_)
             return False
         return True
 
     def _forget(self, id_: str) -> None:
         self._call("delete", f"{self._key}:{id_}")
-        self._call("hdel", f"{self._key}:{ASIDE}", id_)
+        self._call("hdel", f"{self._key}:{SET_ASIDE}", id_)
 
     def _call(self, command: str, *args: Any) -> Any:
         try:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Verdict
+    from chalicelib.ledger.types import AlarmStates
     from chalicelib.queues.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
 REMEMBERED_SECONDS = 5.0
 """Anyone may ask, and a question to us must not become three to others each time."""
-SAYS = {alarm.name: alarm.says for alarm in ALARMS}
+SAYS = {alarm.name: alarm.description for alarm in ALARMS}
 
 
 class Health(NamedTuple):
@@ -38,7 +38,7 @@ class Health(NamedTuple):
         return set(self.dependencies.values()) == {"ok"}
 
 
-class Examiner:
+class HealthChecker:
     """Asks every dependency at the same time."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Examiner:
         with ThreadPoolExecutor(len(self._checks)) as threads:
             others = {name: threads.submit(_reached, check) for name, check in self._checks.items()}
             try:
-                redis, alarms = "ok", _alarms(self._ledger.judge())
+                redis, alarms = "ok", _alarms(self._ledger.evaluate_alarms())
                 programs = _lacking(self._ledger.programs())
             except Unavailable as error:
                 logger.warning("dependency away", extra={"dependency": "redis", "cause": repr(error.__cause__)})
@@ -80,9 +80,9 @@ def _reached(check: Callable[[], object]) -> bool:
     return True
 
 
-def _alarms(verdict: Verdict) -> list[dict[str, Any]]:
+def _alarms(states: AlarmStates) -> list[dict[str, Any]]:
     """Return the alarms that are on, since when (s since 1970), and what they say."""
-    on = sorted(alarms_on(verdict).items())
+    on = sorted(alarms_on(states).items())
     return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]
 
 

@@ -9,7 +9,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import OPEN_STATES
-from chalicelib.ledger.ledger import LEASE_MS, SECOND_LOOK_MS
+from chalicelib.ledger.ledger import LEASE_MS, SUSPECT_MS
 from chalicelib.queues.tickets import RECEIVE_AT_MOST, Sending
 from chalicelib.settings import POOLS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Census
+    from chalicelib.ledger.types import TotalsSnapshot
     from chalicelib.queues.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
@@ -40,7 +40,7 @@ class Report(NamedTuple):
     seeded: bool
 
 
-class Revival(NamedTuple):
+class DeadLetterRedrive(NamedTuple):
     """What became of the tickets in a dead-letter queue."""
 
     revived: int
@@ -48,7 +48,7 @@ class Revival(NamedTuple):
     """Those of jobs that are over."""
 
 
-class Keeper:
+class Maintenance:
     """Puts right what a crash or a wiped Redis left behind."""
 
     def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus) -> None:
@@ -59,32 +59,32 @@ class Keeper:
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
         """Sweep twice, the second look apart, seed the totals after a wipe, and look into the dead-letter queues."""
         tickets = self.sweep()
-        sleep(SECOND_LOOK_MS / 1000)
+        sleep(SUSPECT_MS / 1000)
         tickets += self.sweep()
         seeded = self.seed_totals()
-        dead = sum(self._tickets.count_dead(pool) for pool in POOLS)
-        looked_at = [self.revive(pool) for pool in POOLS] if dead else []
+        dead = sum(self._tickets.count_dead_letters(pool) for pool in POOLS)
+        looked_at = [self.redrive_dead_letters(pool) for pool in POOLS] if dead else []
         revived, cleared = sum(one.revived for one in looked_at), sum(one.cleared for one in looked_at)
         return Report(tickets + revived, revived, max(0, dead - revived - cleared), seeded)
 
     def sweep(self) -> int:
         """Requeue what nobody holds, send the tickets that are missing and return how many; wake somebody for callbacks."""
         swept = self._ledger.sweep()
-        if swept.untold:
-            self.wake_for_callbacks()
+        if swept.undelivered:
+            self.wake_webhook_senders()
         return send_missing(swept.missing, self._tickets)
 
-    def wake_for_callbacks(self) -> int:
+    def wake_webhook_senders(self) -> int:
         """Send old tickets where nobody is awake to tell callback addresses what is due; return how many.
 
         Whoever receives one drops it, for its job is over, and then tells what is due. They go to the Lambdas, for containers
         may all be gone when there is nothing to do; where Lambdas and containers are one worker, it polls both.
         """
-        overdue = self._ledger.overdue_callbacks(WAKES)
+        overdue = self._ledger.overdue_webhooks(WAKES)
         send_missing([msgspec.structs.replace(job, pool="lambda") for job in overdue], self._tickets)
         return len(overdue)
 
-    def revive(self, pool: str) -> Revival:
+    def redrive_dead_letters(self, pool: str) -> DeadLetterRedrive:
         """Send the tickets of open jobs in a dead-letter queue back. What nobody can read stays there.
 
         A ticket ends up there after a thousand receives, which says something of the wait and nothing against the job.
@@ -102,7 +102,7 @@ class Keeper:
                 self._tickets.delete(ticket)
             revived += len(back)
             cleared += len(dead) - len(back)
-        return Revival(revived, cleared)
+        return DeadLetterRedrive(revived, cleared)
 
     def seed_totals(self) -> bool:
         """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
@@ -111,18 +111,18 @@ class Keeper:
         a moment in which no job closed its record, which may take some tries while many are running.
         """
         for _ in range(SEED_TRIES):
-            before = self._ledger.census()
+            before = self._ledger.read_totals()
             if before.seeded or before.age_ms < LEASE_MS:
                 return False
             uncounted = self._count(before.open)
             completed, failed = self._count()
-            if uncounted == self._count(before.open) and not self._slipped_through(before, self._ledger.census()):
+            if uncounted == self._count(before.open) and not self._closed_during_seeding(before, self._ledger.read_totals()):
                 self._ledger.seed_totals((completed - uncounted[0], failed - uncounted[1]), before)
                 logger.info("totals seeded from Directus", extra={"completed": completed, "failed": failed})
                 return True
         return False
 
-    def _slipped_through(self, before: Census, after: Census) -> bool:
+    def _closed_during_seeding(self, before: TotalsSnapshot, after: TotalsSnapshot) -> bool:
         """Say whether a job was claimed and closed between the two: nobody knows whether it was counted."""
         begun, gone = set(after.open) - set(before.open), set(before.open) - set(after.open)
         ended = after.completed + after.failed - before.completed - before.failed

@@ -32,7 +32,7 @@ def render(ledger: Ledger) -> str:
 
 
 def _families(ledger: Ledger) -> Iterable[Family]:
-    stats, pools, verdict = ledger.stats(), ledger.pools(), ledger.judge()
+    stats, pools, states = ledger.stats(), ledger.pools(), ledger.evaluate_alarms()
     waiting = {name: float(pool.waiting) for name, pool in pools.items()}
     yield Family("mediaq_jobs_waiting", "gauge", "Jobs waiting for a worker.", _by_pool(waiting))
     yield _plain("mediaq_jobs_active", "gauge", "Jobs that a worker holds.", stats.active)
@@ -46,11 +46,13 @@ def _families(ledger: Ledger) -> Iterable[Family]:
     yield _plain("mediaq_taxonomy_cache_entries", "gauge", "Terms in the taxonomy cache.", stats.size)
     asked = [('{result="hit"}', stats.hits), ('{result="miss"}', stats.misses)]
     yield Family("mediaq_taxonomy_cache_requests_total", "counter", "Looks into the taxonomy cache.", [*asked])
-    on = alarms_on(verdict)
+    on = alarms_on(states)
     alarms = [(f'{{alarm="{name}"}}', float(name in on)) for name in KNOWN]
     yield Family("mediaq_alarm_on", "gauge", "Whether the alarm is on, as GET /health says.", alarms)
-    seen = verdict.observed_ms / 1000
-    yield _plain("mediaq_keeper_last_round_timestamp_seconds", "gauge", "When the keeper last looked; 0 is never.", seen)
+    seen = states.observed_ms / 1000
+    yield _plain(
+        "mediaq_maintenance_last_run_timestamp_seconds", "gauge", "When the maintenance task last looked; 0 is never.", seen
+    )
 
 
 def _plain(name: str, kind: str, says: str, value: float) -> Family:

@@ -1,4 +1,4 @@
-"""What the keeper says of the system: gauges as CloudWatch metrics, and the alarms that they set off."""
+"""What the maintenance task says of the system: gauges as CloudWatch metrics, and the alarms that they set off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.maintenance.alarms import FAILURE_WINDOW_MINUTES, FAILURES_OF_AT_LEAST, JUDGED, MINUTE_MS, limits
+from chalicelib.maintenance.alarms import EVALUATED, FAILURE_WINDOW_MINUTES, FAILURES_OF_AT_LEAST, MINUTE_MS, thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +30,17 @@ class Monitor:
         self._ledger = ledger
         self._stage = settings.stage
         self._worker_concurrency = settings.worker_concurrency
-        self._over = limits(settings.alarm_over)
+        self._over = thresholds(settings.alarm_thresholds)
         self._minute_ms = minute_ms
         self._on: frozenset[str] = frozenset()
 
     def run(self, report: Report | None) -> dict[str, float]:
-        """Publish the gauges after a round of the keeper (None: it failed) and judge them; return them."""
+        """Publish the gauges after a round of the maintenance task (None: it failed) and judge them; return them."""
         gauges = self._gauges()
         if report is not None:
-            gauges |= {"keeper_rounds": 1, "dead_letters": report.dead}
+            gauges |= {"maintenance_runs": 1, "dead_letters": report.dead}
         self._publish(gauges)
-        self._judge(gauges)
+        self._evaluate(gauges)
         return gauges
 
     def _gauges(self) -> dict[str, float]:
@@ -67,15 +67,15 @@ class Monitor:
             metrics.add_metric(name=name, unit=MetricUnit.NoUnit if "ratio" in name else MetricUnit.Count, value=value)
         metrics.flush_metrics()
 
-    def _judge(self, gauges: Mapping[str, float]) -> None:
+    def _evaluate(self, gauges: Mapping[str, float]) -> None:
         """An alarm whose gauge is not known this time, `dead_letters` after a failed round, is taken for not true."""
-        verdict = self._ledger.judge(
+        states = self._ledger.evaluate_alarms(
             (alarm.name, gauges.get(alarm.metric, 0) > self._over[alarm.name], alarm.minutes * self._minute_ms)
-            for alarm in JUDGED
+            for alarm in EVALUATED
         )
-        on = frozenset(verdict.on)
-        for alarm in JUDGED:
+        on = frozenset(states.on)
+        for alarm in EVALUATED:
             if (alarm.name in on) != (alarm.name in self._on):
                 word = "alarm is on" if alarm.name in on else "alarm is off"
-                logger.warning(word, extra={"alarm": alarm.name, "value": gauges.get(alarm.metric), "says": alarm.says})
+                logger.warning(word, extra={"alarm": alarm.name, "value": gauges.get(alarm.metric), "says": alarm.description})
         self._on = on

@@ -33,9 +33,9 @@ RECEIVE_AT_MOST = BATCH_AT_MOST = 10
 BATCH_MAX_BYTES = 1 << 18  # of an older SQS; it takes a MiB today
 DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200
-RECEIVED_SECONDS = 30
+RECEIVE_VISIBILITY_SECONDS = 30
 """How long a received ticket stays away from others: enough to claim, and short when its receiver died."""
-RUNNING_SECONDS = 180
+RUN_VISIBILITY_SECONDS = 180
 """How long the ticket of a running job stays away; renewed while the job runs. The job of a dead worker does not wait for
 it, because whoever requeues the job sends it a fresh ticket."""
 
@@ -156,7 +156,7 @@ class Tickets:
             self._poller,
             MaxNumberOfMessages=min(most, RECEIVE_AT_MOST),
             WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=RECEIVED_SECONDS,
+            VisibilityTimeout=RECEIVE_VISIBILITY_SECONDS,
         )
         return [
             read_ticket(pool, message["Body"], message["ReceiptHandle"], dead=dead) for message in answer.get("Messages", ())
@@ -171,7 +171,7 @@ class Tickets:
         seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
         self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
 
-    def bury(self, ticket: Ticket) -> None:
+    def send_to_dead_letter_queue(self, ticket: Ticket) -> None:
         """Move a ticket that no release can read to the dead-letter queue, where an operator can look at it."""
         self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
         self.delete(ticket)
@@ -181,7 +181,7 @@ class Tickets:
         for url in self._urls.values():
             self._do("get_queue_attributes", url, AttributeNames=["QueueArn"])
 
-    def count_dead(self, pool: str) -> int:
+    def count_dead_letters(self, pool: str) -> int:
         """Return about how many messages the dead-letter queue of a pool has."""
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self._do("get_queue_attributes", self._dead_letter_urls[pool], AttributeNames=names)

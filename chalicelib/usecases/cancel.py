@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Sight
+    from chalicelib.ledger.types import JobSnapshot
     from chalicelib.queues.tickets import Tickets
 
 Answer = Literal["cancelled", "closed", "closing", "missing"]
@@ -67,11 +67,11 @@ class Canceller:
         Raises:
             Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.
         """
-        seen = self._ledger.look(job_id)  # what is admitted from now on is not what is meant
+        seen = self._ledger.get(job_id)  # what is admitted from now on is not what is meant
         if seen is None and (closed := self._closed_already(job_id)):
             return closed
         id_, token = seen.id if seen else "", new_token()
-        if self._forbid(job_id, id_, token) == "closing":
+        if self._begin_cancel(job_id, id_, token) == "closing":
             return "closing"
         if not self._directus.update_open_job(job_id, _values(seen)):
             closed = self._closed_already(job_id)
@@ -83,14 +83,14 @@ class Canceller:
             self._tickets.unschedule(id_)
         return "cancelled"
 
-    def _forbid(self, job_id: str, id_: str, token: str) -> str:
+    def _begin_cancel(self, job_id: str, id_: str, token: str) -> str:
         """Take the lock on the record, waiting for a worker that is starting the job.
 
         Raises:
             RecordBusy: it takes too long. The job is cancelled by its worker, or by the next call.
         """
         until = time.monotonic() + WAIT_SECONDS
-        while (word := self._ledger.forbid(job_id, id_, token)) == "busy":
+        while (word := self._ledger.begin_cancel(job_id, id_, token)) == "busy":
             if time.monotonic() > until:
                 raise RecordBusy
             time.sleep(ASK_SECONDS)
@@ -105,13 +105,13 @@ class Canceller:
         return "cancelled" if (record.status, record.error) == ("failed", CANCELLED) else "closed"
 
 
-def _values(seen: Sight | None) -> dict[str, Any]:
+def _values(seen: JobSnapshot | None) -> dict[str, Any]:
     """Return what the record of a cancelled job says."""
     values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
     if seen is not None and seen.state == "active":
         values["progress"] = seen.progress
     if seen is not None and seen.body:
         with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
-            written = attempts.closed(attempts.read(seen.notes), "cancelled", timestamp())
+            written = attempts.closed(attempts.read(seen.journal), "cancelled", timestamp())
             values["result"] = {"request": request_of(decode(seen.body)), **written}
     return values

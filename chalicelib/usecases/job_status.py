@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.domain.queries import JobsQuery
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Sight
+    from chalicelib.ledger.types import JobSnapshot
 
-LOOKS = 5
+READS = 5
 """How many pages of records are read for one of jobs in a state that only the ledger knows."""
 ERROR_MAX = 2000
 """What our own are cut to; a record is its owner's to write."""
@@ -31,7 +31,7 @@ OPEN = ("waiting", "delayed", "active")
 NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
 
 
-class Inquirer:
+class JobStatusReader:
     """Answers what became of jobs."""
 
     def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
@@ -45,14 +45,14 @@ class Inquirer:
         Raises:
             Forbidden: other people's, to somebody who is none.
         """
-        user = self._whose(query, caller)
+        user = self._owner_filter(query, caller)
         after = queries.read_cursor(query.cursor) if query.cursor else None
         found: list[Job] = []
-        for _ in range(LOOKS):
+        for _ in range(READS):
             filters = queries.as_filter(query, user, after)
             records = self._directus.find_jobs(filters, query.limit + 1, after.skip if after else 0)
             more, records = len(records) > query.limit, records[: query.limit]
-            for at, record in enumerate(self._seen(records)):
+            for at, record in enumerate(self._merge(records)):
                 if not query.state or query.state == record.state:
                     found.append(record)
                 if len(found) == query.limit:
@@ -70,14 +70,16 @@ class Inquirer:
             NotFound: there is no such record, or it is not the caller's.
         """
         record, _ = self._ownership.read(job_id, caller)
-        sight = self._ledger.look(job_id)
-        state = state_of(record, sight)
-        open_ = sight if sight and sight.state in OPEN and state in OPEN else None  # it may be about to hear of its end
-        written = attempts.read(open_.notes) if open_ and open_.notes else attempts.from_result(record.result)
-        job = _envelope(sight.body if sight else None)
+        snapshot = self._ledger.get(job_id)
+        state = state_of(record, snapshot)
+        open_ = (
+            snapshot if snapshot and snapshot.state in OPEN and state in OPEN else None
+        )  # it may be about to hear of its end
+        written = attempts.read(open_.journal) if open_ and open_.journal else attempts.from_result(record.result)
+        job = _envelope(snapshot.body if snapshot else None)
         last = written.attempts[-1].stages if written.attempts else {}
         return JobDetail(
-            **msgspec.structs.asdict(_job(record, sight)),
+            **msgspec.structs.asdict(_job(record, snapshot)),
             pool=open_.pool if open_ and open_.pool else None,  # type: ignore[arg-type]
             position=open_.position if open_ else None,
             estimated_start=_when(open_.starts_ms) if open_ else None,
@@ -89,11 +91,11 @@ class Inquirer:
             log=written.log,
             stages=last,
             warnings=warning_codes.from_result(record.result),
-            callback=_callback(sight),
+            callback=_callback(snapshot),
             result=_result(record),
         )
 
-    def _whose(self, query: JobsQuery, caller: Caller) -> str | None:
+    def _owner_filter(self, query: JobsQuery, caller: Caller) -> str | None:
         wanted = str(query.user) if query.user else None
         if wanted != caller.user_id and self._ownership.is_administrator(caller):
             return wanted
@@ -102,12 +104,12 @@ class Inquirer:
             raise Forbidden("user must be yourself: only administrators see the jobs of others")
         return caller.user_id
 
-    def _seen(self, records: list[Record]) -> list[Job]:
-        sights = self._ledger.look_at([record.id for record in records])
-        return [_job(record, sight) for record, sight in zip(records, sights, strict=True)]
+    def _merge(self, records: list[Record]) -> list[Job]:
+        sights = self._ledger.get_many([record.id for record in records])
+        return [_job(record, snapshot) for record, snapshot in zip(records, sights, strict=True)]
 
 
-def state_of(record: Record, sight: Sight | None) -> Any:
+def state_of(record: Record, snapshot: JobSnapshot | None) -> Any:
     """Say in which state a job is. A running one that the ledger has forgotten is put back by its worker in a moment."""
     if record.status == "completed":
         return "completed"
@@ -115,23 +117,23 @@ def state_of(record: Record, sight: Sight | None) -> Any:
         return "cancelled" if record.error == CANCELLED else "failed"
     if record.status not in OPEN_STATES:
         return "other"
-    if sight is not None and sight.state != "retracted":
-        return sight.state  # also of one that has ended since its record was read
+    if snapshot is not None and snapshot.state != "retracted":
+        return snapshot.state  # also of one that has ended since its record was read
     return "pending" if record.status == "pending" else "active"
 
 
-def _job(record: Record, sight: Sight | None) -> Job:
-    state = state_of(record, sight)
-    progress = sight.progress if sight is not None and state == "active" else record.progress
+def _job(record: Record, snapshot: JobSnapshot | None) -> Job:
+    state = state_of(record, snapshot)
+    progress = snapshot.progress if snapshot is not None and state == "active" else record.progress
     return Job(
         jobId=record.id,
-        bullJobId=sight.id if sight else None,
+        bullJobId=snapshot.id if snapshot else None,
         user=record.user_created.id if record.user_created else None,
-        operation=(sight.operation if sight else None) or record.operation,
+        operation=(snapshot.operation if snapshot else None) or record.operation,
         state=state,
-        priority=(sight.priority if sight else None) or record.priority,
+        priority=(snapshot.priority if snapshot else None) or record.priority,
         progress=max(0, min(100, progress or 0)),
-        failed_attempts=sight.attempts if sight is not None and state in OPEN else _failed_attempts(record, state),
+        failed_attempts=snapshot.attempts if snapshot is not None and state in OPEN else _failed_attempts(record, state),
         created_at=record.date_created,
         started_at=record.started_at,
         finished_at=record.finished_at,
@@ -159,18 +161,18 @@ def _envelope(body: str | None) -> MediaJob | None:
         return None
 
 
-def _callback(sight: Sight | None) -> CallbackState | None:
-    if sight is not None and sight.told is not None:
-        tries = sight.told.tries
-        went_well = bool(tries) and not tries[-1].error
-        over = "delivered" if went_well else "given up"
+def _callback(snapshot: JobSnapshot | None) -> CallbackState | None:
+    if snapshot is not None and snapshot.webhook is not None:
+        attempts = snapshot.webhook.attempts
+        went_well = bool(attempts) and not attempts[-1].error
+        finished = "delivered" if went_well else "given up"
         return CallbackState(
-            url=sight.told.url,
-            state=over if sight.told.over else "trying",  # type: ignore[arg-type]
-            deliveries=[Delivery(iso(one.at_ms), one.status or None, one.error) for one in tries],
+            url=snapshot.webhook.url,
+            state=finished if snapshot.webhook.finished else "trying",  # type: ignore[arg-type]
+            deliveries=[Delivery(iso(one.at_ms), one.status or None, one.error) for one in attempts],
         )
-    if sight is not None and sight.callback:
-        return CallbackState(url=sight.callback, state="waiting", deliveries=[])
+    if snapshot is not None and snapshot.callback_url:
+        return CallbackState(url=snapshot.callback_url, state="waiting", deliveries=[])
     return None
 
 

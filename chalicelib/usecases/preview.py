@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from chalicelib.domain.schemas import PictureAnswer
+from chalicelib.domain.schemas import PreviewAnswer
 from chalicelib.errors import NotFound
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.directus.records import File, Record
 
-TYPES = get_args(get_type_hints(PictureAnswer)["type"])
+TYPES = get_args(get_type_hints(PreviewAnswer)["type"])
 """None that may hold a script."""
 BYTES_MAX = 2 << 20
 TRANSFORM = {"width": "640", "height": "640", "fit": "inside", "withoutEnlargement": "true"}
@@ -32,14 +32,14 @@ class _Output(msgspec.Struct):
     type: str
 
 
-class PictureReader:
+class PreviewReader:
     """Reads with our own token, which may read anybody's files: so only what this very job has made."""
 
     def __init__(self, directus: Directus, ownership: Ownership) -> None:
         self._directus = directus
         self._ownership = ownership
 
-    def of(self, job_id: str, caller: Caller) -> PictureAnswer:
+    def of(self, job_id: str, caller: Caller) -> PreviewAnswer:
         """Return the first picture that a job made.
 
         Raises:
@@ -49,7 +49,7 @@ class PictureReader:
         for file_id in _named(record):
             file = self._directus.read_file(file_id)
             if file is not None and _is_picture_of(file, job_id):
-                return PictureAnswer(type=file.type, data=base64.b64encode(self._read(file_id)).decode())  # type: ignore[arg-type]
+                return PreviewAnswer(type=file.type, data=base64.b64encode(self._read(file_id)).decode())  # type: ignore[arg-type]
         raise NotFound("jobId must name a job that made a picture")
 
     def _read(self, file_id: str) -> bytes:

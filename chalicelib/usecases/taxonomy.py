@@ -30,7 +30,7 @@ class Taxonomy:
     def terms(self) -> Terms:
         """Return the rows of `taxonomy_terms`: from memory, from Redis, or from Directus, whichever is valid."""
         generation, terms = self._copy
-        word, current, *rest = self._scripts.call("taxonomy_read", generation, secrets.token_hex(8))
+        word, current, *rest = self._scripts.call("taxonomy/read", generation, secrets.token_hex(8))
         if word == "fresh":
             return terms
         if word == "terms":
@@ -38,10 +38,10 @@ class Taxonomy:
         else:
             terms = self._directus.taxonomy_terms()
             text = msgspec.json.encode(terms).decode()
-            self._scripts.call("taxonomy_store", current, text, len(terms), self._ttl)
+            self._scripts.call("taxonomy/store", current, text, len(terms), self._ttl)
         self._copy = (current, terms)
         return terms
 
     def invalidate(self) -> None:
         """Begin a new generation."""
-        self._scripts.call("taxonomy_invalidate", secrets.token_hex(8))
+        self._scripts.call("taxonomy/invalidate", secrets.token_hex(8))

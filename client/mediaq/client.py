@@ -112,7 +112,7 @@ class Client:
                 watch(job)
             if job.state == "completed":
                 return job
-            if job.over:
+            if job.finished:
                 raise JobFailed(job_id, job.error or job.state)
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(f"job {job_id} is still {job.state} after {timeout:g} s")

@@ -90,7 +90,7 @@ class Job:
     """All that the server said."""
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing more will happen."""
         return self.state in OVER
 

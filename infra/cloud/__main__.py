@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.cloud import package, runbook
 from infra.cloud.deploy import Account, DeploymentFailed
 from infra.cloud.template import HERE, RESOURCES
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import chalice
 
 from infra.local.cache import digest, once
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ NEVER_IMPORTED = (
     "redis/multidb/*",
     "urllib3/contrib/emscripten/*",
 )
-"""Patterns; a test looks for packages that no request and no round of the keeper imports."""
+"""Patterns; a test looks for packages that no request and no round of the maintenance task imports."""
 KEPT = (
     "*.dist-info/METADATA",  # for importlib.metadata.version
     "aws_lambda_powertools/utilities/jmespath_utils/*",

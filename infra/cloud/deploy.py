@@ -73,8 +73,8 @@ class Account:
         if there is None:
             parameters = {**first, **parameters}
         kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
-        wanted = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
-        if missing := wanted - kept - parameters.keys():
+        below = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
+        if missing := below - kept - parameters.keys():
             raise DeploymentFailed(f"{stack} needs {', '.join(sorted(missing))}")
         given: list[Any] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
         given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]

@@ -26,11 +26,11 @@ def resources() -> Json:
             *_enqueueing(),
         ),
         "OperatorRole": _role("ecs-tasks", *_enqueueing(), condition="HasContainers"),
-        "KeeperRole": _role(
+        "MaintenanceRole": _role(
             "lambda",
             _in_vpc(),
             _traced(),
-            _logs("KeeperLogs"),
+            _logs("MaintenanceLogs"),
             _queues("sqs:SendMessage", of=QUEUES),
             _queues(*RECEIVING, of=DEAD_LETTERS),
         ),

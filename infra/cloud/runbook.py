@@ -9,10 +9,10 @@ def table() -> str:
     """Return the list as Markdown; every alarm links to its paragraph."""
     lines = ["| alarm | turns on when | for | seen by |", "|---|---|---|---|"]
     for alarm in ALARMS:
-        when = f"no `{alarm.metric}`" if alarm.wanted else f"`{alarm.metric}` > {alarm.over:g}"
+        when = f"no `{alarm.metric}`" if alarm.below else f"`{alarm.metric}` > {alarm.threshold:g}"
         within = "within " if alarm.statistic == "Sum" else ""
-        seen = f"CloudWatch ({alarm.source.namespace})" if alarm.source else "the keeper, CloudWatch"
-        if alarm.wanted:
+        seen = f"CloudWatch ({alarm.source.namespace})" if alarm.source else "the maintenance task, CloudWatch"
+        if alarm.below:
             seen = "`GET /health`, CloudWatch"
         lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {within}{alarm.minutes} min | {seen} |")
     return "\n".join(lines)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.cloud import roles, watching
-from infra.local.parts import REGION, ROOT
+from infra.cloud import monitoring, roles
+from infra.local.processes import REGION, ROOT
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ FRAGMENTS = (
     HERE / "functions.json",
     HERE / "containers.json",
 )
-FUNCTIONS = ("APIHandler", "Keeper")
+FUNCTIONS = ("APIHandler", "Maintenance")
 CHALICE_STAGE = "cloud"
 
 VARIABLES: Json = {
@@ -37,7 +37,7 @@ VARIABLES: Json = {
     "SCHEDULE_ROLE_ARN": {"Fn::GetAtt": ["ScheduleRole", "Arn"]},
     "SCHEDULE_GROUP": {"Ref": "Schedules"},
     "WORKER_CONCURRENCY": {"Ref": "ContainerConcurrency"},
-    "ALARM_OVER": watching.alarm_over(),
+    "ALARM_OVER": monitoring.alarm_thresholds(),
     "LOG_LEVEL": {"Ref": "LogLevel"},
     "FETCH_ALLOW": {"Ref": "FetchAllow"},
     "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
@@ -85,10 +85,10 @@ def ours() -> Json:
                 known = merged.setdefault(section, {})
                 known.update({name: entry for name, entry in entries.items() if name not in known})
     resources: Json = merged["Resources"]
-    resources.update(roles.resources() | watching.alarms() | watching.dashboard())
-    merged["Parameters"].update(watching.parameters())
+    resources.update(roles.resources() | monitoring.alarms() | monitoring.dashboard())
+    merged["Parameters"].update(monitoring.parameters())
     policy = resources["ContainersAsWanted"]["Properties"]["StepScalingPolicyConfiguration"]
-    policy["StepAdjustments"] = watching.scaling_steps()
+    policy["StepAdjustments"] = monitoring.scaling_steps()
     for name in (*FUNCTIONS, "LambdaWorker"):
         properties = resources[name]["Properties"]
         properties["Environment"] = {"Variables": function_environment()}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from infra.local import demo, stack
 from infra.local.client import CreatorApp
-from infra.local.parts import ROOT
 from infra.local.process import StartFailed
+from infra.local.processes import ROOT
 
 HOME = ROOT / ".local"
 
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 def up(options: argparse.Namespace) -> int:
     """Start the system and leave it running."""
     if description := stack.read_description(HOME):
-        if dead := sorted(description["processes"].keys() - stack.alive_parts(description).keys()):
+        if dead := sorted(description["processes"].keys() - stack.alive_processes(description).keys()):
             raise StartFailed(
                 f"{', '.join(dead)} died: `make down`, then `make up`, and nothing is lost; logs are in {HOME / 'logs'}"
             )

@@ -1,4 +1,4 @@
-"""Runs the keeper every few seconds, as EventBridge does every minute on AWS."""
+"""Runs the maintenance task every few seconds, as EventBridge does every minute on AWS."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=3, metavar="SECONDS", help="how long it rests between two rounds (3)")
     options = parser.parse_args()
     logger = Logger(service="mediaq")
-    logger.append_keys(part="keeper")
-    over = threading.Event()
+    logger.append_keys(part="maintenance")
+    finished = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: finished.set())
     monitor = Monitor(services().ledger, services().settings, round(options.minute * 1000))
-    logger.info("keeping")
-    while not over.wait(options.every):
+    logger.info("maintenance started")
+    while not finished.wait(options.every):
         try:
-            monitor.run(services().keeper.run(sleep=over.wait))
+            monitor.run(services().maintenance.run(sleep=finished.wait))
         except Unavailable as error:
             logger.warning("cannot keep", extra={"error": str(error)})
 

@@ -25,7 +25,7 @@ class StartFailed(RuntimeError):
 
 
 @dataclass
-class Part:
+class LocalProcess:
     """One process: what to run, where, and how to see that it is ready."""
 
     name: str
@@ -37,7 +37,7 @@ class Part:
     seconds: float = 30
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Part:
+    def start(self) -> LocalProcess:
         """Start it and wait until it is ready.
 
         Raises:
@@ -67,9 +67,9 @@ class Part:
         deadline = time.monotonic() + self.seconds
         while not self.ready():
             if self.process.poll() is not None:
-                raise StartFailed(f"{self.name} ended with code {self.process.returncode}\n{self._last_words()}")
+                raise StartFailed(f"{self.name} ended with code {self.process.returncode}\n{self._log_tail()}")
             if time.monotonic() > deadline:
-                raise StartFailed(f"{self.name} was not ready after {self.seconds:g} s\n{self._last_words()}")
+                raise StartFailed(f"{self.name} was not ready after {self.seconds:g} s\n{self._log_tail()}")
             time.sleep(0.02)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -84,12 +84,12 @@ class Part:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-15:]
         return "\n".join(["", f"the end of {self.log}:", *lines])
 
 
-def hurry(pid: int) -> None:
+def terminate_soon(pid: int) -> None:
     """Send a first SIGTERM, so that the one that follows is the second."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGTERM)

@@ -13,7 +13,7 @@ from infra.local import browser
 from infra.local.client import CreatorApp
 from infra.local.demo import synthesise
 from infra.local.directus import accounts
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from infra.local.stack import Stack, login
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from infra.local import parts
+from infra.local import processes
 from infra.local.directus import accounts, installation, seed
-from infra.local.process import LOOPBACK, Part, StartFailed, alive, born, hurry, pick_port, stop_group
+from infra.local.process import LOOPBACK, LocalProcess, StartFailed, alive, born, pick_port, stop_group, terminate_soon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class Stack:
     preferred: dict[str, int] = field(default_factory=dict)
     """Ports to use if they are free; others are picked."""
     say: Say = _quiet
-    parts: dict[str, Part] = field(default_factory=dict)
+    processes: dict[str, LocalProcess] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -59,17 +59,17 @@ class Stack:
         """
         try:
             self._start_stores()
-            self.environment = parts.environment(
+            self.environment = processes.environment(
                 redis_port=self.ports["redis"],
                 sqs_url=self.url("sqs"),
                 directus_url=self.url("directus"),
-                queues=parts.make_queues(self.url("sqs")),
+                queues=processes.make_queues(self.url("sqs")),
                 work=self.home / "work",
             )
             self.environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-            api = parts.api_part(self.environment, self.logs, self.ports["api"])
-            worker = parts.worker_part(self.environment, self.logs, concurrency=self.concurrency)
-            self._together(api, worker, parts.keeper_part(self.environment, self.logs))
+            api = processes.api_process(self.environment, self.logs, self.ports["api"])
+            worker = processes.worker_process(self.environment, self.logs, concurrency=self.concurrency)
+            self._together(api, worker, processes.maintenance_process(self.environment, self.logs))
             if self.directus == "real":
                 seed.point_flow(self.url("directus"), self.url("api"))
         except BaseException:
@@ -85,31 +85,31 @@ class Stack:
                 self.say(f"port {port} is taken: {name} is on {self.ports[name]} instead")
         self.logs.mkdir(parents=True, exist_ok=True)
         stores = [
-            parts.redis_part(self.home / "redis", self.ports["redis"]),
-            parts.sqs_part(self.home / "sqs", self.ports["sqs"]),
+            processes.redis_process(self.home / "redis", self.ports["redis"]),
+            processes.sqs_process(self.home / "sqs", self.ports["sqs"]),
         ]
         if self.directus == "standin":
-            stores.append(parts.stand_in_part(self.home / "directus", self.ports["directus"]))
+            stores.append(processes.stand_in_process(self.home / "directus", self.ports["directus"]))
         elif self.directus == "real":
             stores.append(installation.part(self.home / "directus", self.ports["directus"], self.say))
         self._together(*stores)
 
-    def _together(self, *several: Part) -> None:
+    def _together(self, *several: LocalProcess) -> None:
         for part in several:
             part.launch()
-            self.parts[part.name] = part
+            self.processes[part.name] = part
         for part in several:
             part.wait()
             self.say(f"{part.name} is up")
 
     def stop(self) -> None:
         """Stop everything, the worker first and without waiting for its jobs, the stores last."""
-        worker = self.parts.get("worker")
+        worker = self.processes.get("worker")
         if worker and worker.process and worker.process.poll() is None:
-            hurry(worker.process.pid)
-        for part in reversed(self.parts.values()):
+            terminate_soon(worker.process.pid)
+        for part in reversed(self.processes.values()):
             part.stop()
-        self.parts.clear()
+        self.processes.clear()
 
     def tokens(self) -> dict[str, str]:
         """Log every demo user in and return their tokens by tier."""
@@ -130,7 +130,7 @@ class Stack:
             "environment": self.environment,
             "processes": {
                 name: [part.process.pid, born(part.process.pid)]
-                for name, part in self.parts.items()
+                for name, part in self.processes.items()
                 if part.process is not None
             },
         }
@@ -167,7 +167,7 @@ def read_description(home: Path) -> dict[str, Any] | None:
         description: dict[str, Any] = json.loads((home / "stack.json").read_text())
     except (OSError, ValueError):
         return None
-    return description if alive_parts(description) else None
+    return description if alive_processes(description) else None
 
 
 def stop_described(home: Path) -> bool:
@@ -175,16 +175,16 @@ def stop_described(home: Path) -> bool:
     description = read_description(home)
     if description is None:
         return False
-    running = alive_parts(description)
+    running = alive_processes(description)
     if "worker" in running:
-        hurry(running["worker"])
+        terminate_soon(running["worker"])
     for pid in reversed(running.values()):
         stop_group(pid)
     (home / "stack.json").unlink(missing_ok=True)
     return True
 
 
-def alive_parts(description: dict[str, Any]) -> dict[str, int]:
+def alive_processes(description: dict[str, Any]) -> dict[str, int]:
     """Return the pids that are still those of the system: after a restart of the machine they may be anybody's."""
     known: dict[str, list[Any]] = description.get("processes", {})
     return {name: pid for name, (pid, birth) in known.items() if alive(pid) and born(pid) == birth}

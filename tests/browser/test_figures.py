@@ -122,7 +122,7 @@ class TestWhatItShows:
         desk.sign_in(system.token)
         expect(desk.page.locator("#jobs tr").first).to_be_visible()
         desk.outage = True
-        directus = system.stack.parts["directus"]
+        directus = system.stack.processes["directus"]
         directus.stop()
         try:
             expect(desk.page.locator("#jobs-away")).to_contain_text("Jobs cannot be read: Directus", timeout=15_000)
@@ -162,16 +162,16 @@ def test_a_running_job_moves(desk: Desk, system: System, tmp_path: Path) -> None
 
 
 def test_an_alarm_is_shown(desk: Desk, system: System) -> None:
-    keeper = system.stack.parts["keeper"]  # it judges as well
-    keeper.stop()
-    system.ledger.judge([("oldest-waiting", True, 0)])
+    maintenance = system.stack.processes["maintenance"]  # it judges as well
+    maintenance.stop()
+    system.ledger.evaluate_alarms([("oldest-waiting", True, 0)])
     try:
         desk.open()
         expect(desk.page.locator("#alarms")).to_contain_text("oldest-waiting: A job has waited too long", timeout=15_000)
         assert axe(desk) == []
     finally:
-        system.ledger.judge([("oldest-waiting", False, 0)])
-        keeper.start()
+        system.ledger.evaluate_alarms([("oldest-waiting", False, 0)])
+        maintenance.start()
 
 
 def test_it_survives_an_outage(desk: Desk, system: System) -> None:
@@ -180,7 +180,7 @@ def test_it_survives_an_outage(desk: Desk, system: System) -> None:
     before = system.stats()
     assert sum(before.values()) > 0
     desk.outage = True
-    api = system.stack.parts["api"]
+    api = system.stack.processes["api"]
     api.stop()
     try:
         expect(desk.page.locator("#link")).to_have_text("away")

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from infra.local.stack import forget
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import Run, report

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Act = Callable[["Field", "random.Random"], None]
 TRIGGERS = {
-    "claim": ("redis", source("claim")[1].encode()),
-    "finish": ("redis", source("finish")[1].encode()),
-    "renew": ("redis", source("renew")[1].encode()),
+    "claim": ("redis", source("jobs/claim")[1].encode()),
+    "finish": ("redis", source("jobs/finish")[1].encode()),
+    "renew": ("redis", source("jobs/renew")[1].encode()),
     "completed": ("directus", b'"status": "completed"'),
     "upload": ("directus", b"POST /files "),
     "delete": ("sqs", b"AmazonSQS.DeleteMessage"),
@@ -78,10 +78,10 @@ def kill_api(field: Field, dice: random.Random) -> None:
     api.sqs.watches.remove(watch)
 
 
-def kill_keeper(field: Field, dice: random.Random) -> None:
-    """kill -9 the keeper."""
+def kill_maintenance(field: Field, dice: random.Random) -> None:
+    """kill -9 the maintenance task."""
     del dice
-    field.processes["keeper"].signal(signal.SIGKILL)
+    field.processes["maintenance"].signal(signal.SIGKILL)
 
 
 def flush(field: Field, dice: random.Random) -> None:
@@ -166,7 +166,7 @@ FAULTS: dict[str, Act] = {
     **{f"freeze worker at {name}": freeze_worker_at(name) for name in ("claim", "completed", "finish", "delete")},
     "terminate": terminate,
     "kill api": kill_api,
-    "kill keeper": kill_keeper,
+    "kill maintenance": kill_maintenance,
     "flushall": flush,
     "roll redis back": roll_redis_back,
     "empty redis": empty_redis,

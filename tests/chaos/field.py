@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from infra.local import parts
+from infra.local import processes
 from infra.local.directus import accounts
-from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.process import LOOPBACK, LocalProcess, pick_port
 from infra.local.proxies.http import HttpProxy, SqsProxy
 from infra.local.proxies.tcp import TcpProxy
 from infra.local.stack import login
@@ -37,7 +37,7 @@ PLANS = '{"free": {}, "enterprise": {"transcoding": -1, "thumbnail": -1, "analys
 class Process:
     """A part of mediaq and its three proxies."""
 
-    part: Part
+    part: LocalProcess
     redis: TcpProxy
     sqs: SqsProxy
     directus: HttpProxy
@@ -61,14 +61,14 @@ class Process:
 
 @dataclass
 class Field:
-    """API, two workers, keeper; Redis, the SQS emulator and the stand-in for Directus."""
+    """API, two workers, maintenance; Redis, the SQS emulator and the stand-in for Directus."""
 
     home: Path
     dice: random.Random
     recorder: Recorder
     workers: int = 2
     slots: int = SLOTS
-    stores: dict[str, Part] = field(default_factory=dict)
+    stores: dict[str, LocalProcess] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     aof_sizes: list[tuple[float, int]] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -78,9 +78,9 @@ class Field:
         self.logs.mkdir(parents=True)
         self.ports = {name: pick_port() for name in ("redis", "sqs", "directus", "api")}
         self.stores = {
-            "redis": parts.redis_part(self.home / "redis", self.ports["redis"]),
-            "sqs": parts.sqs_part(self.home / "sqs", self.ports["sqs"]),
-            "directus": parts.stand_in_part(self.home / "directus", self.ports["directus"]),
+            "redis": processes.redis_process(self.home / "redis", self.ports["redis"]),
+            "sqs": processes.sqs_process(self.home / "sqs", self.ports["sqs"]),
+            "directus": processes.stand_in_process(self.home / "directus", self.ports["directus"]),
         }
         for part in self.stores.values():
             part.launch()
@@ -88,18 +88,18 @@ class Field:
             part.wait()
         plans = self.home / "plans.json"
         plans.write_text(PLANS)
-        self.environment = parts.environment(
+        self.environment = processes.environment(
             redis_port=self.ports["redis"],
             sqs_url=self.url("sqs"),
             directus_url=self.url("directus"),
-            queues=parts.make_queues(self.url("sqs")),
+            queues=processes.make_queues(self.url("sqs")),
             work=self.home / "work",
         ) | {"PLANS_FILE": str(plans), "FETCH_ALLOW": os.environ.get("FETCH_ALLOW", "")}
         self.scripts = Scripts(f"redis://{LOOPBACK}:{self.ports['redis']}/0", "{mediaq}")
         self.ledger = Ledger(self.scripts)
         self.token = login(self.url("directus"), accounts.BEST.email, accounts.BEST.password)
-        self._add("api", lambda environment: parts.api_part(environment, self.logs, self.ports["api"]))
-        self._add("keeper", lambda environment: parts.keeper_part(environment, self.logs))
+        self._add("api", lambda environment: processes.api_process(environment, self.logs, self.ports["api"]))
+        self._add("maintenance", lambda environment: processes.maintenance_process(environment, self.logs))
         for number in range(self.workers):
             self.add_worker(f"worker-{number + 1}")
         for process in self.processes.values():
@@ -120,14 +120,14 @@ class Field:
     def add_worker(self, name: str, prefix: tuple[str, ...] = (), **environment: str) -> Process:
         """Start another worker, its command behind `prefix`."""
 
-        def make(wired: dict[str, str]) -> Part:
-            part = parts.worker_part(wired | environment, self.logs, name, self.slots, drain_seconds=3)
+        def make(wired: dict[str, str]) -> LocalProcess:
+            part = processes.worker_process(wired | environment, self.logs, name, self.slots, drain_seconds=3)
             part.command[:0] = prefix
             return part
 
         return self._add(name, make)
 
-    def _add(self, name: str, make: Callable[[dict[str, str]], Part]) -> Process:
+    def _add(self, name: str, make: Callable[[dict[str, str]], LocalProcess]) -> Process:
         redis, sqs = TcpProxy(self.ports["redis"]), SqsProxy(self.ports["sqs"], self.dice, DUPLICATES)
         directus = HttpProxy(self.ports["directus"], self.recorder.directus(name))
         moved = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from infra.local.proxies.http import Exchange, HangUp
+from infra.local.proxies.http import Disconnect, WatchedRequest
 
 
 class Fault:
@@ -16,15 +16,15 @@ class Fault:
         self._share = share
         self._dice = dice
 
-    def before(self, exchange: Exchange) -> bool:
+    def before(self, exchange: WatchedRequest) -> bool:
         """Act before the server hears of it; True when that was the answer."""
         if self._dice.random() >= self._share:
             return False
         if self.kind == "cut":
-            raise HangUp
+            raise Disconnect
         if self.kind == "timeout":
             time.sleep(12)
-            raise HangUp
+            raise Disconnect
         if self.kind == "slow":
             time.sleep(self._dice.uniform(0.2, 2))
         if self.kind.isdigit():
@@ -35,7 +35,7 @@ class Fault:
             return True
         return False
 
-    def after(self, exchange: Exchange) -> None:
+    def after(self, exchange: WatchedRequest) -> None:
         """Act once the server has done what it was asked."""
         if self.kind == "lost answer" and self._dice.random() < self._share:
-            raise HangUp
+            raise Disconnect

@@ -11,10 +11,10 @@ import requests
 from werkzeug.test import Client
 
 from chalicelib import services, settings
-from infra.local import parts
+from infra.local import processes
 from infra.local.directus import accounts, installation
 from infra.local.gateway import Gateway
-from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.process import LOOPBACK, LocalProcess, pick_port
 from infra.local.stack import login
 from tests.conftest import PREFIX
 from tests.contract.server import Server
@@ -43,7 +43,7 @@ class Backends:
 def backends(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     home = tmp_path_factory.mktemp("contract")
     sqs_port, directus_port = pick_port(), pick_port()
-    running = [parts.sqs_part(home / "sqs", sqs_port), parts.stand_in_part(home / "directus", directus_port)]
+    running = [processes.sqs_process(home / "sqs", sqs_port), processes.stand_in_process(home / "directus", directus_port)]
     for part in running:
         part.launch()
     for part in running:
@@ -54,8 +54,8 @@ def backends(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 other.stop()
             raise
     directus, sqs = f"http://{LOOPBACK}:{directus_port}", f"http://{LOOPBACK}:{sqs_port}"
-    environment = parts.environment(
-        redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=parts.make_queues(sqs), work=home / "work"
+    environment = processes.environment(
+        redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=processes.make_queues(sqs), work=home / "work"
     )
     tokens = {user.tier: login(directus, user.email, user.password) for user in accounts.DEMO_USERS}
     yield Backends(directus, environment | {"MEDIAQ_REDIS_PREFIX": PREFIX}, tokens)
@@ -69,7 +69,7 @@ class Api:
 
     backends: Backends
     client: Client
-    parts: services.Services
+    services: services.Services
     peer: str = "203.0.113.9"
     user_ids: dict[str, str] = field(default_factory=dict)
 
@@ -154,7 +154,11 @@ def serve(backends: Backends, **changes: str) -> Iterator[Api]:
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home: Path = tmp_path_factory.mktemp(request.param)
     port = pick_port()
-    part: Part = installation.part(home / "directus", port) if request.param == "real" else parts.stand_in_part(home / "directus", port)
+    part: LocalProcess = (
+        installation.part(home / "directus", port)
+        if request.param == "real"
+        else processes.stand_in_process(home / "directus", port)
+    )
     part.start()
     yield Server(f"http://{LOOPBACK}:{port}")
     part.stop()

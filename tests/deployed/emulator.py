@@ -14,9 +14,9 @@ import boto3
 
 from infra.cloud import archive, package
 from infra.cloud.deploy import Account
-from infra.local import parts
+from infra.local import processes
 from infra.local.directus import accounts
-from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.process import LOOPBACK, LocalProcess, pick_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class Cloud:
     """An account on the emulator, with a Redis and a Directus that its functions can reach."""
 
     home: Path
-    running: list[Part] = field(default_factory=list)
+    running: list[LocalProcess] = field(default_factory=list)
 
     def start(self) -> Cloud:
         """Start the emulator and the stores; put the bucket, the secret and the worker's code where an operator would."""
@@ -44,9 +44,9 @@ class Cloud:
         self.endpoint = f"http://{LOOPBACK}:{port}"
         self.log = self.home / "logs" / "sqs.log"
         self.running = [
-            parts.sqs_part(self.home / "sqs", port, parts.CLOUD_SERVICES),
-            parts.redis_part(self.home / "redis", redis_port),
-            parts.stand_in_part(self.home / "directus", directus_port),
+            processes.sqs_process(self.home / "sqs", port, processes.CLOUD_SERVICES),
+            processes.redis_process(self.home / "redis", redis_port),
+            processes.stand_in_process(self.home / "directus", directus_port),
         ]
         for part in self.running:
             part.launch()
@@ -131,7 +131,7 @@ class Cloud:
 class _Session:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._session = boto3.Session("test", "test", region_name=parts.REGION)
+        self._session = boto3.Session("test", "test", region_name=processes.REGION)
 
     def client(self, service: str) -> Any:
         return self._session.client(service, endpoint_url=self._endpoint)

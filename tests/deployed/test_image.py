@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.cloud import archive
-from infra.local.parts import ROOT
-from infra.local.process import Part
+from infra.local.process import LocalProcess
+from infra.local.processes import ROOT
 from tests.integration.conftest import System, clip, run_system, until  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packaged(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose worker runs from the image's folders: nothing of this project's environment can be imported."""
     for system in run_system(tmp_path_factory.mktemp("packaged")):
-        system.stack.parts["worker"].stop()
+        system.stack.processes["worker"].stop()
         (home := tmp_path_factory.mktemp("nowhere")).chmod(0o500)
         environment = system.stack.environment | {"PYTHONPATH": f"{image / 'app'}:{image / 'libraries'}", "HOME": str(home)}
         log = system.stack.logs / "image.log"
         command = [sys.executable, "-S", "-B", "-m", "workers", "--concurrency", "1"]
-        worker = Part(
+        worker = LocalProcess(
             "image", command, lambda: log.exists() and '"working"' in log.read_text(), image / "app", log, environment
         )
         system.extra.append(worker.start())

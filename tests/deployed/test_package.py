@@ -14,9 +14,9 @@ import pytest
 
 from bench.lambda_process import event
 from chalicelib.maintenance import alarms
-from infra.cloud import archive, package, runbook, template, watching
+from infra.cloud import archive, monitoring, package, runbook, template
 from infra.local.directus import accounts
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
@@ -78,7 +78,7 @@ def test_no_tests_and_no_development_tools(unpacked: Path) -> None:
         "setuptools",
         "pytest",
         "click",
-        "inquirer",
+        "job_status",
         "cryptography",
         "hiredis",
     ):
@@ -87,8 +87,8 @@ def test_no_tests_and_no_development_tools(unpacked: Path) -> None:
 
 
 def test_everything_in_it_is_used(api: Api, unpacked: Path) -> None:
-    """Every package of the zip has a module that some request, or the keeper, imports."""
-    api.parts.scripts.redis.hset("{test}:meta", "seeded", 1)
+    """Every package of the zip has a module that some request, or the maintenance task, imports."""
+    api.services.scripts.redis.hset("{test}:meta", "seeded", 1)
     token = api.backends.tokens["enterprise"]
     record = api.record()
     body = {"jobId": record, "operation": "transcoding"}
@@ -106,7 +106,7 @@ def test_everything_in_it_is_used(api: Api, unpacked: Path) -> None:
         event("POST", "/queue/media", token, {**body, "delay": 3_600_000}),
         event("POST", "/queue/media/created", body={"key": record}, internal=accounts.INTERNAL_TOKEN),
         event("POST", "/queue/taxonomy/invalidate", internal=accounts.INTERNAL_TOKEN),
-        {"keeper": True},
+        {"maintenance": True},
     ]
     answers, imported = serve(unpacked, api.backends.environment, *requests)
     statuses = [answer["statusCode"] for answer in answers[:-1]]
@@ -169,19 +169,19 @@ class TestTemplate:
         described = json.dumps(made)
         for alarm in alarms.ALARMS:
             assert f"#alarm-{alarm.name}" in described
-        assert made["AlarmKeeperSilent"]["TreatMissingData"] == "breaching"
+        assert made["AlarmMaintenanceSilent"]["TreatMissingData"] == "breaching"
 
     def test_the_scaling_follows_what_is_wanted(self) -> None:
-        steps = watching.scaling_steps()
+        steps = monitoring.scaling_steps()
 
-        def workers(wanted: float) -> int:
+        def workers(below: float) -> int:
             [step] = [
                 step for step in steps
-                if step["MetricIntervalLowerBound"] <= wanted < step.get("MetricIntervalUpperBound", float("inf"))
+                if step["MetricIntervalLowerBound"] <= below < step.get("MetricIntervalUpperBound", float("inf"))
             ]  # fmt: skip
             return int(step["ScalingAdjustment"])
 
-        assert [workers(wanted) for wanted in (0, 1, 2, 6, 7, 8, 21, 99, 100, 5000)] == [0, 1, 2, 6, 8, 8, 25, 100, 100, 100]
+        assert [workers(below) for below in (0, 1, 2, 6, 7, 8, 21, 99, 100, 5000)] == [0, 1, 2, 6, 8, 8, 25, 100, 100, 100]
         assert len(steps) <= 20  # the most that a policy may have
 
 

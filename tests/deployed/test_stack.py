@@ -114,7 +114,7 @@ def jobs_complete(cloud: Cloud, clip: Path) -> None:  # noqa: F811
     assert requests.get(f"{cloud.api}/queue/jobs", params={"cursor": listed["next"]}, **mine).status_code == 200
     counted = until(lambda: counts(cloud, completed=3), 20, "counted")
     assert (counted["failed"], counted["waiting"]) == (0, 0)
-    report = invoke(cloud, "Keeper", SCHEDULED)
+    report = invoke(cloud, "Maintenance", SCHEDULED)
     assert (report["tickets"], report["revived"], report["dead"]) == (0, 0, 0)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from tests.docs.pages import COMMANDS, PAGES, Block, blocks, name_of, prose
 from tests.integration.test_local import project, run
 

@@ -12,7 +12,7 @@ import pytest
 
 import mediaq
 from chalicelib.api import openapi
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from mediaq import cli
 from tests.docs.pages import PAGES, anchors, name_of, prose
 

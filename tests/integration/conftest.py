@@ -15,10 +15,10 @@ import requests
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from infra.local import parts
+from infra.local import processes
 from infra.local.client import CreatorApp
 from infra.local.directus import accounts
-from infra.local.process import LOOPBACK, Part
+from infra.local.process import LOOPBACK, LocalProcess
 from infra.local.stack import Stack, login
 from workers.context import programs
 
@@ -59,7 +59,7 @@ class System:
     """A running stack, as a creator's app and as a test see it."""
 
     stack: Stack
-    extra: list[Part] = field(default_factory=list)
+    extra: list[LocalProcess] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.token = login(self.stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
@@ -99,9 +99,9 @@ class System:
         files = self.admin("GET", f"/files?filter[title][_starts_with]={job_id}/&limit=-1")
         return [file["id"] for file in files]
 
-    def worker(self, name: str, drain_seconds: float = 25, **environment: str) -> Part:
+    def worker(self, name: str, drain_seconds: float = 25, **environment: str) -> LocalProcess:
         """Start another worker, of one slot."""
-        part = parts.worker_part(self.stack.environment | environment, self.stack.logs, name, 1, drain_seconds).start()
+        part = processes.worker_process(self.stack.environment | environment, self.stack.logs, name, 1, drain_seconds).start()
         self.extra.append(part)
         return part
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from infra.local import parts
+from infra.local import processes
 from tests.integration.conftest import System, run_system, until
 from tests.integration.slow_site import SlowSite, serve
 
@@ -25,14 +25,16 @@ def site(clip: Path) -> Iterator[SlowSite]:
 
 @pytest.fixture(scope="module")
 def watched(site: SlowSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system whose keeper lives faster."""
+    """A system whose maintenance lives faster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FETCH_ALLOW", site.address)
         for system in run_system(tmp_path_factory.mktemp("alarms")):
-            system.stack.parts["keeper"].stop()
-            keeper = parts.keeper_part(system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}, system.stack.logs)
-            keeper.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.5"]
-            system.extra.append(keeper.start())
+            system.stack.processes["maintenance"].stop()
+            maintenance = processes.maintenance_process(
+                system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}, system.stack.logs
+            )
+            maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.5"]
+            system.extra.append(maintenance.start())
             yield system
 
 
@@ -44,7 +46,7 @@ def alarms(system: System) -> set[str]:
 
 
 def test_waiting_and_failures(watched: System, clip: Path, tmp_path: Path) -> None:
-    worker = watched.stack.parts["worker"]
+    worker = watched.stack.processes["worker"]
     worker.stop()
     good = watched.app.upload(clip)
     bad = tmp_path / "bad.mp4"

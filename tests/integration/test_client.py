@@ -110,7 +110,7 @@ class TestCallback:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         worker = system.worker("caller", FETCH_ALLOW=f"127.0.0.1:{server.server_port}")
-        system.stack.parts["worker"].stop()  # the other one may not call this machine
+        system.stack.processes["worker"].stop()  # the other one may not call this machine
         try:
             job_id = client.submit(clip, "transcoding", QUICK, callback_url=f"http://127.0.0.1:{server.server_port}/done")
             until(lambda: came, 60, "the callback")
@@ -123,7 +123,7 @@ class TestCallback:
 
             until(told, 10, "the job says so")
         finally:
-            system.stack.parts["worker"].start()
+            system.stack.processes["worker"].start()
             worker.stop()
             server.shutdown()
             server.server_close()

@@ -233,7 +233,7 @@ def test_the_bar_moves_in_place_on_a_terminal(environment: dict[str, str], tmp_p
     os.close(follower)
     seen = b""
 
-    def over() -> bool:
+    def finished() -> bool:
         nonlocal seen
         try:
             seen += os.read(leader, 4096)
@@ -241,7 +241,7 @@ def test_the_bar_moves_in_place_on_a_terminal(environment: dict[str, str], tmp_p
             return True
         return False
 
-    until(over, 120, "the job is over")
+    until(finished, 120, "the job is over")
     assert running.wait(10) == 0
     assert seen.count(b"\r\x1b[K  [") >= 3
     assert b"100 %  completed" in seen

@@ -24,7 +24,7 @@ def seen(system: System, job_id: str) -> Any:
     return answer.json()["job"]
 
 
-def over(system: System, job_id: str) -> Any:
+def finished(system: System, job_id: str) -> Any:
     def job() -> Any:
         found = seen(system, job_id)
         return found if found["state"] in ("completed", "failed", "cancelled") else None
@@ -47,15 +47,15 @@ class Down(BaseHTTPRequestHandler):
 def test_every_attempt_and_its_error(system: System) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Down)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     worker = system.worker("fetcher", FETCH_ALLOW=f"127.0.0.1:{server.server_port}")
     try:
         job_id = system.submit(None, {}, "download", input_url=f"http://127.0.0.1:{server.server_port}/film.mp4")
         second = until(lambda: (job := seen(system, job_id))["failed_attempts"] == 1 and job, 60, "the first attempt is over")
         assert [one["outcome"] for one in second["attempts"]][:1] == ["retry"]  # also before the job is over
-        job = over(system, job_id)
+        job = finished(system, job_id)
     finally:
-        system.stack.parts["worker"].start()
+        system.stack.processes["worker"].start()
         worker.stop()
         server.shutdown()
         server.server_close()
@@ -78,7 +78,7 @@ def test_one_that_was_cancelled_while_it_ran(system: System, long_clip: Path) ->
 
 
 def test_a_worker_that_was_killed(system: System, long_clip: Path) -> None:
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     victim = system.worker("victim")
     job_id = system.submit(long_clip, SLOW)
     until(
@@ -87,7 +87,7 @@ def test_a_worker_that_was_killed(system: System, long_clip: Path) -> None:
     assert victim.process is not None
     victim.process.send_signal(signal.SIGKILL)
     victim.process.wait()
-    system.stack.parts["worker"].start()
-    job = over(system, job_id)
+    system.stack.processes["worker"].start()
+    job = finished(system, job_id)
     assert [one["outcome"] for one in job["attempts"]] == ["interrupted", "completed"]
     assert [one["attempt"] for one in job["attempts"]] == [1, 1]  # a stall spends no attempt

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from infra.local import parts
+from infra.local import processes
 from tests.integration.conftest import System, make_clip, run_system, until
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def package() -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:
         for folder in ("chalicelib", "workers"):
-            for file in sorted((parts.ROOT / folder).rglob("*")):
+            for file in sorted((processes.ROOT / folder).rglob("*")):
                 if file.is_file() and "__pycache__" not in file.parts:
-                    target.write(file, file.relative_to(parts.ROOT))
+                    target.write(file, file.relative_to(processes.ROOT))
     return archive.getvalue()
 
 
@@ -37,7 +37,7 @@ class Functions:
     """The Lambda service of the emulator."""
 
     def __init__(self, system: System) -> None:
-        self._client = boto3.client("lambda", endpoint_url=system.stack.url("sqs"), region_name=parts.REGION)
+        self._client = boto3.client("lambda", endpoint_url=system.stack.url("sqs"), region_name=processes.REGION)
         self._environment = system.stack.environment
 
     def deploy(self, seconds: int) -> None:
@@ -54,7 +54,7 @@ class Functions:
         )
         self._client.create_event_source_mapping(
             FunctionName=FUNCTION,
-            EventSourceArn=f"arn:aws:sqs:{parts.REGION}:000000000000:mediaq-local-lambda",
+            EventSourceArn=f"arn:aws:sqs:{processes.REGION}:000000000000:mediaq-local-lambda",
             BatchSize=1,
             FunctionResponseTypes=["ReportBatchItemFailures"],
             ScalingConfig={"MaximumConcurrency": 2},
@@ -68,8 +68,10 @@ class Functions:
 @pytest.fixture(scope="module")
 def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System, Functions]]:
     for system in run_system(tmp_path_factory.mktemp("lambda")):
-        system.stack.parts["worker"].stop()
-        container = parts.worker_part(system.stack.environment, system.stack.logs, "container", 1, pools="container").start()
+        system.stack.processes["worker"].stop()
+        container = processes.worker_process(
+            system.stack.environment, system.stack.logs, "container", 1, pools="container"
+        ).start()
         system.extra.append(container)
         functions = Functions(system)
         functions.deploy(seconds=300)
@@ -78,7 +80,7 @@ def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System, 
 
 def tickets(system: System, queue: str) -> int:
     """How many tickets a queue has, seen or not."""
-    sqs = boto3.client("sqs", endpoint_url=system.stack.url("sqs"), region_name=parts.REGION)
+    sqs = boto3.client("sqs", endpoint_url=system.stack.url("sqs"), region_name=processes.REGION)
     url = sqs.get_queue_url(QueueName=f"mediaq-local-{queue}")["QueueUrl"]
     attributes: Any = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
@@ -121,7 +123,7 @@ def test_a_job_that_takes_too_long_hops_to_the_container_pool(lambdas: tuple[Sys
 
 def test_rubbish_in_the_queue_ends_in_the_dead_letter_queue(lambdas: tuple[System, Functions]) -> None:
     system, _ = lambdas
-    sqs = boto3.client("sqs", endpoint_url=system.stack.url("sqs"), region_name=parts.REGION)
+    sqs = boto3.client("sqs", endpoint_url=system.stack.url("sqs"), region_name=processes.REGION)
     url = sqs.get_queue_url(QueueName="mediaq-local-lambda")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"not": "ours"}))
     until(lambda: tickets(system, "lambda-dead") == 1, 30, "buried")

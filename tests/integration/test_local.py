@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from infra.local import parts
+from infra.local import processes
 from infra.local.process import alive
 from tests.integration.conftest import run_example, until
 from workers.media import probe
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def project(tmp_path: Path) -> Iterator[Path]:
     """A folder from which `python -m infra.local` runs on state of its own."""
     for name in ("app.py", "chalicelib", "workers", "infra"):
-        (tmp_path / name).symlink_to(parts.ROOT / name)
+        (tmp_path / name).symlink_to(processes.ROOT / name)
     (tmp_path / "infra").unlink()
     (tmp_path / "infra").mkdir()
-    for entry in (parts.ROOT / "infra").iterdir():
+    for entry in (processes.ROOT / "infra").iterdir():
         if entry.name == "local":
             _copy_python(entry, tmp_path / "infra" / "local")
         elif entry.name != "__pycache__":

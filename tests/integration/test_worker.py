@@ -28,7 +28,7 @@ def broken_ffmpeg(tmp_path: Path) -> str:
 
 
 def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, broken_ffmpeg: str) -> None:
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     before = system.stats()
     unlucky = system.worker("unlucky", FFMPEG=broken_ffmpeg)
     started = time.monotonic()
@@ -41,11 +41,11 @@ def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, bro
     assert took > 6  # 2 s and 4 s of backoff
     assert until(lambda: system.stats()["failed"] == before["failed"] + 1, 5, "counted")
     unlucky.stop()
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
 
 
 def bull_job_id(system: System, job_id: str) -> str:
-    seen = system.ledger.look(job_id)
+    seen = system.ledger.get(job_id)
     assert seen is not None
     return seen.id
 
@@ -85,7 +85,7 @@ def test_a_record_that_nobody_wants_any_more_ends_its_job(system: System, long_c
 
 
 def test_sigterm_finishes_what_runs(system: System, long_clip: Path) -> None:
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     worker = system.worker("drained")
     job_id = system.submit(long_clip, SLOW)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
@@ -93,11 +93,11 @@ def test_sigterm_finishes_what_runs(system: System, long_clip: Path) -> None:
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(40) == 0
     assert system.app.record(job_id)["status"] == "completed"
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
 
 
 def test_a_second_sigterm_gives_jobs_back_unharmed(system: System, long_clip: Path) -> None:
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     worker = system.worker("hurried")
     job_id = system.submit(long_clip, SLOW)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
@@ -109,14 +109,14 @@ def test_a_second_sigterm_gives_jobs_back_unharmed(system: System, long_clip: Pa
     counts = system.stats()
     assert (counts["waiting"], counts["active"]) == (1, 0)
     assert "released" in system.log("hurried")
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
     record = system.app.wait(job_id, 40)
     assert (record["status"], record["attempts"]) == ("completed", 1)
     assert "stalls" not in record
 
 
 def test_at_the_deadline_jobs_are_given_back_too(system: System, long_clip: Path) -> None:
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     worker = system.worker("late", drain_seconds=0.5)
     job_id = system.submit(long_clip, SLOW)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
@@ -124,7 +124,7 @@ def test_at_the_deadline_jobs_are_given_back_too(system: System, long_clip: Path
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(10) == 0
     assert system.stats()["waiting"] == 1
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
     record = system.app.wait(job_id, 40)
     assert (record["status"], record["attempts"]) == ("completed", 1)
 
@@ -153,7 +153,7 @@ def test_logs_name_the_job(system: System, clip: Path) -> None:
 
 def test_progress_reaches_the_ledger_while_it_runs(system: System, long_clip: Path) -> None:
     job_id = system.submit(long_clip, SLOW)
-    until(lambda: (job := system.ledger.look(job_id)) and job.progress > 10, 20, "progress beyond the fetch")
+    until(lambda: (job := system.ledger.get(job_id)) and job.progress > 10, 20, "progress beyond the fetch")
     assert system.app.wait(job_id, 40)["progress"] == 100
 
 

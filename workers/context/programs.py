@@ -66,7 +66,7 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "download": {"encoder": (), "filter": (), "muxer": ("null",)},
 }  # fmt: skip
-"""Operation -> kind -> what it asks ffmpeg for. `tests/unit/runtime/test_programs.py` holds it to what the operations do ask."""
+"""Operation -> kind -> what it needs of ffmpeg. `tests/unit/runtime/test_programs.py` checks this table."""
 
 
 @dataclass(frozen=True)

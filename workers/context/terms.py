@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WORD = re.compile(r"\w+")
 
 
-class Vocabulary:
+class TermMatcher:
     """The automaton. Each row of the taxonomy is found by its `name` and by its `slug`."""
 
     def __init__(self, terms: Terms) -> None:
@@ -86,18 +86,18 @@ class Vocabulary:
             yield from dict.fromkeys(self._found[at])
 
 
-class VocabularyCache:
+class TermMatcherCache:
     """Makes the automaton anew when the taxonomy has changed."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy
-        self._made: tuple[Terms, Vocabulary] | None = None
+        self._made: tuple[Terms, TermMatcher] | None = None
 
-    def __call__(self) -> Vocabulary:
+    def __call__(self) -> TermMatcher:
         """Return the automaton of the current generation: its rows are the same object as long as it lasts."""
         terms = self._taxonomy.terms()
         if self._made is None or self._made[0] is not terms:
-            self._made = (terms, Vocabulary(terms))
+            self._made = (terms, TermMatcher(terms))
         return self._made[1]
 
 

@@ -15,7 +15,7 @@ SHORTER_SECONDS = 0.25
 WARNINGS_MAX = 50
 
 
-class Findings:
+class WarningCollector:
     """Collects warnings, each once."""
 
     def __init__(self) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
-from workers.context.warnings import Findings
+from workers.context.warnings import WarningCollector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from workers.context.programs import Programs
-    from workers.context.terms import Vocabulary
+    from workers.context.terms import TermMatcher
     from workers.network.credentials import Keyring
     from workers.network.fetch import Fetcher
 
@@ -36,7 +36,7 @@ class Tools:
     fetcher: Fetcher
     keyring: Keyring
     speech: Speech
-    vocabulary: Callable[[], Vocabulary]
+    vocabulary: Callable[[], TermMatcher]
 
     @property
     def ffmpeg(self) -> str:
@@ -84,7 +84,7 @@ class Work:
     source: Source = Source()
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """Credentials of the caller's, for the address that the job names."""
-    findings: Findings = field(default_factory=Findings)
+    findings: WarningCollector = field(default_factory=WarningCollector)
     """What is wrong with the input although the job can go on."""
 
     @property

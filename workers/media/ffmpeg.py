@@ -46,7 +46,7 @@ def input_arguments(file: Path) -> list[str]:
     ]
 
 
-class Ran(NamedTuple):
+class CommandResult(NamedTuple):
     """What a finished run left: the end of its standard error, and how far it came, in s."""
 
     said: str
@@ -62,7 +62,7 @@ def run(
     loglevel: str = "warning",
     limits: sandbox.Limits | None = None,
     counts: bool = True,
-) -> Ran:
+) -> CommandResult:
     """Run ffmpeg with `arguments`.
 
     Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `counts`: whether errors while
@@ -99,7 +99,7 @@ def run(
         raise _failure(finished, work)
     if counts:
         work.findings.note_decode_errors(errors)
-    return Ran(finished.stderr, reached)
+    return CommandResult(finished.stderr, reached)
 
 
 def _failure(finished: sandbox.Finished, work: Work) -> Exception:

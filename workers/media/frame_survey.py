@@ -1,7 +1,7 @@
 """Finds out what the probe does not look for: how the frames are spaced, how the picture is turned, its colours' standard.
 
-`python -m workers.media.frame_survey FILE` prints it as JSON; `survey()` runs that in the sandbox. Packets are read, not decoded, but for
-one frame.
+`python -m workers.media.frame_survey FILE` prints JSON; `survey()` runs it in the sandbox. Packets are read, not decoded,
+except one frame.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ INTERLACED_SHARE = 0.25
 PAIRS = {"bottom field of the frame before": ("tff", "bottom"), "top field of the frame before": ("bff", "top")}
 
 
-class Verdict(NamedTuple):
+class FieldOrder(NamedTuple):
     """What one frame is, and how much it counts: by how many combs the wrong pair of fields has more."""
 
     order: str
@@ -72,7 +72,7 @@ def main() -> None:
 
     file, index, seconds = sys.argv[-3:]
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
-    seen: list[Verdict] = []
+    seen: list[FieldOrder] = []
     with av.open(f"file:{file}", options=options, metadata_errors="replace") as container:
         stream = container.streams[int(index)]
         begins = (container.start_time or 0) / av.time_base
@@ -87,7 +87,7 @@ def main() -> None:
     sys.stdout.write(decide(seen) + "\n")
 
 
-def decide(seen: list[Verdict]) -> str:
+def decide(seen: list[FieldOrder]) -> str:
     """Return what the frames with motion say, "" when there are too few: noise looks like anything now and then."""
     if len(seen) < FRAMES_LEAST:
         return ""
@@ -99,17 +99,17 @@ def decide(seen: list[Verdict]) -> str:
     return "progressive"
 
 
-def judge(own: float, before_bottom: float, before_top: float) -> Verdict | None:
+def evaluate_alarms(own: float, before_bottom: float, before_top: float) -> FieldOrder | None:
     """Say what one frame is by its combs and those of the two other pairs of fields; None where nothing moves."""
     less, more = sorted((before_bottom, before_top))
     if more <= own * MOTION or more == own:
         return None
     if less - own > (more - own) / 2:
-        return Verdict("progressive", more - own)
-    return Verdict("top" if before_bottom < before_top else "bottom", more - own)
+        return FieldOrder("progressive", more - own)
+    return FieldOrder("top" if before_bottom < before_top else "bottom", more - own)
 
 
-def _look(container: Any, stream: Any) -> list[Verdict]:
+def _look(container: Any, stream: Any) -> list[FieldOrder]:
     graph, source, sinks = _graph(stream)
     combs: list[list[float]] = [[] for _ in sinks]
     for frame, _ in zip(container.decode(stream), range(FRAMES), strict=False):
@@ -118,7 +118,7 @@ def _look(container: Any, stream: Any) -> list[Verdict]:
             found.extend(_pull(sink))
     own, before_bottom, before_top = combs
     del graph  # it has to outlive its filters, and they do not hold it
-    return list(filter(None, map(judge, own[1:], before_bottom, before_top)))
+    return list(filter(None, map(evaluate_alarms, own[1:], before_bottom, before_top)))
 
 
 def _pull(sink: Any) -> list[float]:

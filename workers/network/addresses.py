@@ -32,7 +32,7 @@ ISATAP = 0x00005EFE
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Place(NamedTuple):
+class Endpoint(NamedTuple):
     """Where a URL leads, taken apart."""
 
     scheme: str
@@ -52,7 +52,7 @@ class Place(NamedTuple):
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def split(url: str, label: str) -> Place:
+def split(url: str, label: str) -> Endpoint:
     """Take a URL apart; `label` is what a caller knows it as, such as input_url.
 
     Raises:
@@ -62,10 +62,10 @@ def split(url: str, label: str) -> Place:
         raise MediaRejected(f"{label} must be an http or https URL, without a user or a password")
     parts = urlsplit(encoded_address(url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme], path)
+    return Endpoint(parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme], path)
 
 
-def resolve(place: Place, allow: frozenset[str], label: str) -> list[str]:
+def resolve(place: Endpoint, allow: frozenset[str], label: str) -> list[str]:
     """Return the addresses of a host, after a look at all of them; `allow` has trusted `host:port` pairs.
 
     Raises:

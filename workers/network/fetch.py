@@ -22,7 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from chalicelib.domain.validation import encoded_address
 from chalicelib.errors import AttemptFailed, MediaRejected, RetryLater
 from workers.network import addresses
-from workers.network.watched_request import Broken, Exchange
+from workers.network.watched_request import RequestFailed, WatchedRequest
 
 if TYPE_CHECKING:
     import http.client
@@ -100,7 +100,7 @@ class _Part:
                 self.begun = True
                 self.arrived(self.got, whole)
         if whole is not None and self.got < whole:
-            raise Broken("The server sent less than it had announced")
+            raise RequestFailed("The server sent less than it had announced")
 
     def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
@@ -140,7 +140,7 @@ class Fetcher:
         for number in range(1, RESUMES_MAX + 2):
             try:
                 return self._follow(url, part, dict(headers or {}), label, check, deadline)
-            except Broken:
+            except RequestFailed:
                 if number > RESUMES_MAX or not part.begun:
                     raise
                 _pause(RESUME_SECONDS * 2 ** (number - 1), check)
@@ -169,7 +169,7 @@ class Fetcher:
         found = addresses.resolve(place, self._allow, label)
         with file.open("rb") as body:
             sent = {"Content-Length": str(file.stat().st_size), **(headers or {})}
-            with Exchange(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
+            with WatchedRequest(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
                 answer = exchange.request("PUT", sent, body)
         if 200 <= answer.status < 300:  # noqa: PLR2004 - success
             return answer.status
@@ -186,7 +186,7 @@ class Fetcher:
         found = addresses.resolve(place, self._allow, label)
         sent = {"Content-Length": str(length), **headers}
         deadline = time.monotonic() + seconds
-        with Exchange(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
+        with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
             return exchange.request("POST", sent, body).status
 
     def _follow(
@@ -207,7 +207,7 @@ class Fetcher:
                 headers if place.origin == origin else {name: headers[name] for name in headers.keys() & {"Range", "If-Range"}}
             )
             found = addresses.resolve(place, self._allow, label)
-            with Exchange(place, found, label=label, check=check, deadline=deadline) as exchange:
+            with WatchedRequest(place, found, label=label, check=check, deadline=deadline) as exchange:
                 answer = exchange.request("GET", kept)
                 if answer.status not in MOVED:
                     _save(exchange, answer, part, label)
@@ -227,10 +227,10 @@ def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: 
     return part.digest.hexdigest()
 
 
-def _save(exchange: Exchange, answer: http.client.HTTPResponse, part: _Part, label: str) -> None:
+def _save(exchange: WatchedRequest, answer: http.client.HTTPResponse, part: _Part, label: str) -> None:
     if answer.status == UNSATISFIABLE and part.got:
         part.restart()
-        raise Broken(f"{label} has changed")
+        raise RequestFailed(f"{label} has changed")
     if answer.status not in (OK, PARTIAL):
         raise _refused(answer, label)
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from workers.network.addresses import Place
+    from workers.network.addresses import Endpoint
 
 CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED = 3
@@ -35,16 +35,16 @@ PACE_SECONDS, PACE_BYTES = 30.0, 30 * 1024
 WATCH_SECONDS = 0.25
 
 
-class Broken(AttemptFailed):
+class RequestFailed(AttemptFailed):
     """The connection broke, or the server did not answer: what has arrived may be worth going on from."""
 
 
-class Exchange:
+class WatchedRequest:
     """A context manager: connects, sends a request, and has the answer. `label` names the URL in messages."""
 
     def __init__(
         self,
-        place: Place,
+        place: Endpoint,
         found: list[str],
         *,
         label: str,
@@ -105,7 +105,7 @@ class Exchange:
             raise self._why(f"{self._label} could not be reached") from error
         self._head_due = None
         if cut and answer.status < 300:  # noqa: PLR2004 - success, of something that never arrived whole
-            raise Broken(f"{self._label} broke the connection off before it had everything")
+            raise RequestFailed(f"{self._label} broke the connection off before it had everything")
         return answer
 
     def read(self, answer: http.client.HTTPResponse, most: int) -> bytes:
@@ -132,17 +132,17 @@ class Exchange:
             except OSError as error:
                 self._check()
                 if number == len(tried):
-                    raise Broken(f"{self._label} could not be reached") from error
+                    raise RequestFailed(f"{self._label} could not be reached") from error
                 continue
             opened.settimeout(SILENCE_SECONDS)
             return opened
-        raise Broken(f"The host of {self._label} has no address")
+        raise RequestFailed(f"The host of {self._label} has no address")
 
     def _count(self, moved: int) -> None:
         self._moved += moved
 
     def _why(self, otherwise: str) -> JobStopped:
-        return self._stopped or Broken(otherwise)
+        return self._stopped or RequestFailed(otherwise)
 
     def _watch(self) -> None:
         paced, moved = time.monotonic(), 0

@@ -49,7 +49,7 @@ RUN: dict[str, Callable[[Work], Done]] = {
     "analysis": analysis.run,
 }
 UPLOAD_SHARE = 10  # of 100 points of progress
-STRAYS_SECONDS = 120.0
+ORPHANS_SECONDS = 120.0
 """How long a job that is over is kept open for Directus to come back, so that no output of it is left over."""
 
 
@@ -175,9 +175,9 @@ class Attempt:
             if output.refers_to:
                 there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
                 output.path.write_text(output.path.read_text().replace(output.refers_to, there))
-            file_id = self._patiently(partial(self._upload, output, name))
+            file_id = self._with_retries(partial(self._upload, output, name))
             if files:  # the first becomes the user's own when the record is closed
-                self._patiently(partial(self._directus.give_file, file_id, self._job.user_id))
+                self._with_retries(partial(self._directus.give_file, file_id, self._job.user_id))
             size = output.path.stat().st_size
             files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
         return files
@@ -208,14 +208,14 @@ class Attempt:
                 raise
             return self._directus.update_open_job(self._job.job_id, values, give_to=self._job.user_id)
 
-        if not self._patiently(close):
-            record = self._patiently(lambda: self._directus.read_job(self._job.job_id))
+        if not self._with_retries(close):
+            record = self._with_retries(lambda: self._directus.read_job(self._job.job_id))
             if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
                 self._delete(outputs)
             return self._settle(record)
         self._lease.closed()
         if self._maybe_strays:
-            self._clear_strays(outputs)
+            self._delete_orphans(outputs)
         return outcome
 
     def _settle(self, record: Record | None) -> Outcome:
@@ -223,12 +223,12 @@ class Attempt:
         outcome = _settled(record)
         self._lease.closed()
         if self._maybe_strays:
-            self._clear_strays(())
+            self._delete_orphans(())
         return outcome
 
-    def _clear_strays(self, keep: Sequence[str]) -> None:
+    def _delete_orphans(self, keep: Sequence[str]) -> None:
         """Delete what earlier attempts uploaded before they died, waiting a while for Directus if it has to."""
-        deadline = time.monotonic() + STRAYS_SECONDS
+        deadline = time.monotonic() + ORPHANS_SECONDS
         while True:
             try:
                 self._lease.confirm()
@@ -243,7 +243,7 @@ class Attempt:
         for file in files:
             self._directus.delete_file(file)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _with_retries(self, call: Callable[[], T]) -> T:
         while True:
             try:
                 return call()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.queues.tickets import Ticket, Tickets
     from workers.context.programs import Programs
     from workers.runtime.runner import Runner
-    from workers.runtime.webhook_sender import Courier
+    from workers.runtime.webhook_sender import WebhookSender
 
 logger = Logger(service="mediaq", child=True)
 SWEEP_SECONDS = 2.0
@@ -47,7 +47,7 @@ class ContainerWorker:
         poll_seconds: int,
         drain_seconds: float,
         retire_seconds: float = math.inf,
-        courier: Courier,
+        webhook_sender: WebhookSender,
         programs: Programs | None = None,
         protection: TaskProtection | None = None,
     ) -> None:
@@ -59,7 +59,7 @@ class ContainerWorker:
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
         self._retire_seconds = retire_seconds
-        self._courier = courier
+        self._courier = webhook_sender
         self._programs = programs
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)

@@ -11,7 +11,7 @@ import msgspec
 
 from chalicelib.directus.records import timestamp
 from chalicelib.domain import attempts
-from chalicelib.domain.attempts import AttemptNote, Line
+from chalicelib.domain.attempts import AttemptLog, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,11 @@ class Journal:
 
     def __init__(self, claim: Claim) -> None:
         self._lock = threading.Lock()
-        self._notes = attempts.read(claim.notes)
+        self._notes = attempts.read(claim.journal)
         for earlier in self._notes.attempts:
             if earlier.outcome is None:
                 earlier.outcome, earlier.error = "interrupted", "The worker stopped before it could say why"
-        self._run = AttemptNote(attempt=claim.attempt, started_at=timestamp())
+        self._run = AttemptLog(attempt=claim.attempt, started_at=timestamp())
         self._notes.attempts = [*self._notes.attempts, self._run][-ATTEMPTS_KEPT:]
         self._changes = self._sent = 0
         self.say(f"Attempt {claim.attempt} started")

@@ -19,7 +19,7 @@ from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
 from workers.runtime.runner import Runner
 from workers.runtime.tools import make_tools
-from workers.runtime.webhook_sender import Courier
+from workers.runtime.webhook_sender import WebhookSender
 from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
         if _handle(ticket, services, tools, left):
             del waiting[message_id]
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-    courier = Courier(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
-    tries = courier.deliver_due(min(left, CALLBACK_SECONDS))
+    webhook_sender = WebhookSender(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
+    tries = webhook_sender.deliver_due(min(left, CALLBACK_SECONDS))
     logger.info("handled", extra={"left": len(waiting), "callbacks": tries})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 

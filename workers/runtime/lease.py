@@ -22,8 +22,8 @@ from chalicelib.errors import (
     TicketsUnavailable,
     WorkerStopping,
 )
-from chalicelib.ledger.ledger import Forgotten
-from chalicelib.queues.tickets import RECEIVED_SECONDS, RUNNING_SECONDS
+from chalicelib.ledger.ledger import LostJob
+from chalicelib.queues.tickets import RECEIVE_VISIBILITY_SECONDS, RUN_VISIBILITY_SECONDS
 from workers.runtime.journal import Journal
 
 if TYPE_CHECKING:
@@ -144,13 +144,13 @@ class Lease:
             time.sleep(min(0.2, max(0.0, until - time.monotonic())))
 
     def _keep(self) -> None:
-        ticket_due = time.monotonic() + RECEIVED_SECONDS / 2
+        ticket_due = time.monotonic() + RECEIVE_VISIBILITY_SECONDS / 2
         while not self._pause():
             try:
                 self._renew()
                 if self.ticket is not None and time.monotonic() >= ticket_due:
-                    self._tickets.hold(self.ticket, RUNNING_SECONDS * 1000)
-                    ticket_due = time.monotonic() + RUNNING_SECONDS / 2.5
+                    self._tickets.hold(self.ticket, RUN_VISIBILITY_SECONDS * 1000)
+                    ticket_due = time.monotonic() + RUN_VISIBILITY_SECONDS / 2.5
             except (LedgerUnavailable, TicketsUnavailable) as error:
                 logger.warning("lease not renewed", extra={"job_id": self.job.job_id, "error": str(error)})
             except Exception:  # a lease that nobody renews is worse than any bug
@@ -163,13 +163,13 @@ class Lease:
         return self._over.is_set()
 
     def _renew(self, phase: Phase | None = None) -> str:
-        notes, changes = self.journal.unsent()
-        word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase, notes=notes)
+        journal, changes = self.journal.unsent()
+        word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase, journal=journal)
         self.journal.sent(changes if word != "unknown" else 0)
         if word == "unknown" and self._closed:
             return "ok"
         if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
-            mine = Forgotten(self.job, "processing", self._attempt - 1, self.token)
+            mine = LostJob(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
             logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
             if word == "ok":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.directus.records import OPEN_STATES
 from chalicelib.errors import TicketsUnavailable
-from chalicelib.ledger.ledger import Forgotten
+from chalicelib.ledger.ledger import LostJob
 from chalicelib.queues.tickets import RECEIVE_AT_MOST
 from workers.runtime import orphans
 
@@ -36,7 +36,7 @@ def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directu
         if not _is_open(record):
             orphans.clear(directus, own.job_id)
             return False
-        forgotten = [_forgotten(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
+        forgotten = [_lost_jobs(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
         return ledger.adopt(forgotten)[0] != "old"
     finally:
         for one in more:
@@ -61,6 +61,6 @@ def _is_open(record: Record | None) -> bool:
     return record is not None and record.status in OPEN_STATES
 
 
-def _forgotten(job: MediaJob, record: Record) -> Forgotten:
+def _lost_jobs(job: MediaJob, record: Record) -> LostJob:
     attempts = max(0, (record.attempts or 0) - 1)  # the record counts the attempt that may be running
-    return Forgotten(job, "pending" if record.status == "pending" else "processing", attempts)
+    return LostJob(job, "pending" if record.status == "pending" else "processing", attempts)

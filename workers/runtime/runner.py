@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from workers.context.work import Tools
 
 logger = Logger(service="mediaq", child=True)
-UNDECIDED_MS = (30_000, 60_000)
-RUNS_WITHOUT_SPACE = 20
+UNKNOWN_STATE_MS = (30_000, 60_000)
+DISK_FULL_RETRIES_MAX = 20
 """A job that no worker has had the disk for that often will not fit the next one either."""
-RUNS_ASKED_TO_WAIT = 50
+DEFERRALS_MAX = 50
 """A job that a server has put off that often spends attempts."""
 RELEASE_MS = (30_000, 40_000)
-HOP_MS = 2000
+MOVE_MS = 2000
 """Before its job has moved, a ticket would only be held for long."""
 
 
@@ -70,7 +70,7 @@ class Runner:
             return self._handle(ticket)
         except Unavailable as error:
             logger.warning("cannot decide, holding the ticket", extra={"error": str(error), "cause": repr(error.__cause__)})
-            self._hold(ticket, _jitter(UNDECIDED_MS))
+            self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             return False
 
     def stop(self, reason: WorkerStopping | None = None) -> None:
@@ -84,10 +84,10 @@ class Runner:
         if ticket.job is None:
             if ticket.poison:
                 logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
-                self._tickets.bury(ticket)
+                self._tickets.send_to_dead_letter_queue(ticket)
             else:
                 logger.warning("ticket of a later release held for a worker that knows it")
-                self._hold(ticket, _jitter(UNDECIDED_MS))
+                self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             return ticket.poison
         claim = self._claim(ticket)
         match claim.word:
@@ -101,7 +101,7 @@ class Runner:
             case "hold":
                 self._tickets.hold(ticket, claim.hold_ms)
             case "unknown":
-                self._hold(ticket, _jitter(UNDECIDED_MS))
+                self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             case _:  # drop, elsewhere
                 self._tickets.delete(ticket)
                 return True
@@ -133,7 +133,7 @@ class Runner:
         except LeaseLost:
             logger.warning("lease lost, the job is another worker's")
         except OutOfTime as error:
-            return self._hop(lease, str(error))
+            return self._move(lease, str(error))
         except WorkerStopping:
             self._release(lease, 0, "The worker is shutting down")
         except RetryLater as error:
@@ -161,10 +161,10 @@ class Runner:
             raise
         except Exception as failed:
             if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
-                if claim.runs < RUNS_WITHOUT_SPACE:
+                if claim.runs < DISK_FULL_RETRIES_MAX:
                     raise Unavailable("No space left in the work folder") from failed
                 failed = AttemptFailed("No worker had the disk space that the job needs")
-            if isinstance(failed, RetryLater) and claim.runs < RUNS_ASKED_TO_WAIT:
+            if isinstance(failed, RetryLater) and claim.runs < DEFERRALS_MAX:
                 raise
             if isinstance(failed, AttemptFailed):
                 error = str(failed)
@@ -197,18 +197,18 @@ class Runner:
         if word == "lost":
             return False
         if outcome == "retry":
-            self._come_back(lease, delay_ms)
+            self._release_for_later(lease, delay_ms)
             return False
         if lease.ticket is not None:
             self._delete(lease.ticket)
         return True
 
-    def _hop(self, lease: Lease, reason: str) -> bool:
+    def _move(self, lease: Lease, reason: str) -> bool:
         """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
         moved = msgspec.structs.replace(lease.job, pool="container")
         lease.journal.end("moved", reason)
         try:
-            self._tickets.send(moved, HOP_MS)
+            self._tickets.send(moved, MOVE_MS)
             word = self._ledger.move(moved, lease.token, lease.journal.text())
         except Unavailable as error:
             self._release(lease, 0, f"{reason}, and cannot move ({error})")
@@ -227,9 +227,9 @@ class Runner:
         except LedgerUnavailable:
             return  # the lease will run out and a sweep will find the job
         if word != "lost":
-            self._come_back(lease, delay_ms)
+            self._release_for_later(lease, delay_ms)
 
-    def _come_back(self, lease: Lease, delay_ms: int) -> None:
+    def _release_for_later(self, lease: Lease, delay_ms: int) -> None:
         """See to it that a ticket turns up when the job is due."""
         if lease.ticket is not None:
             self._hold(lease.ticket, delay_ms)
@@ -237,7 +237,7 @@ class Runner:
         try:
             self._tickets.send(lease.job, delay_ms)
         except TicketsUnavailable as error:
-            logger.warning("no ticket sent, the keeper will", extra={"error": str(error)})
+            logger.warning("no ticket sent, the maintenance task will", extra={"error": str(error)})
 
     def _hold(self, ticket: Ticket, delay_ms: int) -> None:
         try:

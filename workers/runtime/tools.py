@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.context import programs
-from workers.context.terms import VocabularyCache
+from workers.context.terms import TermMatcherCache
 from workers.context.work import Speech, Tools
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetcher
@@ -27,5 +27,5 @@ def make_tools(services: Services) -> Tools:
         fetcher=Fetcher(current.fetch_allow),
         keyring=Keyring(current.credentials_keys),
         speech=Speech(current.whisper_model, current.transcribe_bucket),
-        vocabulary=VocabularyCache(services.taxonomy),
+        vocabulary=TermMatcherCache(services.taxonomy),
     )

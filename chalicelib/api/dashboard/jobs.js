@@ -63,7 +63,7 @@ function close() {
 }
 function jobView(found) {
   const facts = [['Job', found.jobId], ['Admission', found.bullJobId], ['User', found.user], ['Operation', found.operation], ['Priority', found.priority],
-    ['Pool', found.pool], ['Place in the line', found.position], ['Paused', found.paused ? 'yes: nothing of this pool starts' : null],
+    ['Pool', found.pool], ['Endpoint in the line', found.position], ['Paused', found.paused ? 'yes: nothing of this pool starts' : null],
     ['May start', clock(found.estimated_start)], ['Due', clock(found.run_at)], ['Made', clock(found.created_at)], ['Started', clock(found.started_at)],
     ['Finished', clock(found.finished_at)], ['Output', found.output_file_id], ['Error', found.error],
     ['Stages', Object.entries(found.stages).map(([name, seconds]) => name + ' ' + seconds + ' s').join(', ')],

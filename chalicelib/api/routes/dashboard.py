@@ -24,7 +24,7 @@ def metrics() -> Response:
 @blueprint.route("/trend", methods=["GET"], cors=True)
 @endpoint
 def trend() -> Any:
-    """Answer what the keeper saw within the last quarter of an hour."""
+    """Answer what the maintenance task saw within the last quarter of an hour."""
     from chalicelib.directus.records import iso  # noqa: PLC0415
     from chalicelib.domain.schemas import TrendAnswer, TrendSample  # noqa: PLC0415
 

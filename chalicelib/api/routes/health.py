@@ -14,6 +14,6 @@ blueprint = Blueprint(__name__)
 @endpoint
 def health() -> Response:
     """Answer 200 when every dependency can be reached, else 503; alarms are named either way."""
-    found = services().examiner.examine()
+    found = services().health_checker.examine()
     body = {"ok": found.ok, "dependencies": found.dependencies, "alarms": found.alarms, "programs": found.programs}
     return Response(body=body, status_code=200 if found.ok else 503)

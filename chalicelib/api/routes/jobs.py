@@ -26,7 +26,7 @@ def jobs() -> Any:
     caller = services().authenticator.caller(request.headers.get("authorization"))
     asked = request.query_params
     query = queries.parse({name: asked.getlist(name) for name in asked} if asked else {})
-    return published(services().inquirer.page(query, caller))
+    return published(services().job_status.page(query, caller))
 
 
 @blueprint.route("/{job_id}", methods=["GET"], cors=True)
@@ -36,7 +36,7 @@ def job(job_id: str) -> Any:
     from chalicelib.domain.schemas import JobAnswer  # noqa: PLC0415
 
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
-    return published(JobAnswer(job=services().inquirer.show(parse_job_id(job_id), caller)))
+    return published(JobAnswer(job=services().job_status.show(parse_job_id(job_id), caller)))
 
 
 @blueprint.route("/{job_id}/picture", methods=["GET"], cors=True)

@@ -10,7 +10,7 @@
 --   <p>:active             zset   score end of the lease (ms), same members
 --   <p>:rounds:<pool>:<priority>  zset  user -> the round of the last job admitted
 --   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, pace_ms (between two claims while
---                          jobs waited, smoothed), nudge_ms, look_ms, paused
+--                          jobs waited, smoothed), wake_ms, sweep_ms, paused
 --   <p>:returned           set    jobId of the open jobs that were claimed and are not held any more
 --   <p>:scheduled          hash   user -> how many jobs wait for a time that the user named
 --   <p>:totals             hash   completed, failed, cancelled
@@ -20,10 +20,10 @@
 --                          observed_ms, moved and moved_ms (what the running jobs looked like, and since when)
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one an observation, as far back as failures
 --                          are looked at
---   <p>:callbacks          zset   score due (ms), member jobId: outcomes that a caller wants to be told
---   <p>:callback:<jobId>   string the latest such outcome, as MessagePack: id, user, url, outcome, tries, body; and over instead of
+--   <p>:webhooks          zset   score due (ms), member jobId: outcomes that a caller wants to be told
+--   <p>:webhook:<jobId>   string the latest such outcome, as MessagePack: id, user, url, outcome, tries, body; and over instead of
 --                          body once nobody tries any more, for a day
---   <p>:callees            hash   user -> until when none of their callbacks is told (ms)
+--   <p>:webhook_backoff            hash   user -> until when none of their callbacks is told (ms)
 --   <p>:lock:<jobId>       string the token of whoever may change the status of the record besides the lease holder, for
 --                          RECORD_LOCK_MS: see docs/adr/0020-record-locks.md
 --   <p>:programs           hash   worker -> "<ms> <JSON>": what its programs are, and what they lack
@@ -36,7 +36,7 @@
 --   starting (its holder may still set the record to processing), closing (its record, now), progress,
 --   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
 --   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (the address that its end is told to),
---   notes (what its workers wrote down of their attempts, in JSON that is not read here)
+--   journal (what its workers wrote down of their attempts, in JSON that is not read here)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
 
@@ -44,8 +44,8 @@ local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local SCHEDULE_TTL = 8 * DAY
-local UNTOLD_MS = 15000
-local CALLBACK_TTL = 2 * DAY  -- the last try is within hours
+local UNDELIVERED_MS = 15000
+local WEBHOOK_TTL = 2 * DAY  -- the last try is within hours
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
 local RECORD_LOCK_MS = 15000  -- longer than a call to Directus takes, or is waited for
@@ -121,8 +121,8 @@ local function forget_return(job)
 end
 
 -- What a holder writes down; it sends all of it each time, so that a repeated call changes nothing.
-local function note(job, notes)
-  if notes and notes ~= '' then job.notes = notes end
+local function note(job, journal)
+  if journal and journal ~= '' then job.journal = journal end
 end
 
 -- When it was admitted, which its id says (ms).
@@ -226,10 +226,10 @@ end
 
 -- Somebody wants to be told of the end: due at once. An older outcome of the job that was not told yet is news no more.
 local function call_back(job, outcome, now)
-  if not job.callback then return end
-  local entry = {id = job.id, user = job.user, url = job.callback, outcome = outcome, body = job.body, tries = {}}
-  call('SET', P .. 'callback:' .. job.job_id, cmsgpack.pack(entry), 'EX', CALLBACK_TTL)
-  call('ZADD', P .. 'callbacks', now, job.job_id)
+  if not job.callback_url then return end
+  local entry = {id = job.id, user = job.user, url = job.callback_url, outcome = outcome, body = job.body, attempts = {}}
+  call('SET', P .. 'webhook:' .. job.job_id, cmsgpack.pack(entry), 'EX', WEBHOOK_TTL)
+  call('ZADD', P .. 'webhooks', now, job.job_id)
 end
 
 -- The end of a job: out of the sets, counted once, marked for a day.

@@ -40,8 +40,8 @@ class ProgressBar:
             return
         self._shown = text
         if self._live:
-            click.echo(f"\r\033[K  {text}" + ("\n" if job.over else ""), nl=False, err=True)
-            self._shown = "" if job.over else text
+            click.echo(f"\r\033[K  {text}" + ("\n" if job.finished else ""), nl=False, err=True)
+            self._shown = "" if job.finished else text
         else:
             click.echo(f"  {text}", err=True)
 

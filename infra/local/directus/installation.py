@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from infra.local import node
 from infra.local.cache import cache_folder, digest, once
 from infra.local.directus import accounts, seed
-from infra.local.parts import ROOT, http_ok
-from infra.local.process import LOOPBACK, Part, pick_port
+from infra.local.process import LOOPBACK, LocalProcess, pick_port
+from infra.local.processes import ROOT, http_ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
+PACKAGE_FILES = (HERE / "package-lock.json", HERE / "package.json")
 TEMPLATE_SOURCES = (HERE / "accounts.py", HERE / "schema.py", HERE / "seed.py")
 
 
-def part(state: Path, port: int, say: Callable[[str], None] = lambda text: None) -> Part:
+def part(state: Path, port: int, say: Callable[[str], None] = lambda text: None) -> LocalProcess:
     """Return Directus on a copy of the seeded template, installing it first if need be.
 
     Raises:
@@ -37,7 +38,7 @@ def part(state: Path, port: int, say: Callable[[str], None] = lambda text: None)
 
 def install(say: Callable[[str], None] = lambda text: None) -> Path:
     """Install the locked packages and return their folder."""
-    name = f"directus-{digest(HERE.iterdir(), node.version())}"
+    name = f"directus-{digest(PACKAGE_FILES, node.version())}"
     return once(name, lambda folder: _install(folder, say))
 
 
@@ -68,12 +69,14 @@ def _make_template(home: Path, folder: Path, say: Callable[[str], None]) -> None
     shutil.rmtree(folder / "logs", ignore_errors=True)
 
 
-def _part(home: Path, state: Path, port: int) -> Part:
+def _part(home: Path, state: Path, port: int) -> LocalProcess:
     _write_environment(state, port)
     environment = {"CONFIG_PATH": str(state / "directus.env"), "NODE_ENV": "production"}
     log = state.parent / "logs" / "directus.log" if (state.parent / "logs").exists() else state / "logs" / "directus.log"
     ping = f"http://{LOOPBACK}:{port}/server/ping"
-    return Part("directus", [str(node.node()), _cli(home), "start"], lambda: http_ok(ping), home, log, environment, seconds=90)
+    return LocalProcess(
+        "directus", [str(node.node()), _cli(home), "start"], lambda: http_ok(ping), home, log, environment, seconds=90
+    )
 
 
 def _write_environment(state: Path, port: int) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Exchange:
+class WatchedRequest:
     """One request through an HTTP proxy, and its answer once there is one."""
 
     method: str
@@ -43,16 +43,16 @@ class Exchange:
         return json.loads(self.answer or b"null")
 
 
-class HangUp(Exception):
+class Disconnect(Exception):
     """Raised by a fault: the connection ends without an answer."""
 
 
 class HttpProxy:
     """Carries HTTP to a port. `fault` sees each exchange before and after, and may answer itself, wait, or hang up."""
 
-    def __init__(self, target: int, record: Callable[[Exchange], None] = lambda exchange: None) -> None:
+    def __init__(self, target: int, record: Callable[[WatchedRequest], None] = lambda exchange: None) -> None:
         self.port = pick_port()
-        self.fault: Misbehaviour | None = None
+        self.fault: FaultInjector | None = None
         self.watches: list[Watch] = []
         self.record = record
         self.target = target
@@ -63,7 +63,7 @@ class HttpProxy:
             disable_nagle_algorithm = True  # the head of an answer and its body are two writes
 
             def handle_one_request(self) -> None:
-                with contextlib.suppress(OSError, HangUp, http.client.HTTPException):
+                with contextlib.suppress(OSError, Disconnect, http.client.HTTPException):
                     super().handle_one_request()
                     return
                 self.close_connection = True
@@ -94,11 +94,11 @@ class HttpProxy:
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         body = handler.rfile.read(length)
-        exchange = Exchange(handler.command, handler.path, dict(handler.headers.items()), body)
+        exchange = WatchedRequest(handler.command, handler.path, dict(handler.headers.items()), body)
         watches = [watch for watch in self.watches if watch.matches(self.signature(exchange))]
         fault = self.fault
         if any(watch.instead() for watch in watches):
-            raise HangUp
+            raise Disconnect
         if fault is None or not fault.before(exchange):
             self.forward(exchange)
             self.record(exchange)
@@ -116,12 +116,12 @@ class HttpProxy:
         handler.wfile.write(exchange.answer)
 
     @staticmethod
-    def signature(exchange: Exchange) -> bytes:
+    def signature(exchange: WatchedRequest) -> bytes:
         """What watches look at."""
         target = exchange.headers.get("X-Amz-Target", "")
         return f"{exchange.method} {exchange.path} {target} ".encode() + exchange.body[:2000]
 
-    def forward(self, exchange: Exchange) -> None:
+    def forward(self, exchange: WatchedRequest) -> None:
         """Ask the server, and keep its answer."""
         connection = http.client.HTTPConnection(LOOPBACK, self.target, timeout=60)
         try:
@@ -130,7 +130,7 @@ class HttpProxy:
             answer = connection.getresponse()
             exchange.status, exchange.answer_headers, exchange.answer = answer.status, answer.getheaders(), answer.read()
         except OSError as error:
-            raise HangUp from error
+            raise Disconnect from error
         finally:
             connection.close()
 
@@ -143,7 +143,7 @@ class SqsProxy(HttpProxy):
         self._dice = dice
         self._duplicates = duplicates
 
-    def forward(self, exchange: Exchange) -> None:
+    def forward(self, exchange: WatchedRequest) -> None:
         """Shuffle what is received, and send some messages twice."""
         action = exchange.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action != "ReceiveMessage":
@@ -165,18 +165,18 @@ class SqsProxy(HttpProxy):
             self._call(exchange, "ChangeMessageVisibility", back)
         exchange.answer = json.dumps({"Messages": found[:most]}).encode()
 
-    def _call(self, like: Exchange, action: str, arguments: Any) -> None:
+    def _call(self, like: WatchedRequest, action: str, arguments: Any) -> None:
         body = json.dumps(arguments).encode()
         headers = {**like.headers, "X-Amz-Target": f"AmazonSQS.{action}", "Content-Length": str(len(body))}
-        with contextlib.suppress(HangUp):
-            super().forward(Exchange("POST", like.path, headers, body))
+        with contextlib.suppress(Disconnect):
+            super().forward(WatchedRequest("POST", like.path, headers, body))
 
 
-class Misbehaviour(Protocol):
+class FaultInjector(Protocol):
     """What a proxy may be told to do wrong."""
 
-    def before(self, exchange: Exchange) -> bool:
+    def before(self, exchange: WatchedRequest) -> bool:
         """Act before the server hears of it; True when that was the answer."""
 
-    def after(self, exchange: Exchange) -> None:
+    def after(self, exchange: WatchedRequest) -> None:
         """Act once the server has done what it was asked."""

@@ -157,11 +157,11 @@ class TestStaticTokens:
     def test_directus_is_asked_and_both_answers_are_kept_for_a_while(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         _, token = api.new_user()
         asked: list[str] = []
-        whoami = api.parts.directus.whoami
-        monkeypatch.setattr(api.parts.directus, "whoami", lambda one: asked.append(one) or whoami(one))
+        whoami = api.services.directus.whoami
+        monkeypatch.setattr(api.services.directus, "whoami", lambda one: asked.append(one) or whoami(one))
         clock = [0.0]
-        monkeypatch.setattr(api.parts.authenticator, "_clock", lambda: clock[0])
-        authenticator = api.parts.authenticator
+        monkeypatch.setattr(api.services.authenticator, "_clock", lambda: clock[0])
+        authenticator = api.services.authenticator
         for _ in range(3):
             authenticator.caller(f"Bearer {token}")
             assert status(api, "unknown-opaque-token") == 401

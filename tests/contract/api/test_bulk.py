@@ -22,7 +22,7 @@ def bulk(api: Api, jobs: Any, tier: str = "enterprise") -> Any:
 
 
 def test_each_has_its_own_answer_in_their_order(api: Api) -> None:
-    drain_tickets(api.parts.tickets)
+    drain_tickets(api.services.tickets)
     good, done = api.record(), api.record()
     api.directus("PATCH", f"/items/media_jobs/{done}", json={"status": "completed"})
     jobs: list[Any] = [
@@ -55,14 +55,14 @@ def test_each_has_its_own_answer_in_their_order(api: Api) -> None:
 
 
 def test_a_hundred_are_one_read_and_ten_sends(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    drain_tickets(api.parts.tickets)
+    drain_tickets(api.services.tickets)
     file_id = api.file()
     records = [api.record(input_file_id=file_id) for _ in range(100)]
     reads: list[str] = []
     sends: list[str] = []
-    call = api.parts.directus._call
-    monkeypatch.setattr(api.parts.directus, "_call", lambda *a, **k: reads.append(" ".join(a)) or call(*a, **k))
-    events = api.parts.tickets._sqs.meta.events
+    call = api.services.directus._call
+    monkeypatch.setattr(api.services.directus, "_call", lambda *a, **k: reads.append(" ".join(a)) or call(*a, **k))
+    events = api.services.tickets._sqs.meta.events
     events.register("before-send.sqs.*", lambda request, **_: sends.append(request.headers["X-Amz-Target"]))
     answer = bulk(api, [{"jobId": job_id, "operation": "transcoding"} for job_id in records])
     assert answer.json["ok"] is True
@@ -70,7 +70,7 @@ def test_a_hundred_are_one_read_and_ten_sends(api: Api, monkeypatch: pytest.Monk
     assert reads == ["GET /items/media_jobs"]
     assert len(sends) == 10
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 100
-    assert drain_tickets(api.parts.tickets) == 100
+    assert drain_tickets(api.services.tickets) == 100
 
 
 @pytest.mark.parametrize("jobs", [None, [], {}, "x", [{}] * 101])

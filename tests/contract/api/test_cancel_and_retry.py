@@ -47,7 +47,7 @@ class TestCancel:
         record = api.record()
         api.enqueue({"jobId": record, "operation": "transcoding"})
         rewrite = "local j = cmsgpack.unpack(redis.call('GET', KEYS[1])) j.body = ARGV[1] redis.call('SET', KEYS[1], cmsgpack.pack(j))"
-        api.parts.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{record}", '{"v":2}')
+        api.services.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{record}", '{"v":2}')
         assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
         assert api.call("GET", "/stats").json["stats"]["waiting"] == 0
 
@@ -74,7 +74,7 @@ class TestRetry:
         answer = api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"])
         assert answer.status_code == 200
         assert answer.json == {"ok": True, "jobId": record, "bullJobId": answer.json["bullJobId"]}
-        seen = api.parts.ledger.look(record)
+        seen = api.services.ledger.get(record)
         assert seen is not None
         assert (seen.operation, seen.priority, seen.id) == ("transcoding", 3, answer.json["bullJobId"])
         assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"
@@ -82,7 +82,7 @@ class TestRetry:
     def test_by_its_own_columns_when_nobody_wrote_down_more(self, api: Api) -> None:
         record = failed(api, operation="thumbnail", priority=7, params={"width": 100})
         assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
-        seen = api.parts.ledger.look(record)
+        seen = api.services.ledger.get(record)
         assert seen is not None
         assert (seen.operation, seen.priority) == ("thumbnail", 7)
 
@@ -107,7 +107,7 @@ class TestRetry:
         api.enqueue({"jobId": record, "operation": "transcoding", "params": PARAMS, "priority": 2})
         assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
         assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
-        seen = api.parts.ledger.look(record)
+        seen = api.services.ledger.get(record)
         assert seen is not None
         assert (seen.priority, decode(seen.body).params) == (2, PARAMS)
 
@@ -132,7 +132,7 @@ def test_a_retry_without_sqs_leaves_the_job_as_it_failed(backends: Backends, scr
 
 def test_a_retry_that_got_no_further_than_the_record_may_be_asked_again(api: Api) -> None:
     record = failed(api, result={"request": {"operation": "transcoding", "params": PARAMS}})
-    assert api.parts.directus.reopen_job(record)  # and then the API died
+    assert api.services.directus.reopen_job(record)  # and then the API died
     assert api.call("POST", f"/jobs/{record}/retry", api.backends.tokens["enterprise"]).status_code == 200
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
 
@@ -140,9 +140,9 @@ def test_a_retry_that_got_no_further_than_the_record_may_be_asked_again(api: Api
 def test_a_job_that_is_being_closed_cannot_be_cancelled(api: Api) -> None:
     record = api.record()
     bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding"}).json["bullJobId"]
-    claim = api.parts.ledger.claim("container", bull_job_id, record, "t")
+    claim = api.services.ledger.claim("container", bull_job_id, record, "t")
     assert claim.job is not None
-    assert api.parts.ledger.renew(claim.job, "t", phase="closing") == "ok"
+    assert api.services.ledger.renew(claim.job, "t", phase="closing") == "ok"
     answer = api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"])
     assert (answer.status_code, answer.json) == (409, {"error": "jobId names a job that is being closed this moment"})
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"
@@ -186,10 +186,10 @@ class TestCommands:
         answer = api.enqueue({"jobId": record, "operation": "transcoding"}).json
         assert main(["pause", "container"]) == 0
         assert main(["pause", "container"]) == 0
-        assert api.parts.ledger.claim("container", answer["bullJobId"], record, "t").word == "hold"
+        assert api.services.ledger.claim("container", answer["bullJobId"], record, "t").word == "hold"
         assert main(["resume", "container"]) == 0
         assert main(["resume", "container"]) == 0
-        assert api.parts.ledger.claim("container", answer["bullJobId"], record, "t").word == "run"
+        assert api.services.ledger.claim("container", answer["bullJobId"], record, "t").word == "run"
         assert capsys.readouterr().out.splitlines() == [
             "container is paused", "container was paused already", "container goes on", "container was not paused",
         ]  # fmt: skip

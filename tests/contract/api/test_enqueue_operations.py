@@ -15,7 +15,7 @@ from chalicelib.domain.jobs import LAMBDA_INPUT_MAX_BYTES, OPERATIONS
 from chalicelib.domain.validation import validate
 from chalicelib.errors import MediaRejected
 from infra.local.directus import accounts
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from tests.contract.api.test_media import drain_tickets
 from tests.media import make_tools
 from workers.network.credentials import Keyring
@@ -34,12 +34,12 @@ URL = "https://example.com/clip.mp4"
 
 def enqueued(api: Api, operation: str, pool: str, **values: Any) -> MediaJob:
     """Enqueue and return the envelope that went out as a ticket."""
-    drain_tickets(api.parts.tickets)
+    drain_tickets(api.services.tickets)
     record = api.record(**{"operation": operation, **values.pop("record", {})})
     answer = api.enqueue({"jobId": record, "operation": operation, **values})
     assert answer.status_code == 200, answer.json
-    [ticket] = api.parts.tickets.receive(pool, wait_seconds=1)
-    api.parts.tickets.delete(ticket)
+    [ticket] = api.services.tickets.receive(pool, wait_seconds=1)
+    api.services.tickets.delete(ticket)
     assert ticket.job is not None
     return ticket.job
 
@@ -121,7 +121,7 @@ class TestConnections:
         own = self.connection(api, "enterprise")
         job = enqueued(api, "download", "container", input_url=URL, creator_profile_id=own)
         tools = make_tools(tmp_path, keyring=Keyring([accounts.CREDENTIALS_KEY]))
-        inputs = Inputs(job, None, api.parts.directus, tools)  # type: ignore[arg-type] - no lease is needed to read them
+        inputs = Inputs(job, None, api.services.directus, tools)  # type: ignore[arg-type] - no lease is needed to read them
         with pytest.raises(MediaRejected, match="a key that is not known"):
             inputs.credentials()
         api.directus("PATCH", f"/items/platform_connections/{own}", json={"credentials": token})
@@ -156,8 +156,8 @@ def test_what_a_download_may_take(
             return Fetched(3, "", "clip.mp4", "example.com")
 
     lease: Any = SimpleNamespace(check=lambda: None, seconds_left=5000)
-    inputs = Inputs(job, lease, api.parts.directus, make_tools(tmp_path, fetcher=Noting()))
-    record = api.parts.directus.read_job(job.job_id)
+    inputs = Inputs(job, lease, api.services.directus, make_tools(tmp_path, fetcher=Noting()))
+    record = api.services.directus.read_job(job.job_id)
     assert record is not None
     checked = validate(job.params, OPERATIONS[operation].params)
     inputs.fetch(tmp_path / "input", record, params=checked, headers={"X": "y"}, arrived=lambda got, whole: None)

@@ -43,7 +43,7 @@ def test_a_bug_shows_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug() -> None:
         raise RuntimeError("secret internals at redis://user:password@10.0.0.5")
 
-    monkeypatch.setattr(api.parts.ledger, "stats", bug)
+    monkeypatch.setattr(api.services.ledger, "stats", bug)
     answer = api.call("GET", "/stats")
     assert (answer.status_code, answer.json) == (500, {"error": "An internal error occurred; it has been logged"})
 

@@ -1,4 +1,4 @@
-"""`GET /health`, and the alarms that the keeper notes for it."""
+"""`GET /health`, and the alarms that the maintenance task notes for it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_what_is_away_is_named(backends: Backends, name: str, away: dict[str, st
 
 def test_many_askers_cost_the_others_one_question(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    ping = api.parts.directus.ping
-    monkeypatch.setattr(api.parts.directus, "ping", lambda: (asked.append("directus"), ping()))
+    ping = api.services.directus.ping
+    monkeypatch.setattr(api.services.directus, "ping", lambda: (asked.append("directus"), ping()))
     for _ in range(20):
         assert api.call("GET", "/health").status_code == 200
     assert asked == ["directus"]
@@ -60,7 +60,7 @@ def test_many_askers_cost_the_others_one_question(api: Api, monkeypatch: pytest.
 
 def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
     current = settings.load(api.backends.environment | {"ALARM_OVER": "waiting=1,oldest-waiting=1000000"})
-    monitor = Monitor(api.parts.ledger, current, minute_ms=1)
+    monitor = Monitor(api.services.ledger, current, minute_ms=1)
     for _ in range(2):
         api.enqueue({"jobId": api.record(), "operation": "transcoding"})
     monitor.run(QUIET)
@@ -74,33 +74,33 @@ def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
     assert alarm["says"].startswith("More jobs wait")
 
 
-def test_the_silence_of_the_keeper_is_noticed(api: Api) -> None:
-    Monitor(api.parts.ledger, api.parts.settings).run(QUIET)
+def test_the_stopped_maintenance_task_is_reported(api: Api) -> None:
+    Monitor(api.services.ledger, api.services.settings).run(QUIET)
     assert api.call("GET", "/health").json["alarms"] == []
-    api.parts.scripts.redis.hincrby(f"{PREFIX}:meta", "observed_ms", -300_000)
-    api.parts.examiner._known = None
-    assert [alarm["name"] for alarm in api.call("GET", "/health").json["alarms"]] == ["keeper-silent"]
-    assert 'mediaq_alarm_on{alarm="keeper-silent"} 1\n' in api.call("GET", "/metrics").data.decode()
+    api.services.scripts.redis.hincrby(f"{PREFIX}:meta", "observed_ms", -300_000)
+    api.services.health_checker._known = None
+    assert [alarm["name"] for alarm in api.call("GET", "/health").json["alarms"]] == ["maintenance-silent"]
+    assert 'mediaq_alarm_on{alarm="maintenance-silent"} 1\n' in api.call("GET", "/metrics").data.decode()
 
 
 def test_gauges(api: Api) -> None:
     current = settings.load(api.backends.environment | {"WORKER_CONCURRENCY": "2"})
     for _ in range(3):
         api.enqueue({"jobId": api.record(), "operation": "transcoding"})
-    gauges = Monitor(api.parts.ledger, current).run(QUIET._replace(dead=4))
+    gauges = Monitor(api.services.ledger, current).run(QUIET._replace(dead=4))
     assert gauges["waiting"] == gauges["waiting_container"] == 3
     assert gauges["container_workers_wanted"] == 2
     assert gauges["dead_letters"] == 4
-    api.parts.ledger.pause("container", True)
-    assert Monitor(api.parts.ledger, current).run(QUIET)["container_workers_wanted"] == 0  # none could do anything
-    api.parts.ledger.pause("container", False)
+    api.services.ledger.pause("container", True)
+    assert Monitor(api.services.ledger, current).run(QUIET)["container_workers_wanted"] == 0  # none could do anything
+    api.services.ledger.pause("container", False)
     assert gauges["oldest_waiting_minutes"] < 1
-    assert "dead_letters" not in Monitor(api.parts.ledger, current).run(None)
+    assert "dead_letters" not in Monitor(api.services.ledger, current).run(None)
 
 
 @pytest.mark.parametrize(("ended", "ratio"), [((8, 1), 0.0), ((8, 2), 0.2), ((0, 10), 1.0)])
 def test_a_ratio_needs_ten(api: Api, ended: tuple[int, int], ratio: float) -> None:
-    monitor = Monitor(api.parts.ledger, api.parts.settings)
+    monitor = Monitor(api.services.ledger, api.services.settings)
     monitor.run(QUIET)
-    api.parts.scripts.redis.hset(f"{PREFIX}:totals", mapping={"completed": ended[0], "failed": ended[1]})
+    api.services.scripts.redis.hset(f"{PREFIX}:totals", mapping={"completed": ended[0], "failed": ended[1]})
     assert monitor.run(QUIET)["failure_ratio"] == ratio

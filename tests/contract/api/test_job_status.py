@@ -60,9 +60,9 @@ def shown(api: Api, token: str, job_id: str) -> Any:
 
 
 def claim(api: Api, job_id: str) -> Any:
-    sight = api.parts.ledger.look(job_id)
-    assert sight is not None
-    found = api.parts.ledger.claim(sight.pool, sight.id, job_id, new_token())
+    snapshot = api.services.ledger.get(job_id)
+    assert snapshot is not None
+    found = api.services.ledger.claim(snapshot.pool, snapshot.id, job_id, new_token())
     assert found.job is not None
     return found
 
@@ -180,14 +180,14 @@ class TestList:
         signed = _signed(user)
         assert api.call("GET", "/jobs", signed).status_code == 200
         api.directus("PATCH", f"/users/{user}", json={"status": "suspended"})
-        api.parts.ownership._active.clear()
+        api.services.ownership._active.clear()
         for path in ("/jobs", f"/jobs?user={user}", "/usage", "/callbacks/secret"):
             assert api.call("GET", path, signed).status_code == 401, path
 
     def test_one_that_ended_a_moment_ago_has_its_admission(self, api: Api, user: tuple[str, str]) -> None:
         job_id = queued(api, user[1])
         held = claim(api, job_id)
-        api.parts.ledger.finish(held.job, held.token, "completed", {})
+        api.services.ledger.finish(held.job, held.token, "completed", {})
         [job] = api.call("GET", "/jobs", user[1]).json["jobs"]  # its record is not read anew
         assert (job["state"], job["bullJobId"]) == ("completed", held.job.id)
 
@@ -208,7 +208,7 @@ class TestShow:
         last = shown(api, token, jobs[2])
         assert (last["position"], last["paused"], last["pool"]) == (1, False, "container")
         assert last["estimated_start"] is not None
-        api.parts.ledger.pause("container", True)
+        api.services.ledger.pause("container", True)
         paused = shown(api, token, jobs[2])
         assert (paused["paused"], paused["estimated_start"]) == (True, None)
 
@@ -223,7 +223,7 @@ class TestShow:
         log = [{"at": "2026-11-25T12:00:00.000Z", "attempt": 1, "text": "fetch took 0.2 s"}]
         attempts = [{"attempt": 1, "started_at": "2026-11-25T12:00:00.000Z", "stages": {"fetch": 0.2}}]
         written = json.dumps({"attempts": attempts, "log": log})
-        assert api.parts.ledger.renew(held.job, held.token, 40, notes=written) == "ok"
+        assert api.services.ledger.renew(held.job, held.token, 40, journal=written) == "ok"
         job = shown(api, user[1], job_id)
         assert (job["state"], job["progress"], job["stages"], job["log"]) == ("active", 40, {"fetch": 0.2}, log)
         assert job["attempts"][0]["ended_at"] is None
@@ -248,23 +248,23 @@ class TestShow:
     def test_a_running_one_that_the_ledger_has_forgotten(self, api: Api, user: tuple[str, str]) -> None:
         job_id = queued(api, user[1])
         api.directus("PATCH", f"/items/media_jobs/{job_id}", json={"status": "processing", "progress": 30})
-        api.parts.scripts.redis.flushall()
+        api.services.scripts.redis.flushall()
         job = shown(api, user[1], job_id)
         assert (job["state"], job["progress"]) == ("active", 30)
 
     def test_an_envelope_of_a_later_release(self, api: Api, user: tuple[str, str]) -> None:
         job_id = queued(api, user[1])
         rewrite = "local j = cmsgpack.unpack(redis.call('GET', KEYS[1])) j.body = ARGV[1] redis.call('SET', KEYS[1], cmsgpack.pack(j))"
-        api.parts.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{job_id}", '{"v":2}')
+        api.services.scripts.redis.eval(rewrite, 1, f"{PREFIX}:job:{job_id}", '{"v":2}')
         assert shown(api, user[1], job_id)["state"] == "waiting"
 
     def test_a_cancelled_one_keeps_its_attempts(self, api: Api, user: tuple[str, str]) -> None:
         job_id = queued(api, user[1])
         held = claim(api, job_id)
         written = json.dumps({"attempts": [{"attempt": 1, "started_at": "2026-11-25T12:00:00.000Z"}], "log": []})
-        api.parts.ledger.renew(held.job, held.token, 10, notes=written)
+        api.services.ledger.renew(held.job, held.token, 10, journal=written)
         assert api.call("DELETE", f"/jobs/{job_id}", user[1]).status_code == 200
-        api.parts.ledger.finish(held.job, held.token, "cancelled", {})
+        api.services.ledger.finish(held.job, held.token, "cancelled", {})
         job = shown(api, user[1], job_id)
         assert (job["state"], [one["outcome"] for one in job["attempts"]]) == ("cancelled", ["cancelled"])
 

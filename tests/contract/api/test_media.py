@@ -130,14 +130,14 @@ class TestLeniency:
         assert (answer.status_code, answer.json["error"].partition(";")[0]) == (400, "params.colour is not a parameter")
 
     def test_the_file_wins_over_the_url_and_both_over_the_record(self, api: Api) -> None:
-        drain_tickets(api.parts.tickets)
+        drain_tickets(api.services.tickets)
         other = api.file()
         body = {"jobId": api.record(), "operation": "transcoding", "input_file_id": other, "input_url": "https://e.com/a.mp4"}
         api.enqueue(body)
-        [ticket] = api.parts.tickets.receive("container", wait_seconds=1)
+        [ticket] = api.services.tickets.receive("container", wait_seconds=1)
         assert ticket.job is not None
         assert (ticket.job.input_file_id, ticket.job.input_url) == (other, None)
-        api.parts.tickets.delete(ticket)
+        api.services.tickets.delete(ticket)
 
     def test_a_url_alone_will_do(self, api: Api) -> None:
         assert api.enqueue({"jobId": api.record(input_url="https://example.com/a.mp4"), "operation": "transcoding"}).json["ok"]
@@ -219,7 +219,7 @@ class TestStates:
 
     def test_a_thousand_posts_of_one_job(self, api: Api, scripts: Scripts) -> None:
         body = {"jobId": api.record("pro"), "operation": "transcoding"}
-        drain_tickets(api.parts.tickets)
+        drain_tickets(api.services.tickets)
         with ThreadPoolExecutor(50) as threads:
             answers = list(threads.map(lambda _: api.enqueue(body, "pro"), range(1000)))
         assert {answer.status_code for answer in answers} == {200}
@@ -227,7 +227,7 @@ class TestStates:
         assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
         [usage] = scripts.redis.scan_iter("*:usage:*")
         assert scripts.redis.hget(usage, "transcoding") == "1"
-        assert 1 <= drain_tickets(api.parts.tickets) <= 2
+        assert 1 <= drain_tickets(api.services.tickets) <= 2
 
     def test_a_failed_send_takes_everything_back(self, backends: Backends, scripts: Scripts, plans: Path) -> None:
         plans.write_text('{"free": {"transcoding": 1}}')
@@ -277,13 +277,13 @@ def test_the_warm_path_costs_one_read_one_script_and_one_send(api: Api, monkeypa
     job_id = api.record()
     reads: list[str] = []
     sends: list[str] = []
-    call = api.parts.directus._call
-    monkeypatch.setattr(api.parts.directus, "_call", lambda *a, **k: reads.append(" ".join(a)) or call(*a, **k))
-    sqs = api.parts.tickets._sqs
+    call = api.services.directus._call
+    monkeypatch.setattr(api.services.directus, "_call", lambda *a, **k: reads.append(" ".join(a)) or call(*a, **k))
+    sqs = api.services.tickets._sqs
     sqs.meta.events.register("before-send.sqs.*", lambda request, **_: sends.append(request.headers["X-Amz-Target"]))
-    before = api.parts.scripts.redis.info("commandstats")
+    before = api.services.scripts.redis.info("commandstats")
     assert api.enqueue({"jobId": job_id, "operation": "transcoding"}).status_code == 200
-    after = api.parts.scripts.redis.info("commandstats")
+    after = api.services.scripts.redis.info("commandstats")
     assert reads == ["GET /items/media_jobs"]
     assert [target.decode() if isinstance(target, bytes) else target for target in sends] == ["AmazonSQS.SendMessage"]
     assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] == 1

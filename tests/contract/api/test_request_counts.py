@@ -23,13 +23,13 @@ READ, ASSET, FILE, CLOSE = "GET /items/media_jobs", "GET /assets", "POST /files"
 def asked(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What mediaq has asked of Directus."""
     requests: list[str] = []
-    call = api.parts.directus._call
+    call = api.services.directus._call
 
     def noted(method: str, path: str, **request: object) -> object:
         requests.append(f"{method} {'/'.join(path.split('/')[: 3 if path.startswith('/items') else 2])}")
         return call(method, path, **request)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(api.parts.directus, "_call", noted)
+    monkeypatch.setattr(api.services.directus, "_call", noted)
     return requests
 
 
@@ -40,13 +40,13 @@ def test_five_requests_a_job(api: Api, asked: list[str], tmp_path: Path, operati
     token = api.backends.tokens["enterprise"]
     file_id = api.directus("POST", "/files", token, files={"file": ("clip.mp4", clip.read_bytes(), "video/mp4")})["id"]
     record = api.record(input_file_id=file_id)
-    drain_tickets(api.parts.tickets)
-    assert api.parts.taxonomy.terms()
+    drain_tickets(api.services.tickets)
+    assert api.services.taxonomy.terms()
     asked.clear()
     assert api.enqueue({"jobId": record, "operation": operation}).status_code == 200
     pool = "lambda" if operation == "analysis" else "container"
-    [ticket] = api.parts.tickets.receive(pool, wait_seconds=1)
-    assert Runner(api.parts.ledger, api.parts.tickets, api.parts.directus, make_tools(tmp_path)).handle(ticket)
+    [ticket] = api.services.tickets.receive(pool, wait_seconds=1)
+    assert Runner(api.services.ledger, api.services.tickets, api.services.directus, make_tools(tmp_path)).handle(ticket)
     row = api.directus("GET", f"/items/media_jobs/{record}")
     assert row["status"] == "completed", row["error"]
     assert asked == [READ, CLOSE, ASSET, *([FILE] if row["output_file_id"] else []), CLOSE]

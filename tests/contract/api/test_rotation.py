@@ -9,7 +9,7 @@ import pytest
 from chalicelib.errors import LedgerUnavailable
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from infra.local import parts
+from infra.local import processes
 from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, pick_port
 from tests.contract.api.test_auth import mint, status
@@ -48,7 +48,7 @@ def test_the_old_internal_token_and_the_new(backends: Backends) -> None:
 def test_a_redis_whose_password_is_a_setting_of_its_own(tmp_path: Path) -> None:
     """Two are good at a time there as well: Redis' own doing, and ElastiCache's."""
     port = pick_port()
-    server = parts.redis_part(tmp_path / "redis", port).start()
+    server = processes.redis_process(tmp_path / "redis", port).start()
     url = f"redis://{LOOPBACK}:{port}/0"
     try:
         Scripts(url, "{test}").redis.execute_command("ACL", "SETUSER", "default", ">old", ">new")

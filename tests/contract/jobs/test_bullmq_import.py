@@ -13,7 +13,7 @@ import pytest
 from bench import peers
 from chalicelib import __main__ as command
 from chalicelib.errors import TicketsUnavailable
-from chalicelib.maintenance.bullmq_import import ASIDE, OldQueue
+from chalicelib.maintenance.bullmq_import import SET_ASIDE, OldQueue
 from infra.local import node
 from infra.local.process import LOOPBACK
 
@@ -89,7 +89,7 @@ def test_everything_that_waits_is_moved_with_its_order(
     assert sum(counts.values()) == 5
     assert command.main(["drain-bullmq", old]) == 0
     assert "5 of 5 jobs were moved" in capsys.readouterr().out
-    seen = {record: api.parts.ledger.look(record) for record in records}
+    seen = {record: api.services.ledger.get(record) for record in records}
     assert {record: one.state for record, one in seen.items() if one} == {
         first: "waiting", second: "waiting", urgent: "waiting", later: "delayed", plain: "waiting",
     }  # fmt: skip
@@ -97,7 +97,7 @@ def test_everything_that_waits_is_moved_with_its_order(
     due = seen[later]
     assert due is not None
     assert due.at_ms is not None
-    waiting = api.parts.scripts.redis.zrange("{test}:waiting:container", 0, -1)
+    waiting = api.services.scripts.redis.zrange("{test}:waiting:container", 0, -1)
     order = [member[37:] for member in waiting]
     assert order.index(urgent) == 0
     assert order.index(first) < order.index(second)
@@ -145,12 +145,12 @@ def test_interrupted_it_goes_on_where_it_was(api: Api, old: str, monkeypatch: py
     queue = OldQueue(old, "media")
     [id_] = queue.ids()
     with monkeypatch.context() as patch:
-        patch.setattr(api.parts.tickets, "send_all", lambda sendings: {one.job.id: TicketsUnavailable() for one in sendings})
+        patch.setattr(api.services.tickets, "send_all", lambda sendings: {one.job.id: TicketsUnavailable() for one in sendings})
         with pytest.raises(TicketsUnavailable):
-            queue.move(id_, api.parts.enqueuer)
-    assert queue._redis.hkeys(f"bull:media:{ASIDE}") == [id_]
+            queue.move(id_, api.services.enqueuer)
+    assert queue._redis.hkeys(f"bull:media:{SET_ASIDE}") == [id_]
     assert queue._redis.zcard("bull:media:delayed") == 0  # no old worker takes it meanwhile
-    assert [one.refusal for one in queue.move_all(api.parts.enqueuer)] == [""]
+    assert [one.refusal for one in queue.move_all(api.services.enqueuer)] == [""]
     assert queue.ids() == []
     assert api.call("GET", "/stats").json["stats"]["delayed"] == 1  # it is still to run when it was to run
 
@@ -160,9 +160,9 @@ def test_a_job_that_an_old_worker_took_is_left_to_it(api: Api, old: str) -> None
     queue = OldQueue(old, "media")
     [id_] = queue.ids()
     queue._redis.lmove("bull:media:wait", "bull:media:active", "RIGHT", "LEFT")
-    assert queue.move(id_, api.parts.enqueuer) is None
+    assert queue.move(id_, api.services.enqueuer) is None
     assert queue._redis.lrange("bull:media:active", 0, -1) == [id_]
-    assert queue._redis.hlen(f"bull:media:{ASIDE}") == 0
+    assert queue._redis.hlen(f"bull:media:{SET_ASIDE}") == 0
 
 
 @pytest.mark.usefixtures("operator")

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 def test_a_waiting_job(api: Api) -> None:
     record = api.record()
     api.enqueue({"jobId": record, "operation": "transcoding"})
-    assert api.parts.canceller.cancel(record) == "cancelled"
+    assert api.services.canceller.cancel(record) == "cancelled"
     row = api.directus("GET", f"/items/media_jobs/{record}")
     assert (row["status"], row["error"]) == ("failed", "Cancelled")
     stats = api.call("GET", "/stats").json["stats"]
     assert (stats["waiting"], stats["failed"]) == (0, 0)
-    assert api.parts.canceller.cancel(record) == "cancelled"  # again, harmless
+    assert api.services.canceller.cancel(record) == "cancelled"  # again, harmless
 
 
 def test_what_is_over_stays_as_it_is(api: Api) -> None:
     record = api.record()
     api.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "completed"})
-    assert api.parts.canceller.cancel(record) == "closed"
+    assert api.services.canceller.cancel(record) == "closed"
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "completed"
-    assert api.parts.canceller.cancel(str(uuid.uuid4())) == "missing"
+    assert api.services.canceller.cancel(str(uuid.uuid4())) == "missing"
 
 
 def test_the_command(api: Api, operator: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,25 +32,25 @@ def ahead(**by: float) -> str:
 
 
 def test_a_short_one_waits_in_sqs_and_in_the_ledger(api: Api) -> None:
-    drain_tickets(api.parts.tickets)
+    drain_tickets(api.services.tickets)
     record = api.record()
     answer = api.enqueue({"jobId": record, "operation": "transcoding", "delay": 1500})
     assert answer.status_code == 200
     assert api.call("GET", "/stats").json["stats"] | {"completed": 0, "failed": 0} == {
         "waiting": 0, "active": 0, "completed": 0, "failed": 0, "delayed": 1,
     }  # fmt: skip
-    assert api.parts.tickets.receive("container", wait_seconds=0) == []
+    assert api.services.tickets.receive("container", wait_seconds=0) == []
     started = time.monotonic()
-    [ticket] = api.parts.tickets.receive("container", wait_seconds=5)
+    [ticket] = api.services.tickets.receive("container", wait_seconds=5)
     assert time.monotonic() - started > 1
-    assert api.parts.ledger.claim("container", answer.json["bullJobId"], record, "t").word == "run"
-    api.parts.tickets.delete(ticket)
+    assert api.services.ledger.claim("container", answer.json["bullJobId"], record, "t").word == "run"
+    api.services.tickets.delete(ticket)
 
 
 @pytest.mark.parametrize("way", ["delay", "run_at"])
 def test_a_long_one_has_a_schedule_with_its_whole_envelope(api: Api, way: str) -> None:
     later: dict[str, Any] = {"delay": 3 * DAY_MS} if way == "delay" else {"run_at": ahead(days=3)}
-    drain_tickets(api.parts.tickets)
+    drain_tickets(api.services.tickets)
     record = api.record()
     bull_job_id = api.enqueue({"jobId": record, "operation": "transcoding", **later}).json["bullJobId"]
     schedule = schedules(api).get_schedule(Name=bull_job_id)
@@ -59,29 +59,29 @@ def test_a_long_one_has_a_schedule_with_its_whole_envelope(api: Api, way: str) -
     assert schedule["ActionAfterCompletion"] == "DELETE"
     assert record in schedule["Target"]["Input"]
     assert schedule["Target"]["Arn"] == "arn:aws:sqs:us-east-1:000000000000:mediaq-local-container"
-    assert api.parts.tickets.receive("container", wait_seconds=0) == []
+    assert api.services.tickets.receive("container", wait_seconds=0) == []
     again = api.enqueue({"jobId": record, "operation": "transcoding", **later})  # the second caller sends a ticket too: later
     assert (again.status_code, again.json["bullJobId"]) == (200, bull_job_id)
-    assert api.parts.tickets.receive("container", wait_seconds=0) == []
+    assert api.services.tickets.receive("container", wait_seconds=0) == []
 
 
 def test_the_schedule_sends_the_ticket(api: Api) -> None:
     from chalicelib.queues import schedules as module
     from tests.unit.factories import job
 
-    drain_tickets(api.parts.tickets)
-    scheduler = module.Schedules(api.parts.settings.schedule_role_arn, "default")
-    sent = api.parts.ledger.admit(job(), "pending", -1).send
+    drain_tickets(api.services.tickets)
+    scheduler = module.Schedules(api.services.settings.schedule_role_arn, "default")
+    sent = api.services.ledger.admit(job(), "pending", -1).send
     assert sent is not None
-    scheduler.send_later(sent, api.parts.settings.queue_urls["container"], 1000)
-    scheduler.send_later(sent, api.parts.settings.queue_urls["container"], 1000)
+    scheduler.send_later(sent, api.services.settings.queue_urls["container"], 1000)
+    scheduler.send_later(sent, api.services.settings.queue_urls["container"], 1000)
     found: list[Ticket] = []
     deadline = time.monotonic() + 20  # the emulator looks every 10 s
     while not found and time.monotonic() < deadline:
-        found += api.parts.tickets.receive("container", 10, wait_seconds=1)
+        found += api.services.tickets.receive("container", 10, wait_seconds=1)
     assert [ticket.job for ticket in found] == [sent]
-    assert drain_tickets(api.parts.tickets) == 0
-    api.parts.tickets.delete(found[0])
+    assert drain_tickets(api.services.tickets) == 0
+    api.services.tickets.delete(found[0])
 
 
 def test_a_time_that_is_over_is_now(api: Api) -> None:
@@ -129,7 +129,7 @@ def test_a_cancelled_one_leaves_no_schedule(api: Api) -> None:
     assert api.call("DELETE", f"/jobs/{record}", api.backends.tokens["enterprise"]).status_code == 200
     with pytest.raises(schedules(api).exceptions.ResourceNotFoundException):
         schedules(api).get_schedule(Name=bull_job_id)
-    assert api.parts.scripts.redis.ttl(f"{PREFIX}:done:{record}") > 7 * 86_400  # a ticket that is on its way is dropped then
+    assert api.services.scripts.redis.ttl(f"{PREFIX}:done:{record}") > 7 * 86_400  # a ticket that is on its way is dropped then
 
 
 def test_a_scheduler_that_is_away_holds_up_no_other_job(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def test_no_space(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int, attempts: int) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
-    monkeypatch.setattr(runners, "RUNS_WITHOUT_SPACE", runs)
-    drain_tickets(api.parts.tickets)
+    monkeypatch.setattr(runners, "DISK_FULL_RETRIES_MAX", runs)
+    drain_tickets(api.services.tickets)
     record = api.record()
     assert api.enqueue({"jobId": record, "operation": "transcoding"}).status_code == 200
-    [ticket] = api.parts.tickets.receive("container", wait_seconds=1)
-    runners.Runner(api.parts.ledger, api.parts.tickets, api.parts.directus, make_tools(tmp_path)).handle(ticket)
-    job = api.parts.ledger.look(record)
+    [ticket] = api.services.tickets.receive("container", wait_seconds=1)
+    runners.Runner(api.services.ledger, api.services.tickets, api.services.directus, make_tools(tmp_path)).handle(ticket)
+    job = api.services.ledger.get(record)
     assert job is not None
     assert (job.state, job.attempts) == ("delayed", attempts)
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "processing"
     assert list(tmp_path.glob("job-*")) == []
-    api.parts.canceller.cancel(record)
+    api.services.canceller.cancel(record)

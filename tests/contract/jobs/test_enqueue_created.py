@@ -28,7 +28,7 @@ def test_the_record_s_own_columns_are_what_is_asked_for(api: Api) -> None:
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["jobId"] == record
-    seen = api.parts.ledger.look(record)
+    seen = api.services.ledger.get(record)
     assert seen is not None
     assert (seen.operation, seen.priority, seen.pool) == ("thumbnail", 3, "lambda")
     assert '"width":80' in seen.body
@@ -47,7 +47,7 @@ def test_nobody_else_may(api: Api, headers: dict[str, str]) -> None:
     record = api.record()
     answer = announce(api, record, **headers)
     assert answer.status_code == 403
-    assert api.parts.ledger.look(record) is None
+    assert api.services.ledger.get(record) is None
 
 
 @pytest.mark.parametrize("key", [None, 7, "", "no uuid", ["a"]])

@@ -35,16 +35,16 @@ class Context:
 @pytest.fixture
 def queue(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
     tools = make_tools(tmp_path, programs=Programs("/nonexistent/ffmpeg", "none", {}))
-    monkeypatch.setattr(lambda_handler, "_parts", lambda: (api.parts, tools))
-    for url in api.parts.settings.queue_urls.values():
-        api.parts.tickets._sqs.purge_queue(QueueUrl=url)
+    monkeypatch.setattr(lambda_handler, "_parts", lambda: (api.services, tools))
+    for url in api.services.settings.queue_urls.values():
+        api.services.tickets._sqs.purge_queue(QueueUrl=url)
     return api
 
 
 def event(api: Api, most: int = 1) -> dict[str, Any]:
     """What an event source mapping makes of what it receives."""
-    url = api.parts.settings.queue_urls["lambda"]
-    answer = api.parts.tickets._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, VisibilityTimeout=5400)
+    url = api.services.settings.queue_urls["lambda"]
+    answer = api.services.tickets._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, VisibilityTimeout=5400)
     return {
         "Records": [
             {
@@ -64,8 +64,8 @@ def failures(answer: lambda_handler.Answer) -> list[str]:
 
 def counts(api: Api) -> tuple[int, int]:
     """Tickets that can be seen, and that cannot."""
-    attributes = api.parts.tickets._sqs.get_queue_attributes(
-        QueueUrl=api.parts.settings.queue_urls["lambda"], AttributeNames=["All"]
+    attributes = api.services.tickets._sqs.get_queue_attributes(
+        QueueUrl=api.services.settings.queue_urls["lambda"], AttributeNames=["All"]
     )["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
@@ -86,7 +86,7 @@ def test_a_finished_job_is_no_failure_and_its_ticket_is_gone(queue: Api) -> None
 
 def test_the_ticket_of_a_job_that_is_over_is_dropped(queue: Api) -> None:
     record = enqueue(queue)
-    queue.parts.canceller.cancel(record)
+    queue.services.canceller.cancel(record)
     assert failures(lambda_handler.handler(event(queue), Context())) == []
 
 
@@ -105,12 +105,12 @@ def test_a_running_or_paused_or_delayed_job_s_ticket_is_a_failure(queue: Api) ->
     record = enqueue(queue)
     received = event(queue)
     message_id = received["Records"][0]["messageId"]
-    queue.parts.ledger.pause("lambda", True)
+    queue.services.ledger.pause("lambda", True)
     assert failures(lambda_handler.handler(received, Context())) == [message_id]
-    queue.parts.ledger.pause("lambda", False)
-    seen = queue.parts.ledger.look(record)
+    queue.services.ledger.pause("lambda", False)
+    seen = queue.services.ledger.get(record)
     assert seen is not None
-    assert queue.parts.ledger.claim("lambda", seen.id, record, new_token()).word == "run"
+    assert queue.services.ledger.claim("lambda", seen.id, record, new_token()).word == "run"
     assert failures(lambda_handler.handler(received, Context())) == [message_id]
 
 
@@ -126,16 +126,16 @@ def test_without_redis_or_directus_every_ticket_is_a_failure(queue: Api, monkeyp
     enqueue(queue)
     received = event(queue)
     with monkeypatch.context() as patch:
-        patch.setattr(queue.parts.scripts, "call", away(LedgerUnavailable))
+        patch.setattr(queue.services.scripts, "call", away(LedgerUnavailable))
         assert len(failures(lambda_handler.handler(received, Context()))) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(queue.parts.directus, "_call", away(DirectusUnavailable))
+        patch.setattr(queue.services.directus, "_call", away(DirectusUnavailable))
         assert len(failures(lambda_handler.handler(received, Context()))) == 1
     assert queue.call("GET", "/stats").json["stats"]["delayed"] == 1  # released for half a minute, no attempt spent
 
 
 def test_a_later_release_s_ticket_is_a_failure_and_rubbish_is_buried(queue: Api) -> None:
-    sqs, urls = queue.parts.tickets._sqs, queue.parts.settings
+    sqs, urls = queue.services.tickets._sqs, queue.services.settings
     for body in ('{"v": 2}', "rubbish"):
         sqs.send_message(QueueUrl=urls.queue_urls["lambda"], MessageBody=body)
     received = event(queue, 10)
@@ -158,17 +158,17 @@ def test_what_is_malformed_can_never_mean_success(queue: Api, malformed: Any) ->
 def test_without_time_the_job_hops_to_the_container_pool(queue: Api) -> None:
     record = enqueue(queue)
     assert failures(lambda_handler.handler(event(queue), Context(seconds=1))) == []
-    seen = queue.parts.ledger.look(record)
+    seen = queue.services.ledger.get(record)
     assert seen is not None
     assert (seen.state, seen.pool, seen.attempts, seen.stalls) == ("waiting", "container", 0, 0)
     assert counts(queue) == (0, 0)
-    assert queue.parts.tickets.receive("container", 10) == []  # not before the job has moved
+    assert queue.services.tickets.receive("container", 10) == []  # not before the job has moved
     time.sleep(2.5)
-    [ticket] = queue.parts.tickets.receive("container", 10, wait_seconds=1)
+    [ticket] = queue.services.tickets.receive("container", 10, wait_seconds=1)
     assert ticket.job is not None
     assert (ticket.job.job_id, ticket.job.pool) == (record, "container")
-    queue.parts.tickets.delete(ticket)
-    queue.parts.canceller.cancel(record)
+    queue.services.tickets.delete(ticket)
+    queue.services.canceller.cancel(record)
 
 
 def test_a_hop_without_sqs_gives_the_job_back(queue: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,16 +179,16 @@ def test_a_hop_without_sqs_gives_the_job_back(queue: Api, monkeypatch: pytest.Mo
 
     record = enqueue(queue)
     received = event(queue)
-    monkeypatch.setattr(queue.parts.tickets, "send", away)
+    monkeypatch.setattr(queue.services.tickets, "send", away)
     assert len(failures(lambda_handler.handler(received, Context(seconds=1)))) == 1
-    seen = queue.parts.ledger.look(record)
+    seen = queue.services.ledger.get(record)
     assert seen is not None
     assert (seen.state, seen.pool, seen.stalls) == ("waiting", "lambda", 0)
 
 
 def test_a_forgotten_job_comes_back_by_its_ticket(queue: Api) -> None:
     record = enqueue(queue)
-    queue.parts.scripts.redis.flushall()
+    queue.services.scripts.redis.flushall()
     assert failures(lambda_handler.handler(event(queue), Context())) == []
     assert queue.directus("GET", f"/items/media_jobs/{record}")["status"] == "failed"
 
@@ -197,34 +197,34 @@ def test_what_a_forgotten_run_left_is_deleted(queue: Api) -> None:
     """It had uploaded an output when its worker died, the job was completed by another, and Redis was wiped."""
     record = enqueue(queue)
     keep, stray = (
-        queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
+        queue.services.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
         for _ in range(2)
     )
     queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "completed", "output_file_id": keep, "result": {}})
-    queue.parts.scripts.redis.flushall()
+    queue.services.scripts.redis.flushall()
     assert failures(lambda_handler.handler(event(queue), Context())) == []
-    assert queue.parts.directus.find_files(f"{record}/") == [keep]
+    assert queue.services.directus.find_files(f"{record}/") == [keep]
     assert stray != keep
 
 
 def test_a_run_that_finds_its_record_closed_looks_for_what_another_left(queue: Api) -> None:
     """The same, but the ledger still, or again, has the job: as one that nobody has run."""
     record = enqueue(queue)
-    queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
+    queue.services.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
     queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "bad luck"})
     assert failures(lambda_handler.handler(event(queue), Context())) == []
-    assert queue.parts.directus.find_files(f"{record}/") == []
+    assert queue.services.directus.find_files(f"{record}/") == []
 
 
 def test_what_a_later_admission_uploads_meanwhile_is_no_stray(queue: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look at the files and the look at the record, the job is retried and another worker is quick."""
     record = enqueue(queue)
     queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "bad luck"})
-    queue.parts.scripts.redis.flushall()
-    find, uploaded = queue.parts.directus.find_files, []
+    queue.services.scripts.redis.flushall()
+    find, uploaded = queue.services.directus.find_files, []
 
     def upload() -> str:
-        return queue.parts.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/a.jpg", name="a.jpg", mime="image/jpeg")
+        return queue.services.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/a.jpg", name="a.jpg", mime="image/jpeg")
 
     def find_and_be_overtaken(prefix: str) -> list[str]:
         found = find(prefix)
@@ -232,7 +232,7 @@ def test_what_a_later_admission_uploads_meanwhile_is_no_stray(queue: Api, monkey
         return found
 
     stray = upload()
-    monkeypatch.setattr(queue.parts.directus, "find_files", find_and_be_overtaken)
+    monkeypatch.setattr(queue.services.directus, "find_files", find_and_be_overtaken)
     assert failures(lambda_handler.handler(event(queue), Context())) == []
     assert find(f"{record}/") == uploaded
     assert stray not in uploaded
@@ -240,5 +240,7 @@ def test_what_a_later_admission_uploads_meanwhile_is_no_stray(queue: Api, monkey
 
 def test_a_ticket_of_nobody_s_is_dropped(queue: Api) -> None:
     stranger = job(pool="lambda", job_id=str(uuid.uuid4()))
-    queue.parts.tickets._sqs.send_message(QueueUrl=queue.parts.settings.queue_urls["lambda"], MessageBody=jobs.encode(stranger))
+    queue.services.tickets._sqs.send_message(
+        QueueUrl=queue.services.settings.queue_urls["lambda"], MessageBody=jobs.encode(stranger)
+    )
     assert failures(lambda_handler.handler(event(queue), Context())) == []

@@ -54,9 +54,9 @@ def busy(tmp_path: Path) -> Iterator[str]:
 
 def run_ticket(api: Api, folder: Path, host: str) -> None:
     tools = make_tools(folder, fetcher=Fetcher(frozenset({host})))
-    [ticket] = api.parts.tickets.receive("container", 1, 2)
+    [ticket] = api.services.tickets.receive("container", 1, 2)
     assert isinstance(ticket, Ticket)
-    runners.Runner(api.parts.ledger, api.parts.tickets, api.parts.directus, tools).handle(ticket)
+    runners.Runner(api.services.ledger, api.services.tickets, api.services.directus, tools).handle(ticket)
 
 
 def submit(api: Api, host: str) -> str:
@@ -73,11 +73,11 @@ def test_the_job_waits_and_spends_no_attempt(api: Api, busy: str, tmp_path: Path
     job = shown(api, api.backends.tokens["enterprise"], record)
     assert (job["state"], job["failed_attempts"]) == ("delayed", 0)
     assert any("asks to wait until 20" in line["text"] for line in job["log"])
-    sight = api.parts.ledger.look(record)
-    assert sight is not None
-    now_ms = api.parts.ledger.judge().now_ms
-    assert sight.at_ms is not None
-    assert 1_790_000 < sight.at_ms - now_ms <= 1_800_000
+    snapshot = api.services.ledger.get(record)
+    assert snapshot is not None
+    now_ms = api.services.ledger.evaluate_alarms().now_ms
+    assert snapshot.at_ms is not None
+    assert 1_790_000 < snapshot.at_ms - now_ms <= 1_800_000
 
 
 def test_the_next_run_is_the_first_attempt_still(api: Api, busy: str, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_next_run_is_the_first_attempt_still(api: Api, busy: str, tmp_path: 
 
 
 def test_not_for_ever(api: Api, busy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "RUNS_ASKED_TO_WAIT", 1)
+    monkeypatch.setattr(runners, "DEFERRALS_MAX", 1)
     Busy.refusals[:] = [(503, "1800")]
     record = submit(api, busy)
     run_ticket(api, tmp_path, busy)

@@ -20,7 +20,7 @@ AWAY = {"redis": "Redis", "sqs": "SQS", "directus": "Directus"}
 class TestKill:
     def test_a_killed_worker_s_job_is_taken_by_another(self, system: System, long_clip: Path) -> None:
         before = system.stats()
-        system.stack.parts["worker"].stop()
+        system.stack.processes["worker"].stop()
         victim = system.worker("victim")
         job_id = system.submit(long_clip, SLOW)
         until(lambda: system.app.record(job_id)["progress"] > 0 or "claimed" in system.log("victim"), 20, "started")
@@ -37,18 +37,18 @@ class TestKill:
         counts = until(system.quiet, 10, "everything closed")
         assert counts["completed"] == before["completed"] + 1
         assert counts["failed"] == before["failed"]
-        system.stack.parts["worker"].start()
+        system.stack.processes["worker"].start()
 
     def test_a_job_that_kills_its_workers_fails_in_the_end(self, system: System, long_clip: Path) -> None:
         """The second stall is a failure, and the worker that claims it next commits it."""
-        for part in (system.stack.parts["worker"], *system.extra):
+        for part in (system.stack.processes["worker"], *system.extra):
             part.stop()
         job_id = system.submit(long_clip, SLOW)
         for number in (1, 2):
             victim = system.worker(f"victim-{number}")
             until(lambda name=f"victim-{number}": "claimed" in system.log(name), 40, "claimed")
             victim.kill()
-        system.stack.parts["worker"].start()
+        system.stack.processes["worker"].start()
         record = system.app.wait(job_id, 60)
         assert record["status"] == "failed"
         assert "stalled" in record["error"]
@@ -57,14 +57,14 @@ class TestKill:
 class TestFence:
     def test_a_worker_that_stood_still_changes_nothing_any_more(self, system: System, long_clip: Path) -> None:
         before = until(system.quiet, 60, "quiet")
-        for part in (system.stack.parts["worker"], *system.extra):
+        for part in (system.stack.processes["worker"], *system.extra):
             part.stop()
         frozen = system.worker("frozen")
         job_id = system.submit(long_clip, SLOW)
         until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
         assert frozen.process is not None
         frozen.process.send_signal(signal.SIGSTOP)  # its ffmpeg goes on, and will be done when it wakes up
-        system.stack.parts["worker"].start()
+        system.stack.processes["worker"].start()
         record = system.app.wait(job_id, 90)
         frozen.process.send_signal(signal.SIGCONT)
         until(lambda: "lease lost" in system.log("frozen"), 15, "the lost fence noticed")

@@ -45,7 +45,7 @@ class ShuffledTickets(Tickets):
 @pytest.mark.parametrize("kind", [Tickets, ShuffledTickets])
 def test_no_inversions(system: System, kind: type[Tickets], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", system.stack.url("sqs"))
-    system.stack.parts["worker"].stop()
+    system.stack.processes["worker"].stop()
     system.scripts.redis.flushall()
     wired = Services(load(system.stack.environment))
     tickets = kind(wired.tickets._sqs, wired.settings.queue_urls, wired.settings.dead_letter_urls)
@@ -68,7 +68,7 @@ def test_no_inversions(system: System, kind: type[Tickets], tmp_path: Path, monk
         for ticket in found:
             runner.handle(ticket)
     assert system.scripts.redis.lrange("{mediaq}:history:failed", 0, -1) == lines
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
 
 
 def _enqueue(system: System, count: int) -> dict[str, int]:

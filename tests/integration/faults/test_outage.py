@@ -29,17 +29,17 @@ class TestOutage:
             accepted: list[str] = []
             refused: list[Any] = []
             records = [system.app.create_record("transcoding", file_id, params=QUICK) for _ in range(400)]
-            over = threading.Event()
-            load = threading.Thread(target=_post_until, args=(over, system, records, accepted, refused))
+            finished = threading.Event()
+            load = threading.Thread(target=_post_until, args=(finished, system, records, accepted, refused))
             load.start()
             until(lambda: len(accepted) > 10, 60, f"{name}: under load")
-            part = system.stack.parts[name]
+            part = system.stack.processes[name]
             part.stop()
             time.sleep(OUTAGE_SECONDS)
             part.start()
             before = len(accepted)
             until(lambda: len(accepted) > before + 10, 60, f"{name}: accepting again")
-            over.set()
+            finished.set()
             load.join()
             assert refused, f"{name}: nothing was refused while it was away"
             for answer in refused:
@@ -61,7 +61,7 @@ class TestOutage:
         until(system.quiet, 60, "quiet")
         jobs = [system.submit(long_clip, SLOW) for _ in range(2)]
         until(lambda: system.stats()["active"] == 2, 10, "running")
-        redis = system.stack.parts["redis"].process
+        redis = system.stack.processes["redis"].process
         assert redis is not None
         redis.send_signal(signal.SIGSTOP)
         time.sleep(12)
@@ -74,9 +74,9 @@ class TestOutage:
         assert sum(any(job_id in line for job_id in jobs) for line in claims) == 2
 
 
-def _post_until(over: threading.Event, system: System, records: list[str], accepted: list[str], refused: list[Any]) -> None:
+def _post_until(finished: threading.Event, system: System, records: list[str], accepted: list[str], refused: list[Any]) -> None:
     """Ten requests a second, the same job again when it was refused."""
-    while records and not over.wait(0.1):
+    while records and not finished.wait(0.1):
         answer = system.app.enqueue(records[-1], "transcoding", params=QUICK)
         if answer.status_code == 200:
             accepted.append(records.pop())

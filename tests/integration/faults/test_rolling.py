@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from infra.local import parts
-from infra.local.process import Part, hurry
+from infra.local import processes
+from infra.local.process import LocalProcess, terminate_soon
 from tests.integration.conftest import System, run_system, until
 from tests.integration.slow_site import SlowSite, serve
 
@@ -42,14 +42,14 @@ def test_a_long_job_outlives_the_restart_of_every_part(system: System, site: Slo
     job_id = site.begin(system.app)
     until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
     system.worker("second")
-    first = system.stack.parts["worker"]
+    first = system.stack.processes["worker"]
     assert first.process is not None
-    hurry(first.process.pid)
+    terminate_soon(first.process.pid)
     first.stop()  # as when its time to drain is over
     until(lambda: claims(system, job_id) == 2, 30, "taken up by the new worker")
-    for name in ("keeper", "api", "directus", "redis", "sqs"):
-        system.stack.parts[name].stop()
-        system.stack.parts[name].start()
+    for name in ("maintenance", "api", "directus", "redis", "sqs"):
+        system.stack.processes[name].stop()
+        system.stack.processes[name].start()
         assert requests.get(f"{system.stack.url('api')}/api/queue/stats", timeout=10).status_code == 200
     assert system.app.record(job_id)["status"] == "processing"
     site.quick.set()
@@ -62,11 +62,11 @@ def test_a_long_job_outlives_the_restart_of_every_part(system: System, site: Slo
 
 def test_a_worker_that_retires_finishes_its_job(system: System, site: SlowSite) -> None:
     """It was told to live for two seconds; its job takes longer, and nothing is given back."""
-    for running in (system.stack.parts["worker"], *system.extra):
+    for running in (system.stack.processes["worker"], *system.extra):
         running.stop()
-    part = parts.worker_part(system.stack.environment, system.stack.logs, "old", 1)
+    part = processes.worker_process(system.stack.environment, system.stack.logs, "old", 1)
     command = [*part.command, "--retire-hours", str(2 / 3600)]
-    retiring = Part(part.name, command, part.ready, part.folder, part.log, part.environment)
+    retiring = LocalProcess(part.name, command, part.ready, part.folder, part.log, part.environment)
     job_id = site.begin(system.app)
     system.extra.append(retiring.start())
     until(lambda: '"retiring"' in system.log("old"), 30, "it is old")
@@ -77,5 +77,5 @@ def test_a_worker_that_retires_finishes_its_job(system: System, site: SlowSite) 
     assert system.app.wait(job_id, 60)["status"] == "completed"
     assert retiring.process.wait(20) == 0
     assert (claims(system, job_id), claims(system, waiting)) == (1, 0)  # it took no more jobs
-    system.stack.parts["worker"].start()
+    system.stack.processes["worker"].start()
     assert system.app.wait(waiting, 60)["status"] == "completed"

@@ -16,7 +16,7 @@ import pytest
 from localstack_client.session import Session
 
 from chalicelib.queues.tickets import Tickets
-from infra.local import parts
+from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
 from tests.unit.factories import job
 
@@ -30,7 +30,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     port = pick_port()
-    emulator = parts.sqs_part(tmp_path_factory.mktemp("sqs") / "state", port).start()
+    emulator = processes.sqs_process(tmp_path_factory.mktemp("sqs") / "state", port).start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{LOOPBACK}:{port}")
         yield f"http://{LOOPBACK}:{port}"
@@ -39,12 +39,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def session(endpoint: str) -> Session:
-    return Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=parts.REGION)
+    return Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=processes.REGION)
 
 
 @pytest.fixture(scope="module")
 def urls(endpoint: str) -> dict[str, str]:
-    return parts.make_queues(endpoint, f"it-{uuid.uuid4().hex[:8]}")
+    return processes.make_queues(endpoint, f"it-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ def queues(sqs: Any, urls: dict[str, str]) -> Tickets:
 def test_the_local_queues_outlive_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Of the emulator that the local system runs, whatever AWS_ENDPOINT_URL says."""
     port = pick_port()
-    emulator = parts.sqs_part(tmp_path_factory.mktemp("restart") / "state", port).start()
+    emulator = processes.sqs_process(tmp_path_factory.mktemp("restart") / "state", port).start()
     url = f"http://{LOOPBACK}:{port}"
-    client = boto3.client("sqs", endpoint_url=url, region_name=parts.REGION)
-    queue = parts.make_queues(url)["QUEUE_URL_CONTAINER"]
+    client = boto3.client("sqs", endpoint_url=url, region_name=processes.REGION)
+    queue = processes.make_queues(url)["QUEUE_URL_CONTAINER"]
     client.send_message(QueueUrl=queue, MessageBody="still here")
     emulator.stop()
     emulator.start()
-    assert parts.make_queues(url)["QUEUE_URL_CONTAINER"] == queue
+    assert processes.make_queues(url)["QUEUE_URL_CONTAINER"] == queue
     assert client.receive_message(QueueUrl=queue, WaitTimeSeconds=2)["Messages"][0]["Body"] == "still here"
     emulator.stop()
 
@@ -89,7 +89,7 @@ def test_the_stack_made_what_the_template_says(sqs: Any, urls: dict[str, str]) -
 
 def test_making_them_again_finds_them(endpoint: str, urls: dict[str, str]) -> None:
     stage = urls["QUEUE_URL_LAMBDA"].rsplit("/", 1)[1].removeprefix("mediaq-").removesuffix("-lambda")
-    assert parts.make_queues(endpoint, stage) == urls
+    assert processes.make_queues(endpoint, stage) == urls
 
 
 def test_there_hold_back_and_gone(queues: Tickets) -> None:
@@ -126,6 +126,6 @@ def test_a_long_poll_wakes_up(queues: Tickets) -> None:
 def test_poison_is_buried(queues: Tickets, sqs: Any, urls: dict[str, str]) -> None:
     sqs.send_message(QueueUrl=urls["QUEUE_URL_LAMBDA"], MessageBody="rubbish")
     [ticket] = queues.receive("lambda", wait_seconds=5)
-    queues.bury(ticket)
+    queues.send_to_dead_letter_queue(ticket)
     found = sqs.receive_message(QueueUrl=urls["DEAD_LETTER_URL_LAMBDA"], WaitTimeSeconds=5)["Messages"]
     assert [one["Body"] for one in found] == ["rubbish"]

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.conftest import until
 
 if TYPE_CHECKING:
-    from infra.local.process import Part
+    from infra.local.process import LocalProcess
     from tests.integration.conftest import System
 
 MEGABYTES = int(os.environ.get("MEDIAQ_INPUT_MB", "256"))
@@ -33,7 +33,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def peak_bytes(worker: Part) -> int:
+def peak_bytes(worker: LocalProcess) -> int:
     """Return the most memory that the worker itself had in use, its media processes apart."""
     assert worker.process is not None
     status = Path(f"/proc/{worker.process.pid}/status").read_text()
@@ -48,7 +48,7 @@ def test_memory_does_not_grow_with_the_input(system: System, large: Path, operat
     record = system.app.wait(system.submit(large, params, operation), 900)
     assert record["status"] == "completed", record["error"]
     until(system.quiet, 10, "closed")
-    peak = peak_bytes(system.stack.parts["worker"])
+    peak = peak_bytes(system.stack.processes["worker"])
     print(f"{operation} of {MEGABYTES} MB: the worker's peak is {peak >> 20} MB")
     assert peak < RSS_MAX
     for file in [*system.outputs(record["id"]), record["input_file_id"]]:

@@ -20,7 +20,7 @@ import webvtt
 
 from bench.media import speech
 from infra.local.directus import accounts
-from infra.local.parts import ROOT
+from infra.local.processes import ROOT
 from tests.integration.conftest import SLOW, System, make_clip, run_system, until
 from tests.media import run_ffmpeg
 from workers.network.credentials import Keyring

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected
-from infra.local import parts
+from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
 from tests.media import make_tools, make_work, run, run_ffmpeg
 from workers.captions import transcribe
@@ -26,7 +26,7 @@ BUCKET = "mediaq-sound"
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = pick_port()
-    part = parts.sqs_part(tmp_path_factory.mktemp("aws") / "state", port)
+    part = processes.sqs_process(tmp_path_factory.mktemp("aws") / "state", port)
     part.environment["SERVICES"] = "s3,transcribe"
     part.start()
     yield f"http://{LOOPBACK}:{port}"
@@ -37,7 +37,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setattr(transcribe, "POLL_SECONDS", 0.2)
-    client: Any = boto3.client("s3", region_name=parts.REGION)
+    client: Any = boto3.client("s3", region_name=processes.REGION)
     client.create_bucket(Bucket=BUCKET)
     return client
 
@@ -60,7 +60,7 @@ def test_words_come_back_and_nothing_is_left_in_the_bucket(s3: Any, sound: Path,
     assert done.result["word_count"] > 5
     assert "placeholder" in done.outputs[0].path.read_text()
     assert s3.list_objects_v2(Bucket=BUCKET).get("Contents", []) == []
-    service: Any = boto3.client("transcribe", region_name=parts.REGION)
+    service: Any = boto3.client("transcribe", region_name=processes.REGION)
     assert service.list_transcription_jobs()["TranscriptionJobSummaries"] == []
 
 

@@ -76,7 +76,7 @@ def test_a_job_of_a_later_release_goes_back_unharmed_when_it_is_claimed(
         theirs = admit(ledger, priority=1)
     ours = admit(ledger, priority=50)
     assert claim(ledger, ours).word == "hold"
-    seen = ledger.look(theirs.job_id)
+    seen = ledger.get(theirs.job_id)
     assert seen is not None
     assert (seen.state, seen.attempts, seen.stalls) == ("delayed", 0, 0)
     assert claim(ledger, ours).job == ours

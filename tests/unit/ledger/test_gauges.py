@@ -1,4 +1,4 @@
-"""What the keeper sees of the ledger, and the alarms that it notes."""
+"""What the maintenance task sees of the ledger, and the alarms that it notes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_failures_are_those_of_the_window(ledger: Ledger, clock: Clock) -> None:
 
 def test_totals_counted_in_directus_are_no_news(ledger: Ledger) -> None:
     ledger.observe(WINDOW)
-    ledger.seed_totals((1000, 500), ledger.census())
+    ledger.seed_totals((1000, 500), ledger.read_totals())
     assert ledger.observe(WINDOW)[:2] == (0, 0)
 
 
@@ -105,30 +105,30 @@ def test_a_limit_of_memory_is_seen(ledger: Ledger, scripts: LossyScripts) -> Non
 
 class TestJudge:
     def test_a_condition_has_to_last(self, ledger: Ledger, clock: Clock) -> None:
-        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {}
+        assert ledger.evaluate_alarms([("waiting", True, 5 * MINUTE)]).on == {}
         clock.advance(4 * MINUTE)
-        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {}
+        assert ledger.evaluate_alarms([("waiting", True, 5 * MINUTE)]).on == {}
         clock.advance(MINUTE)
-        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {"waiting": clock.ms}
+        assert ledger.evaluate_alarms([("waiting", True, 5 * MINUTE)]).on == {"waiting": clock.ms}
         at = clock.ms
         clock.advance(MINUTE)
-        assert ledger.judge([("waiting", True, 5 * MINUTE)]).on == {"waiting": at}
-        assert ledger.judge([("waiting", False, 5 * MINUTE)]).on == {}
+        assert ledger.evaluate_alarms([("waiting", True, 5 * MINUTE)]).on == {"waiting": at}
+        assert ledger.evaluate_alarms([("waiting", False, 5 * MINUTE)]).on == {}
 
     def test_an_interruption_begins_anew(self, ledger: Ledger, clock: Clock) -> None:
         for true in (True, False, True):
-            assert ledger.judge([("stalled", true, 2 * MINUTE)]).on == {}
+            assert ledger.evaluate_alarms([("stalled", true, 2 * MINUTE)]).on == {}
             clock.advance(MINUTE)
-        assert ledger.judge([("stalled", True, 2 * MINUTE)]).on == {}
+        assert ledger.evaluate_alarms([("stalled", True, 2 * MINUTE)]).on == {}
 
     def test_whoever_only_looks_changes_nothing(self, ledger: Ledger, clock: Clock) -> None:
-        assert ledger.judge().observed_ms == 0
-        ledger.judge([("waiting", True, 0), ("stalled", True, MINUTE)])
+        assert ledger.evaluate_alarms().observed_ms == 0
+        ledger.evaluate_alarms([("waiting", True, 0), ("stalled", True, MINUTE)])
         at = clock.ms
         clock.advance(MINUTE)
-        verdict = ledger.judge()
+        verdict = ledger.evaluate_alarms()
         assert (verdict.now_ms, verdict.observed_ms, verdict.on) == (clock.ms, at, {"waiting": at})
 
     def test_an_alarm_that_is_gone_from_the_table_is_forgotten(self, ledger: Ledger) -> None:
-        ledger.judge([("of old", True, 0)])
-        assert ledger.judge([("waiting", False, 0)]).on == {}
+        ledger.evaluate_alarms([("of old", True, 0)])
+        assert ledger.evaluate_alarms([("waiting", False, 0)]).on == {}

@@ -96,7 +96,7 @@ class TestAdmission:
         assert ledger.admit(one, "pending", -1).send == admission.send  # the next caller sends
         ledger.retract(one.job_id, admission.id)
         clock.advance(60_000)
-        assert ledger.sweep().missing == [admission.send]  # the keeper sends the ticket that never went out
+        assert ledger.sweep().missing == [admission.send]  # the maintenance task sends the ticket that never went out
 
     def test_a_failed_record_starts_anew(self, ledger: Ledger) -> None:
         one = job()

@@ -68,13 +68,13 @@ def test_who_closes_a_job_and_who_cancels_it_exclude_each_other(ledger: Ledger) 
     assert first.job is not None
     assert second.job is not None
     assert ledger.renew(first.job, first.token, phase="closing") == "ok"
-    assert ledger.forbid(first.job.job_id, first.job.id, "t") == "closing"
-    assert ledger.forbid(second.job.job_id, second.job.id, "t") == "busy"
+    assert ledger.begin_cancel(first.job.job_id, first.job.id, "t") == "closing"
+    assert ledger.begin_cancel(second.job.job_id, second.job.id, "t") == "busy"
     assert ledger.renew(second.job, second.token, phase="started") == "cancelled"
-    assert ledger.forbid(second.job.job_id, second.job.id, "t") == "flagged"
+    assert ledger.begin_cancel(second.job.job_id, second.job.id, "t") == "flagged"
     assert ledger.renew(second.job, second.token, phase="closing") == "cancelled"
     ledger.release(first.job, first.token)  # it did not come to that
-    assert ledger.forbid(first.job.job_id, first.job.id, "t") == "flagged"
+    assert ledger.begin_cancel(first.job.job_id, first.job.id, "t") == "flagged"
 
 
 def test_what_is_repeated_is_answered_as_before(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.ledger.ledger import Forgotten, Ledger, new_token
+from chalicelib.ledger.ledger import Ledger, LostJob, new_token
 from chalicelib.ledger.scripts import Scripts
 from tests.unit.factories import admit, claim, drain
 
@@ -21,12 +21,12 @@ class TestLoss:
         waiting, running, orphan = admit(ledger), admit(ledger, user="u2"), admit(ledger, user="u3")
         scripts.redis.flushall()
         assert claim(ledger, waiting).word == "unknown"
-        forgotten = [Forgotten(waiting, "pending"), Forgotten(running, "processing", 1), Forgotten(orphan, "processing")]
+        forgotten = [LostJob(waiting, "pending"), LostJob(running, "processing", 1), LostJob(orphan, "processing")]
         assert ledger.adopt(forgotten) == ["adopted"] * 3
         assert ledger.stats()[:3] == (1, 2, 0)
         token = new_token()
-        assert ledger.adopt([Forgotten(running, "processing", 1, token)]) == ["adopted"]  # its holder speaks up
-        assert ledger.adopt([Forgotten(running, "processing", 1, new_token())]) == ["lost"]  # another was faster
+        assert ledger.adopt([LostJob(running, "processing", 1, token)]) == ["adopted"]  # its holder speaks up
+        assert ledger.adopt([LostJob(running, "processing", 1, new_token())]) == ["lost"]  # another was faster
         clock.advance(9_000)
         assert ledger.renew(running, token) == "ok"
         clock.advance(1_000)
@@ -41,9 +41,9 @@ class TestLoss:
         got = claim(ledger, admit(ledger))
         assert got.job is not None
         scripts.redis.flushall()
-        assert ledger.adopt([Forgotten(got.job, record)]) == ["adopted"]  # type: ignore[arg-type]
+        assert ledger.adopt([LostJob(got.job, record)]) == ["adopted"]  # type: ignore[arg-type]
         assert ledger.renew(got.job, got.token) == "unknown"  # and not lost
-        assert ledger.adopt([Forgotten(got.job, "processing", 0, got.token)]) == ["adopted"]
+        assert ledger.adopt([LostJob(got.job, "processing", 0, got.token)]) == ["adopted"]
         assert ledger.renew(got.job, got.token) == "ok"
         assert ledger.finish(got.job, got.token, "completed", {}) == "ok"
 
@@ -59,26 +59,26 @@ class TestLoss:
         held = claim(ledger, admit(ledger))
         assert held.job is not None
         scripts.redis.flushall()
-        assert ledger.adopt([Forgotten(held.job, "processing")]) == ["adopted"]
+        assert ledger.adopt([LostJob(held.job, "processing")]) == ["adopted"]
         for _ in range(2):
             clock.advance(10_001)
             ledger.sweep()
         assert ledger.stats().waiting == 1
         assert ledger.renew(held.job, held.token) == "unknown"
-        assert ledger.adopt([Forgotten(held.job, "processing", 0, held.token)]) == ["adopted"]
+        assert ledger.adopt([LostJob(held.job, "processing", 0, held.token)]) == ["adopted"]
         assert ledger.renew(held.job, held.token) == "ok"
 
     def test_after_a_failover_the_totals_are_counted_again(self, ledger: Ledger, scripts: Scripts, clock: Clock) -> None:
         """A job that was admitted and finished within the lost second: nobody would ever tell."""
-        ledger.seed_totals((5, 1), ledger.census())
-        assert ledger.census().seeded
+        ledger.seed_totals((5, 1), ledger.read_totals())
+        assert ledger.read_totals().seeded
         scripts.redis.hset("{test}:meta", "run_id", "of the primary that is gone")
         clock.advance(60_000)
-        again = ledger.census()
+        again = ledger.read_totals()
         assert (again.seeded, again.age_ms, again.completed) == (False, 0, 5)
         ledger.seed_totals((6, 1), again)
         assert ledger.stats()[3:5] == (6, 1)
-        assert ledger.census().seeded
+        assert ledger.read_totals().seeded
 
     def test_a_requeued_job_is_not_counted_in_directus(self, ledger: Ledger, clock: Clock) -> None:
         """Its worker may have closed the record and died: whoever claims it next counts it."""
@@ -88,21 +88,21 @@ class TestLoss:
             clock.advance(10_001)
             ledger.sweep()
         assert ledger.stats().waiting == 1
-        assert ledger.census().open == [held.job.job_id]
+        assert ledger.read_totals().open == [held.job.job_id]
 
     def test_a_total_never_falls_for_being_seeded(self, ledger: Ledger) -> None:
         """Two outcomes of one record: it failed, was retried, and failed again."""
         for _ in range(2):
             drain(ledger, admit(ledger), "failed")
-        ledger.seed_totals((0, 1), ledger.census())
+        ledger.seed_totals((0, 1), ledger.read_totals())
         assert ledger.stats().failed == 2
 
     def test_totals_are_seeded_once_and_go_on_counting(self, ledger: Ledger, clock: Clock) -> None:
-        before = ledger.census()
+        before = ledger.read_totals()
         drain(ledger, admit(ledger))
         clock.advance(10_000)
         ledger.seed_totals((142, 2), before)
         assert ledger.stats()[3:5] == (143, 2)  # the one that finished during the count comes on top
-        assert ledger.census().seeded
+        assert ledger.read_totals().seeded
         ledger.seed_totals((1, 1), before)
         assert ledger.stats()[3:5] == (143, 2)

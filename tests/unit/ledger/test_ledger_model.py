@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger import ledger
-from chalicelib.ledger.ledger import Forgotten, Ledger, new_token
+from chalicelib.ledger.ledger import Ledger, LostJob, new_token
 from tests.unit import factories
 from tests.unit.factories import CYCLE, Repeatable
+from tests.unit.ledger.invariants import USERS, Invariants
 from tests.unit.ledger.model import Model
 from tests.unit.ledger.model_job import Job
 from tests.unit.ledger.snapshot import dump, restore
@@ -25,18 +26,14 @@ from tests.unit.ledger.snapshot import dump, restore
 if TYPE_CHECKING:
     from tests.conftest import Clock, LossyScripts
 
-USERS = [str(uuid.UUID(int=number)) for number in range(1, 4)]
 RECORDS = [str(uuid.UUID(int=number)) for number in range(100, 108)]
 LIMIT = 5
 EXAMPLES = int(os.environ.get("MEDIAQ_EXAMPLES", "150"))
 INDEX = st.one_of(st.integers(0, 2), st.integers(0, 50))
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(Invariants):
     """One ledger, one model, the tickets that SQS would hold and the records that Directus would."""
-
-    scripts: LossyScripts
-    clock: Clock
 
     @initialize()
     def start(self) -> None:
@@ -176,8 +173,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.records.get(record) not in ("pending", "processing"):
             return
         open_id, token = self.model.jobs[record].id if record in self.model.jobs else "", new_token()
-        word = self.ledger.forbid(record, open_id, token)
-        assert word == self.model.forbid(record, open_id, token, self.clock.ms)
+        word = self.ledger.begin_cancel(record, open_id, token)
+        assert word == self.model.begin_cancel(record, open_id, token, self.clock.ms)
         if word in ("flagged", "unknown"):
             self.records[record] = "failed"
             if not dies:
@@ -249,55 +246,8 @@ class LedgerMachine(RuleBasedStateMachine):
                     self.adopt_one(ticket, record, "")
 
     def adopt_one(self, job: MediaJob, record: Any, token: str) -> None:
-        got = self.ledger.adopt([Forgotten(job, record, 0, token)])
+        got = self.ledger.adopt([LostJob(job, record, 0, token)])
         assert got == [self.model.adopt(self.as_model(job), record, token, self.clock.ms)]
-
-    @invariant()
-    def same_counts_and_order(self) -> None:
-        if not hasattr(self, "model"):
-            return
-        stats, model = self.ledger.stats(), self.model
-        counts = (stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed)
-        states = [len(model.in_state(state)) for state in ("waiting", "active", "delayed")]
-        assert counts == (*states, model.totals["completed"], model.totals["failed"])
-        for pool in ("lambda", "container"):
-            line = self.scripts.redis.zrange(f"{self.scripts.prefix}:waiting:{pool}", 0, -1)
-            assert [one[37:] for one in line] == model.line(pool)
-
-    @invariant()
-    def same_charges(self) -> None:
-        if not hasattr(self, "model"):
-            return
-        for user in USERS:
-            charged = self.scripts.redis.hget(f"{self.scripts.prefix}:usage:{user}:{CYCLE}", "transcoding")
-            assert int(charged or 0) == self.model.charged.get(user, 0)
-
-    @invariant()
-    def same_scheduled(self) -> None:
-        if not hasattr(self, "model"):
-            return
-        scheduled = [job.user for job in self.model.jobs.values() if job.scheduled]
-        counted = self.scripts.redis.hgetall(f"{self.scripts.prefix}:scheduled")
-        assert counted == {user: str(scheduled.count(user)) for user in set(scheduled)}
-
-    @invariant()
-    def same_returned(self) -> None:
-        """What is or was running, and is not closed: the keeper must not count it in Directus."""
-        if not hasattr(self, "model"):
-            return
-        running = {job.job_id for job in self.model.jobs.values() if job.state == "active" or job.runs}
-        census = self.ledger.census()
-        assert census.seeded or set(census.open) == running
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        """Every open record that was accepted is open in the ledger, or has a ticket that will bring it back."""
-        if not hasattr(self, "model"):
-            return
-        ticketed = {ticket.job_id for ticket in self.tickets}
-        for job_id, status in self.records.items():
-            if status == "processing":
-                assert job_id in self.model.jobs or job_id in ticketed
 
 
 def test_scripts_follow_the_model(shared_scripts: LossyScripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

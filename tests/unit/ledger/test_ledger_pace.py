@@ -13,14 +13,14 @@ from tests.unit.factories import admit, claim, job
 if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Sight
+    from chalicelib.ledger.types import JobSnapshot
     from tests.conftest import Clock
 
 
-def seen(ledger: Ledger, ticket: MediaJob) -> Sight:
-    sight = ledger.look(ticket.job_id)
-    assert sight is not None
-    return sight
+def seen(ledger: Ledger, ticket: MediaJob) -> JobSnapshot:
+    snapshot = ledger.get(ticket.job_id)
+    assert snapshot is not None
+    return snapshot
 
 
 def with_callback(ledger: Ledger, user: str = "u1") -> MediaJob:
@@ -76,22 +76,22 @@ class TestPace:
     def test_several_at_once_as_each_alone(self, ledger: Ledger) -> None:
         tickets = [admit(ledger) for _ in range(3)]
         claim(ledger, tickets[0])
-        found = ledger.look_at([ticket.job_id for ticket in tickets] + ["unknown"])
+        found = ledger.get_many([ticket.job_id for ticket in tickets] + ["unknown"])
         assert [one.state if one else None for one in found] == ["active", "waiting", "waiting", None]
         assert [one.body for one in found if one] == ["", "", ""]
-        assert ledger.look_at([]) == []
+        assert ledger.get_many([]) == []
 
 
 class TestNotes:
     def test_a_next_attempt_is_given_them(self, ledger: Ledger) -> None:
         ticket = admit(ledger)
         held = claim(ledger, ticket)
-        assert held.notes == ""
-        assert ledger.renew(held.job, held.token, 10, notes='{"log":[]}') == "ok"  # type: ignore[arg-type]
+        assert held.journal == ""
+        assert ledger.renew(held.job, held.token, 10, journal='{"log":[]}') == "ok"  # type: ignore[arg-type]
         assert ledger.renew(held.job, held.token, 20) == "ok"  # type: ignore[arg-type] - says nothing new
-        assert seen(ledger, ticket).notes == '{"log":[]}'
-        assert ledger.release(held.job, held.token, notes='{"log":[1]}') == "ok"  # type: ignore[arg-type]
-        assert claim(ledger, ticket).notes == '{"log":[1]}'
+        assert seen(ledger, ticket).journal == '{"log":[]}'
+        assert ledger.release(held.job, held.token, journal='{"log":[1]}') == "ok"  # type: ignore[arg-type]
+        assert claim(ledger, ticket).journal == '{"log":[1]}'
 
     def test_a_retry_and_a_hop_keep_them(self, ledger: Ledger, clock: Clock) -> None:
         ticket = admit(ledger)
@@ -99,11 +99,11 @@ class TestNotes:
         assert ledger.finish(held.job, held.token, "retry", {}, 2000, '{"log":[2]}') == "ok"  # type: ignore[arg-type]
         clock.advance(2000)
         again = claim(ledger, ticket)
-        assert again.notes == '{"log":[2]}'
+        assert again.journal == '{"log":[2]}'
         assert again.job is not None
         moved = msgspec.structs.replace(again.job, pool="lambda")
         assert ledger.move(moved, again.token, '{"log":[3]}') == "ok"
-        assert seen(ledger, ticket).notes == '{"log":[3]}'
+        assert seen(ledger, ticket).journal == '{"log":[3]}'
 
 
 class TestCallbacks:
@@ -111,64 +111,64 @@ class TestCallbacks:
     def test_an_end_is_due_at_once(self, ledger: Ledger, outcome: str) -> None:
         ticket = with_callback(ledger)
         held = claim(ledger, ticket)
-        assert ledger.take_callback(1000) is None
+        assert ledger.take_webhook(1000) is None
         ledger.finish(held.job, held.token, outcome, {})  # type: ignore[arg-type]
-        due = ledger.take_callback(1000)
+        due = ledger.take_webhook(1000)
         assert due is not None
-        assert (due.job_id, due.id, due.outcome, due.tries) == (ticket.job_id, ticket.id, outcome, 0)
+        assert (due.job_id, due.id, due.outcome, due.attempts) == (ticket.job_id, ticket.id, outcome, 0)
         assert '"callback_url":"https://example.com/done"' in due.body
 
     def test_nobody_asked_nobody_is_told(self, ledger: Ledger) -> None:
         held = claim(ledger, admit(ledger))
         ledger.finish(held.job, held.token, "completed", {})  # type: ignore[arg-type]
-        assert ledger.take_callback(1000) is None
+        assert ledger.take_webhook(1000) is None
 
     def test_a_cancel_before_the_start_is_told(self, ledger: Ledger) -> None:
         ticket = with_callback(ledger)
         assert ledger.cancel(ticket.job_id, ticket.id)[0] == "removed"
-        due = ledger.take_callback(1000)
+        due = ledger.take_webhook(1000)
         assert due is not None
         assert due.outcome == "cancelled"
 
     def test_a_courier_that_dies_is_followed_by_another(self, ledger: Ledger, clock: Clock) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        assert ledger.take_callback(60_000) is not None
-        assert ledger.take_callback(60_000) is None
+        assert ledger.take_webhook(60_000) is not None
+        assert ledger.take_webhook(60_000) is None
         clock.advance(60_000)
-        assert ledger.take_callback(60_000) is not None
+        assert ledger.take_webhook(60_000) is not None
 
     def test_tries_are_noted_until_it_is_over(self, ledger: Ledger, clock: Clock) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        due = ledger.take_callback(60_000)
+        due = ledger.take_webhook(60_000)
         assert due is not None
-        assert ledger.note_callback(due, 503, "callback_url answered with status 503", 5000) == "ok"
-        assert ledger.take_callback(60_000) is None
+        assert ledger.record_webhook_attempt(due, 503, "callback_url answered with status 503", 5000) == "ok"
+        assert ledger.take_webhook(60_000) is None
         clock.advance(5000)
-        again = ledger.take_callback(60_000)
+        again = ledger.take_webhook(60_000)
         assert again is not None
-        assert again.tries == 1
-        assert ledger.note_callback(again, 200, "", None) == "ok"
+        assert again.attempts == 1
+        assert ledger.record_webhook_attempt(again, 200, "", None) == "ok"
         clock.advance(10_000_000)
-        assert ledger.take_callback(60_000) is None
-        told = seen(ledger, ticket).told
-        assert told is not None
-        assert ([one.status for one in told.tries], told.over) == ([503, 200], True)
+        assert ledger.take_webhook(60_000) is None
+        webhook = seen(ledger, ticket).webhook
+        assert webhook is not None
+        assert ([one.status for one in webhook.attempts], webhook.finished) == ([503, 200], True)
 
     def test_a_newer_end_takes_the_place_of_one_that_was_not_told(self, ledger: Ledger) -> None:
         ticket = with_callback(ledger)
         held = claim(ledger, ticket)
         ledger.finish(held.job, held.token, "failed", {})  # type: ignore[arg-type]
-        old = ledger.take_callback(1)
+        old = ledger.take_webhook(1)
         assert old is not None
         again = msgspec.structs.replace(ticket, id="")
         admission = ledger.admit(again, "reopened", -1)
         assert admission.send is not None
         held = claim(ledger, admission.send)
         ledger.finish(held.job, held.token, "completed", {})  # type: ignore[arg-type]
-        assert ledger.note_callback(old, 200, "", None) == "unknown"
-        due = ledger.take_callback(1000)
+        assert ledger.record_webhook_attempt(old, 200, "", None) == "unknown"
+        due = ledger.take_webhook(1000)
         assert due is not None
         assert (due.id, due.outcome) == (admission.id, "completed")
 
@@ -176,10 +176,10 @@ class TestCallbacks:
         """Where only Lambdas work, nobody is awake between two jobs."""
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        assert (ledger.sweep().untold, ledger.overdue_callbacks(10)) == (0, [])  # whoever ended it is telling it
+        assert (ledger.sweep().undelivered, ledger.overdue_webhooks(10)) == (0, [])  # whoever ended it is telling it
         clock.advance(20_000)
-        assert ledger.sweep().untold == 1
-        [found] = ledger.overdue_callbacks(10)
+        assert ledger.sweep().undelivered == 1
+        [found] = ledger.overdue_webhooks(10)
         assert found.id == ticket.id
         old = msgspec.structs.replace(found, pool="lambda")
         assert claim(ledger, old).word == "drop"  # by whichever worker is sent the old ticket
@@ -190,65 +190,65 @@ class TestCallbacks:
             ticket = with_callback(ledger, user)
             ledger.cancel(ticket.job_id, ticket.id)
             clock.advance(1)
-        first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
+        first, other = ledger.take_webhook(60_000), ledger.take_webhook(60_000)
         assert first is not None
         assert other is not None
         assert ['"user_id":"a"' in first.body, '"user_id":"b"' in other.body] == [True, True]
-        assert ledger.take_callback(60_000) is None
-        ledger.note_callback(first, 0, "callback_url could not be reached", 500_000, 30_000)
+        assert ledger.take_webhook(60_000) is None
+        ledger.record_webhook_attempt(first, 0, "callback_url could not be reached", 500_000, 30_000)
         clock.advance(10_000)
-        assert ledger.take_callback(60_000) is None  # the others of its user wait as well
+        assert ledger.take_webhook(60_000) is None  # the others of its user wait as well
         clock.advance(50_000)
-        assert ledger.take_callback(60_000) is not None
+        assert ledger.take_webhook(60_000) is not None
 
     def test_a_user_with_very_many_hides_nobody(self, ledger: Ledger, clock: Clock) -> None:
         for user in (*["a"] * 350, "b"):
             ticket = with_callback(ledger, user)
             ledger.cancel(ticket.job_id, ticket.id)
             clock.advance(1)
-        first, other = ledger.take_callback(60_000), ledger.take_callback(60_000)
+        first, other = ledger.take_webhook(60_000), ledger.take_webhook(60_000)
         assert first is not None
         assert other is not None
         assert '"user_id":"b"' in other.body
-        ledger.note_callback(first, 200, "", None)
+        ledger.record_webhook_attempt(first, 200, "", None)
         clock.advance(2000)
-        assert ledger.take_callback(60_000) is not None  # the next of the many
+        assert ledger.take_webhook(60_000) is not None  # the next of the many
 
     def test_a_note_that_is_repeated_or_late_changes_nothing(self, ledger: Ledger, clock: Clock) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        due = ledger.take_callback(1000)
+        due = ledger.take_webhook(1000)
         assert due is not None
-        ledger.note_callback(due, 500, "bad", 5000)
-        assert ledger.note_callback(due, 500, "bad", 5000) == "ok"
-        told = seen(ledger, ticket).told
-        assert told is not None
-        assert len(told.tries) == 1
+        ledger.record_webhook_attempt(due, 500, "bad", 5000)
+        assert ledger.record_webhook_attempt(due, 500, "bad", 5000) == "ok"
+        webhook = seen(ledger, ticket).webhook
+        assert webhook is not None
+        assert len(webhook.attempts) == 1
         clock.advance(5000)
-        again = ledger.take_callback(1000)
+        again = ledger.take_webhook(1000)
         assert again is not None
-        ledger.note_callback(again, 200, "", None)
-        ledger.note_callback(due, 0, "late", 5000)
+        ledger.record_webhook_attempt(again, 200, "", None)
+        ledger.record_webhook_attempt(due, 0, "late", 5000)
         clock.advance(100_000)
-        assert ledger.take_callback(1000) is None
+        assert ledger.take_webhook(1000) is None
 
     def test_what_was_put_off_was_no_try(self, ledger: Ledger, clock: Clock) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
         for _ in range(50):
-            due = ledger.take_callback(1000)
+            due = ledger.take_webhook(1000)
             assert due is not None
-            assert due.tries == 0
-            ledger.note_callback(due, None, "", 30_000)
+            assert due.attempts == 0
+            ledger.record_webhook_attempt(due, None, "", 30_000)
             clock.advance(30_000)
 
     def test_what_is_over_is_small_and_goes(self, ledger: Ledger) -> None:
         ticket = with_callback(ledger)
         ledger.cancel(ticket.job_id, ticket.id)
-        due = ledger.take_callback(1000)
+        due = ledger.take_webhook(1000)
         assert due is not None
-        ledger.note_callback(due, 200, "", None)
-        redis, key = ledger._scripts.redis, f"{{test}}:callback:{ticket.job_id}"
+        ledger.record_webhook_attempt(due, 200, "", None)
+        redis, key = ledger._scripts.redis, f"{{test}}:webhook:{ticket.job_id}"
         assert redis.strlen(key) < 300
         assert 0 < redis.ttl(key) <= 86_400
 
@@ -258,11 +258,11 @@ class TestCallbacks:
         assert len(ledger.trend()) == 1
 
     def test_a_job_put_back_after_a_wipe_still_calls_back(self, ledger: Ledger) -> None:
-        from chalicelib.ledger.ledger import Forgotten
+        from chalicelib.ledger.ledger import LostJob
 
         ticket = with_callback(ledger)
         token = new_token()
         ledger._scripts.redis.flushall()
-        assert ledger.adopt([Forgotten(ticket, "processing", token=token)]) == ["adopted"]
+        assert ledger.adopt([LostJob(ticket, "processing", token=token)]) == ["adopted"]
         assert ledger.finish(ticket, token, "completed", {}) == "ok"
-        assert ledger.take_callback(1000) is not None
+        assert ledger.take_webhook(1000) is not None

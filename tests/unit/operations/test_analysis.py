@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.media import TERMS, run, run_ffmpeg, synthesise
-from workers.context.terms import Vocabulary, VocabularyCache, words
+from workers.context.terms import TermMatcher, TermMatcherCache, words
 from workers.context.work import Source
 
 if TYPE_CHECKING:
@@ -107,19 +107,19 @@ class TestVocabulary:
         ],
     )
     def test_words(self, text: str, names: list[str]) -> None:
-        assert [term["name"] for term in Vocabulary(TERMS).find({"title": text})] == names
+        assert [term["name"] for term in TermMatcher(TERMS).find({"title": text})] == names
 
     def test_terms_inside_terms(self) -> None:
-        vocabulary = Vocabulary(
+        vocabulary = TermMatcher(
             [{"id": 1, "name": "york"}, {"id": 2, "name": "new york city"}, {"id": 3, "name": "city of york"}]
         )
         assert {term["id"] for term in vocabulary.find({"t": "new york city of york"})} == {1, 2, 3}
 
     def test_a_name_and_its_slug_are_one_find(self) -> None:
-        assert Vocabulary(TERMS).find({"t": "new york"})[0]["count"] == 1
+        assert TermMatcher(TERMS).find({"t": "new york"})[0]["count"] == 1
 
     def test_rows_without_text_and_of_other_types(self) -> None:
-        assert Vocabulary([{"id": 1, "name": None}, {"id": 2, "name": 7, "slug": "---"}, {}]).find({"t": "7"})[0]["id"] == 2
+        assert TermMatcher([{"id": 1, "name": None}, {"id": 2, "name": 7, "slug": "---"}, {}]).find({"t": "7"})[0]["id"] == 2
 
     def test_made_once_for_each_generation(self) -> None:
         class Cache:
@@ -129,7 +129,7 @@ class TestVocabulary:
                 return self.rows
 
         taxonomy = Cache()
-        cache = VocabularyCache(taxonomy)  # type: ignore[arg-type]
+        cache = TermMatcherCache(taxonomy)  # type: ignore[arg-type]
         assert cache() is cache()
         first = cache()
         taxonomy.rows = [*TERMS, {"id": 4, "name": "Jazz"}]

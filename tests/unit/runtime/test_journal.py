@@ -11,7 +11,7 @@ from workers.runtime.journal import Journal
 
 
 def begun(attempt: int = 1, earlier: str = "") -> Journal:
-    return Journal(Claim("run", attempt=attempt, notes=earlier))
+    return Journal(Claim("run", attempt=attempt, journal=earlier))
 
 
 def test_stages_and_a_log() -> None:

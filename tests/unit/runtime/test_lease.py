@@ -45,7 +45,7 @@ def test_a_job_that_was_cancelled_first_is_not_closed_otherwise(ledger: Ledger) 
     lease = Lease(got, None, ledger, NO_TICKETS)
     lease.started()
     lease.confirm()
-    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "flagged"
+    assert ledger.begin_cancel(got.job.job_id, got.job.id, "t") == "flagged"
     with pytest.raises(JobCancelled):
         lease.confirm("closing")
     lease.confirm()  # as cancelled it may be closed
@@ -56,7 +56,7 @@ def test_after_a_wipe_it_is_put_back_and_closed_under_the_same_rule(ledger: Ledg
     assert got.job is not None
     scripts.redis.flushall()
     Lease(got, None, ledger, NO_TICKETS).confirm("closing")
-    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "closing"
+    assert ledger.begin_cancel(got.job.job_id, got.job.id, "t") == "closing"
 
 
 def test_a_cancel_waits_until_the_record_is_started(ledger: Ledger) -> None:
@@ -64,10 +64,10 @@ def test_a_cancel_waits_until_the_record_is_started(ledger: Ledger) -> None:
     assert got.job is not None
     lease = Lease(got, None, ledger, NO_TICKETS)
     lease.confirm()
-    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "busy"
+    assert ledger.begin_cancel(got.job.job_id, got.job.id, "t") == "busy"
     lease.started()
     lease.confirm()
-    assert ledger.forbid(got.job.job_id, got.job.id, "t") == "flagged"
+    assert ledger.begin_cancel(got.job.job_id, got.job.id, "t") == "flagged"
 
 
 def test_the_ledger_hears_soon_that_the_record_is_started(ledger: Ledger) -> None:
@@ -76,6 +76,6 @@ def test_the_ledger_hears_soon_that_the_record_is_started(ledger: Ledger) -> Non
     with Lease(got, None, ledger, NO_TICKETS) as lease:
         lease.started()
         until = time.monotonic() + 1  # half of what a renewal takes
-        while ledger.forbid(got.job.job_id, got.job.id, "t") == "busy":
+        while ledger.begin_cancel(got.job.job_id, got.job.id, "t") == "busy":
             assert time.monotonic() < until
             time.sleep(0.02)

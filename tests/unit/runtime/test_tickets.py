@@ -79,7 +79,7 @@ def test_what_no_release_can_read_is_poison_and_goes_to_the_dead_letter_queue(
     [ticket] = queues.receive("container", wait_seconds=0)
     assert ticket.job is None
     assert ticket.poison
-    queues.bury(ticket)
+    queues.send_to_dead_letter_queue(ticket)
     dead = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName="dead")["QueueUrl"])["Messages"]
     assert [one["Body"] for one in dead] == [body]
     assert queues.receive("container", wait_seconds=0) == []

@@ -63,7 +63,7 @@ unlock(job_id, ARGV[16])
 local job = {
   id = new_id(ARGV[3]), job_id = job_id, user = user, operation = operation, pool = ARGV[8], cycle = cycle,
   priority = tonumber(ARGV[9]), wall_ms = tonumber(ARGV[11]), sent_ms = now, body = ARGV[5],
-  callback = ARGV[15] ~= '' and ARGV[15] or nil,
+  callback_url = ARGV[15] ~= '' and ARGV[15] or nil,
 }
 charge(job)
 if outcome then call('DEL', P .. 'done:' .. job_id) end

@@ -1,6 +1,6 @@
 -- Put back jobs that the ledger has forgotten, after a flush or a rollback of the last writes.
 --
--- ARGV  1 now   2 lease (ms)   3 JSON list of {job_id, id, record, token, attempts, user, operation, pool, priority, wall_ms, cycle, body, callback}
+-- ARGV  1 now   2 lease (ms)   3 JSON list of {job_id, id, record, token, attempts, user, operation, pool, priority, wall_ms, cycle, body, callback_url}
 --       record pending: waiting again; processing: active for one lease of grace, without a holder unless a token is given
 -- Returns one word for each: adopted | known (the ledger has it) | lost (another holder was faster) | old (a newer admission exists)
 local now = time_ms(ARGV[1])
@@ -18,7 +18,7 @@ local function put_back(entry)
   local job = {
     id = entry.id, job_id = entry.job_id, user = entry.user, operation = entry.operation, pool = entry.pool, cycle = entry.cycle,
     priority = entry.priority, wall_ms = entry.wall_ms, sent_ms = now, body = entry.body, attempts = entry.attempts, adopted = true,
-    callback = entry.callback ~= '' and entry.callback or nil,
+    callback_url = entry.callback_url ~= '' and entry.callback_url or nil,
   }
   take_round(job)
   charge(job)

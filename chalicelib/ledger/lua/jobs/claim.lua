@@ -1,7 +1,7 @@
 -- Claim the best waiting job of a pool for the holder of a ticket.
 --
 -- ARGV  1 now   2 pool   3 id and 4 jobId of the ticket's own job   5 token (random, minted by the worker)   6 lease (ms)
--- Returns {run, id, jobId, attempt, stalls, runs, body, notes, cancel 0|1}   not always the ticket's own job; cancel: its
+-- Returns {run, id, jobId, attempt, stalls, runs, body, journal, cancel 0|1}   not always the ticket's own job; cancel: its
 --                       holder ends it as cancelled, and does not start it
 --         {drop}        the ticket's job is finished, or a newer admission has its own ticket
 --         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later; or the pool is paused
@@ -15,7 +15,7 @@ local PACE_SMOOTHED = 8
 promote(now, 100)
 
 local function run(job)
-  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body, job.notes or '',
+  return {'run', job.id, job.job_id, (job.attempts or 0) + 1, job.stalls or 0, job.runs, job.body, job.journal or '',
     job.cancel and 1 or 0}
 end
 
@@ -55,7 +55,7 @@ if claimed > 0 and now >= claimed and (job.since or admitted_ms(job.id)) <= clai
   local took = math.max(1, now - claimed)
   pace = pace > 0 and pace + (took - pace) / PACE_SMOOTHED or took
 end
-call('HSET', pool_key, field, current, 'claimed_ms', now, 'pace_ms', pace, 'nudge_ms', 0)
+call('HSET', pool_key, field, current, 'claimed_ms', now, 'pace_ms', pace, 'wake_ms', 0)
 
 job.runs = (job.runs or 0) + 1
 job.deadline_ms = now + job.wall_ms + WALL_GRACE_MS

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 outcome: completed | failed | cancelled | retry
 --       6 delay (ms, of a retry)   7 summary for the history   8 length of the history
---       9 notes (or '')
+--       9 journal (or '')
 -- Returns {ok}       also when this very call is repeated
 --         {lost}     somebody else speaks for the job
 --         {unknown}  the ledger has forgotten the job: nothing is counted

@@ -1,7 +1,7 @@
 -- Hop to the other pool, no attempt spent. Its new ticket goes out first.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 pool   6 body (the envelope says the pool too)
---       7 notes (or '')
+--       7 journal (or '')
 -- Returns {ok} (also when this very call is repeated) | {lost} | {unknown}
 local job = load(ARGV[2])
 if not job or job.id < ARGV[3] then return {'unknown'} end

@@ -1,6 +1,6 @@
 -- Give a job back unharmed: waiting again, at once or not before a delay; no attempt and no stall is spent.
 --
--- ARGV  1 now   2 jobId   3 id   4 token   5 delay (ms)   6 notes (or '')
+-- ARGV  1 now   2 jobId   3 id   4 token   5 delay (ms)   6 journal (or '')
 -- Returns {ok} (also when this very call is repeated) | {lost} | {unknown}
 local delay_ms = tonumber(ARGV[5])
 local job = load(ARGV[2])

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
 --       7 phase: starting (the holder may be about to set the record to processing) | started | cancelling | closing (it is
---         about to close the record, as cancelled or otherwise)   8 notes (or '')
+--         about to close the record, as cancelled or otherwise)   8 journal (or '')
 -- Returns {ok} | {cancelled} (the lease is renewed all the same) | {locked} (likewise; cancelling:
 --         whoever cancels the job is writing the record: ask again) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
 -- Who starts or closes a record and who cancels it must not do so at once: Directus would let both. A cancel waits while the

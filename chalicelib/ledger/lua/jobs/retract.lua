@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 jobId   3 id   4 token: the caller has to set the record back to failed, and gets its lock ('': it has not)
 -- Returns {retracted}  as if it had never been
---         {shared}     another caller asked for it too: it stays for them, and the next caller, or the keeper, sends its ticket
+--         {shared}     another caller asked for it too: it stays for them, and the next caller, or the maintenance task, sends its ticket
 --         {kept}       somebody claimed it: it stays, and needs no ticket
 local job, done_id, outcome = look_up(ARGV[2])
 if not job or job.id ~= ARGV[3] then

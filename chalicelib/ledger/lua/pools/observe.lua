@@ -1,4 +1,4 @@
--- What the gauges are made of. Looks at every running job, so it is for the keeper, once a minute.
+-- What the gauges are made of. Looks at every running job, so it is for the maintenance task, once a minute.
 --
 -- ARGV  1 now   2 how far back failures are looked at (ms)   3... the pools
 -- Returns {finished, failed (both within that time), ms in which no running job moved and none ended, age (ms) of the job that

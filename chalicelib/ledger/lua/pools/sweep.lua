@@ -45,7 +45,7 @@ end
 -- others are claimed, a job is sent a ticket after a quarter of an hour all the same: it may be the only one without.
 local function nudge_pool(pool)
   local pool_key = P .. 'pool:' .. pool
-  local seen = call('HMGET', pool_key, 'paused', 'claimed_ms', 'nudge_ms', 'look_ms')
+  local seen = call('HMGET', pool_key, 'paused', 'claimed_ms', 'wake_ms', 'sweep_ms')
   if seen[1] then table.insert(paused, pool) end
   if seen[1] or now < tonumber(seen[4] or 0) then return end
   local starved = now - tonumber(seen[2] or 0) >= starved_after
@@ -58,12 +58,12 @@ local function nudge_pool(pool)
   end
   if starved and #tickets > sent then nudge = math.min(nudge * 2, NUDGE_MAX_MS) end
   if #tickets > sent or call('EXISTS', P .. 'waiting:' .. pool) == 1 then
-    call('HSET', pool_key, 'look_ms', now + LOOK_AGAIN_MS, 'nudge_ms', starved and nudge or 0)
+    call('HSET', pool_key, 'sweep_ms', now + LOOK_AGAIN_MS, 'wake_ms', starved and nudge or 0)
   end
 end
 
 for i = 5, #ARGV do nudge_pool(ARGV[i]) end
-table.insert(tickets, 1, call('ZCOUNT', P .. 'callbacks', '-inf', now - UNTOLD_MS))
-table.insert(tickets, 1, call('ZCOUNT', P .. 'callbacks', '-inf', now))
+table.insert(tickets, 1, call('ZCOUNT', P .. 'webhooks', '-inf', now - UNDELIVERED_MS))
+table.insert(tickets, 1, call('ZCOUNT', P .. 'webhooks', '-inf', now))
 table.insert(tickets, 1, table.concat(paused, ','))
 return tickets

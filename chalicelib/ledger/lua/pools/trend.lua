@@ -1,4 +1,4 @@
--- What the keeper has seen of late.
+-- What the maintenance task has seen of late.
 --
 -- ARGV  none
 -- Returns the samples, the oldest first: "<ms> <completed> <failed> <waiting> <active>"

@@ -3,7 +3,7 @@
 -- ARGV  1 generation of the caller's copy, or ''   2 a random id, in case there is no generation yet
 -- Returns {fresh, generation}         the copy is good
 --         {terms, generation, terms}
---         {miss, generation}          read them in Directus, then taxonomy_store
+--         {miss, generation}          read them in Directus, then taxonomy/store
 call('HSETNX', P .. 'taxonomy', 'generation', ARGV[2])
 local generation = call('HGET', P .. 'taxonomy', 'generation')
 local terms = call('GET', P .. 'taxonomy:' .. generation)

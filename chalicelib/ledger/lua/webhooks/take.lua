@@ -5,27 +5,27 @@
 -- One at a time of each user's: a receiver that does not answer delays nobody's callbacks but its own user's. Those that have
 -- to wait for that move back in the line, so that they do not hide the others.
 local now, lease_ms = time_ms(ARGV[1]), tonumber(ARGV[2])
-local LOOKED_AT, LOOKS, BACK_MS = 100, 10, 2000
+local LOOKED_AT, READS, BACK_MS = 100, 10, 2000
 
 local function take(job_id)
-  local entry = unpacked(call('GET', P .. 'callback:' .. job_id))
-  if not entry or entry.over then
-    call('ZREM', P .. 'callbacks', job_id)
+  local entry = unpacked(call('GET', P .. 'webhook:' .. job_id))
+  if not entry or entry.finished then
+    call('ZREM', P .. 'webhooks', job_id)
     return nil
   end
-  local held = tonumber(call('HGET', P .. 'callees', entry.user) or 0)
+  local held = tonumber(call('HGET', P .. 'webhook_backoff', entry.user) or 0)
   if held > now then
-    call('ZADD', P .. 'callbacks', math.min(held, now + BACK_MS), job_id)
+    call('ZADD', P .. 'webhooks', math.min(held, now + BACK_MS), job_id)
     return nil
   end
-  call('ZADD', P .. 'callbacks', now + lease_ms, job_id)
-  call('HSET', P .. 'callees', entry.user, now + lease_ms)
-  call('EXPIRE', P .. 'callees', DAY)
-  return {job_id, entry.id, entry.outcome, entry.body, #entry.tries}
+  call('ZADD', P .. 'webhooks', now + lease_ms, job_id)
+  call('HSET', P .. 'webhook_backoff', entry.user, now + lease_ms)
+  call('EXPIRE', P .. 'webhook_backoff', DAY)
+  return {job_id, entry.id, entry.outcome, entry.body, #entry.attempts}
 end
 
-for _ = 1, LOOKS do
-  local due = call('ZRANGEBYSCORE', P .. 'callbacks', '-inf', now, 'LIMIT', 0, LOOKED_AT)
+for _ = 1, READS do
+  local due = call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, LOOKED_AT)
   for _, job_id in ipairs(due) do
     local taken = take(job_id)
     if taken then return taken end

@@ -27,15 +27,19 @@ def parameter(alarm: Alarm) -> str:
 def parameters() -> Json:
     """Return a parameter for every threshold that the operator may want to change."""
     return {
-        parameter(alarm): {"Type": "Number", "Default": alarm.over, "Description": f"{alarm.says}: {alarm.metric} over this"}
+        parameter(alarm): {
+            "Type": "Number",
+            "Default": alarm.threshold,
+            "Description": f"{alarm.description}: {alarm.metric} over this",
+        }
         for alarm in ALARMS
-        if not alarm.wanted
+        if not alarm.below
     }
 
 
-def alarm_over() -> Json:
-    """Return the setting ALARM_OVER, so that the keeper judges by the same thresholds."""
-    return {"Fn::Sub": ",".join(f"{alarm.name}=${{{parameter(alarm)}}}" for alarm in ALARMS if not alarm.wanted)}
+def alarm_thresholds() -> Json:
+    """Return the setting ALARM_OVER, so that the maintenance task judges by the same thresholds."""
+    return {"Fn::Sub": ",".join(f"{alarm.name}=${{{parameter(alarm)}}}" for alarm in ALARMS if not alarm.below)}
 
 
 def alarms() -> Json:
@@ -45,21 +49,21 @@ def alarms() -> Json:
 
 def _resources(alarm: Alarm) -> Iterator[tuple[str, Json]]:
     of = alarm.source.of if alarm.source else ("",)
-    summed = alarm.statistic == "Sum" or alarm.wanted
+    summed = alarm.statistic == "Sum" or alarm.below
     for target in of:
         properties: Json = {
             "AlarmName": {"Fn::Sub": f"mediaq-${{Stage}}-{alarm.name}{_dashed(target) if len(of) > 1 else ''}"},
-            "AlarmDescription": {"Fn::Sub": f"{alarm.says}. What to do: ${{RunbookUrl}}#alarm-{alarm.name}"},
+            "AlarmDescription": {"Fn::Sub": f"{alarm.description}. What to do: ${{RunbookUrl}}#alarm-{alarm.name}"},
             "Namespace": alarm.source.namespace if alarm.source else "mediaq",
             "MetricName": alarm.metric,
             "Dimensions": _dimensions(alarm, target),
-            "Statistic": "Sum" if alarm.wanted else alarm.statistic,
+            "Statistic": "Sum" if alarm.below else alarm.statistic,
             "Period": 60 * (alarm.minutes if summed else 1),
             "EvaluationPeriods": 1 if summed else alarm.minutes,
             "DatapointsToAlarm": 1 if summed else alarm.minutes,
-            "Threshold": 1 if alarm.wanted else {"Ref": parameter(alarm)},
-            "ComparisonOperator": "LessThanThreshold" if alarm.wanted else "GreaterThanThreshold",
-            "TreatMissingData": "breaching" if alarm.wanted else "notBreaching" if alarm.source else "ignore",
+            "Threshold": 1 if alarm.below else {"Ref": parameter(alarm)},
+            "ComparisonOperator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",
+            "TreatMissingData": "breaching" if alarm.below else "notBreaching" if alarm.source else "ignore",
             "AlarmActions": _actions(),
             "OKActions": _actions(),
         }
@@ -148,7 +152,7 @@ def _api(*names: str) -> Iterator[list[str]]:
 
 
 def _functions(name: str) -> Iterator[list[str]]:
-    return (["AWS/Lambda", name, "FunctionName", f"${{{function}}}"] for function in ("APIHandler", "Keeper"))
+    return (["AWS/Lambda", name, "FunctionName", f"${{{function}}}"] for function in ("APIHandler", "Maintenance"))
 
 
 def _queues() -> Iterator[list[str]]:

@@ -46,7 +46,7 @@ class TestMetrics:
             "mediaq_taxonomy_cache_entries": "gauge",
             "mediaq_taxonomy_cache_requests": "counter",
             "mediaq_alarm_on": "gauge",
-            "mediaq_keeper_last_round_timestamp_seconds": "gauge",
+            "mediaq_maintenance_last_run_timestamp_seconds": "gauge",
         }
         assert all(family.documentation for family in found.values())
 
@@ -55,9 +55,9 @@ class TestMetrics:
         jobs = [queued(api, token) for _ in range(3)]
         queued(api, token, delay=600_000)
         held = claim(api, jobs[0])
-        assert api.parts.ledger.finish(held.job, held.token, "completed", {}) == "ok"
+        assert api.services.ledger.finish(held.job, held.token, "completed", {}) == "ok"
         claim(api, jobs[1])
-        api.parts.ledger.pause("container", True)
+        api.services.ledger.pause("container", True)
         values = {(s.name, *s.labels.values()): s.value for family in metrics(api).values() for s in family.samples}
         stats = api.call("GET", "/stats").json["stats"]
         assert values["mediaq_jobs_waiting", "container"] == stats["waiting"] == 1
@@ -78,7 +78,7 @@ class TestTrend:
     def test_what_the_keeper_saw(self, api: Api) -> None:
         assert api.call("GET", "/trend").json == {"ok": True, "samples": []}
         queued(api, api.backends.tokens["enterprise"])
-        api.parts.ledger.observe(900_000)
+        api.services.ledger.observe(900_000)
         [sample] = api.call("GET", "/trend").json["samples"]
         assert {name: sample[name] for name in ("completed", "failed", "waiting", "active")} == {
             "completed": 0,
@@ -96,13 +96,13 @@ class TestPools:
         states = {one["pool"]: one["paused"] for one in api.call("GET", "/pools").json["pools"]}
         assert states == {"lambda": False, "container": True}
         assert api.call("POST", "/pools/container/resume", accounts.ADMIN_TOKEN).json["paused"] is False
-        assert api.parts.ledger.pools()["container"].paused is False
+        assert api.services.ledger.pools()["container"].paused is False
 
     def test_nobody_else_does(self, api: Api) -> None:
         assert api.call("POST", "/pools/container/pause", api.backends.tokens["enterprise"]).status_code == 403
         assert api.call("POST", "/pools/container/pause").status_code == 401
         assert api.call("POST", "/pools/garage/pause", accounts.ADMIN_TOKEN).status_code == 404
-        assert api.parts.ledger.pools()["container"].paused is False
+        assert api.services.ledger.pools()["container"].paused is False
 
 
 class TestUsage:
@@ -113,7 +113,7 @@ class TestUsage:
         answer = api.call("GET", "/usage", token).json
         assert (answer["ok"], answer["user"], answer["tier"]) == (True, user, "free")
         operations = {one["operation"]: one for one in answer["operations"]}
-        limit = plans.load_plans(api.parts.settings.plans_file)["free"]["transcoding"]
+        limit = plans.load_plans(api.services.settings.plans_file)["free"]["transcoding"]
         assert operations["transcoding"] == {"operation": "transcoding", "limit": limit, "used": 2, "remaining": limit - 2}
         assert answer["cycle"]["starts_at"] < answer["cycle"]["ends_at"]
 

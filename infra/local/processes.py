@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from infra.local.directus import accounts
-from infra.local.process import LOOPBACK, Part, StartFailed
+from infra.local.process import LOOPBACK, LocalProcess, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +45,14 @@ def redis_server() -> str:
     raise StartFailed("no redis-server: install Redis 6.2 or later, or use Python 3.11 or 3.12, which have it as a wheel")
 
 
-def redis_part(state: Path, port: int) -> Part:
+def redis_process(state: Path, port: int) -> LocalProcess:
     """Redis, kept over a restart, as ElastiCache would."""
     state.mkdir(parents=True, exist_ok=True)
     command = [
         redis_server(), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state), "--save", "", "--appendonly", "yes",
         "--maxmemory-policy", "noeviction", "--daemonize", "no",
     ]  # fmt: skip
-    return Part("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
+    return LocalProcess("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
 
 
 LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda")
@@ -60,7 +60,7 @@ CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "logs",
 """What a deployed stack needs of the emulator besides."""
 
 
-def sqs_part(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVICES) -> Part:
+def sqs_process(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVICES) -> LocalProcess:
     """The SQS emulator, its queues kept over a restart, on loopback only: its MQTT listener is switched off."""
     state.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -74,48 +74,48 @@ def sqs_part(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVICES)
     }
     command = [sys.executable, "-m", "ministack"]
     health = f"http://{LOOPBACK}:{port}/_ministack/health"
-    return Part("sqs", command, lambda: http_ok(health), state, state.parent / "logs" / "sqs.log", environment)
+    return LocalProcess("sqs", command, lambda: http_ok(health), state, state.parent / "logs" / "sqs.log", environment)
 
 
-def stand_in_part(state: Path, port: int) -> Part:
+def stand_in_process(state: Path, port: int) -> LocalProcess:
     """The embedded stand-in for Directus."""
     state.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "infra.local.standin", "--port", str(port), "--state", str(state)]
     ping = f"http://{LOOPBACK}:{port}/server/ping"
-    return Part("directus", command, lambda: http_ok(ping), ROOT, state.parent / "logs" / "directus.log")
+    return LocalProcess("directus", command, lambda: http_ok(ping), ROOT, state.parent / "logs" / "directus.log")
 
 
-def api_part(environment: dict[str, str], logs: Path, port: int) -> Part:
+def api_process(environment: dict[str, str], logs: Path, port: int) -> LocalProcess:
     """The API behind a production WSGI server."""
     command = [sys.executable, "-m", "infra.local.gateway", "--port", str(port)]
     ping = f"http://{LOOPBACK}:{port}/ping"
-    return Part("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", environment)
+    return LocalProcess("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", environment)
 
 
-def worker_part(
+def worker_process(
     environment: dict[str, str],
     logs: Path,
     name: str = "worker",
     concurrency: int = 2,
     drain_seconds: float = 25,
     pools: str = "lambda,container",
-) -> Part:
+) -> LocalProcess:
     """A container worker; locally it serves both pools."""
     options = ["--concurrency", str(concurrency), "--drain-seconds", str(drain_seconds), "--pools", pools]
     command = [sys.executable, "-m", "workers", *options]
     log = logs / f"{name}.log"
-    return Part(name, command, _log_says(log, '"working"'), ROOT, log, environment)
+    return LocalProcess(name, command, _log_says(log, '"working"'), ROOT, log, environment)
 
 
-def keeper_part(environment: dict[str, str], logs: Path) -> Part:
-    """The keeper, every few seconds."""
+def maintenance_process(environment: dict[str, str], logs: Path) -> LocalProcess:
+    """The maintenance task, every few seconds."""
     command = [sys.executable, "-m", "infra.local.maintenance"]
-    log = logs / "keeper.log"
-    return Part("keeper", command, _log_says(log, '"keeping"'), ROOT, log, environment)
+    log = logs / "maintenance.log"
+    return LocalProcess("maintenance", command, _log_says(log, '"maintenance started"'), ROOT, log, environment)
 
 
 def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dict[str, str], work: Path) -> dict[str, str]:
-    """Return the settings that wire the API, the workers and the keeper to the local parts."""
+    """Return the settings that wire the API, the workers and the maintenance task to the local parts."""
     return {
         **AWS_ENVIRONMENT,
         **queues,

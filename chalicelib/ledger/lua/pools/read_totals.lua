@@ -1,4 +1,4 @@
--- What the keeper needs to seed the totals after a wipe.
+-- What the maintenance task needs to seed the totals after a wipe.
 --
 -- ARGV  1 now
 -- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of a job that is or was running and is not closed...}

@@ -1,7 +1,7 @@
 -- Look at jobs.
 --
--- ARGV  1 now   2 whole 0|1: with the envelope, the notes and the callback   3... jobIds
--- Returns for each, in JSON: what an open job notes, its tokens apart, with at_ms (when it is due, or its lease ends), its
+-- ARGV  1 now   2 whole 0|1: with the envelope, the journal and the callback   3... jobIds
+-- Returns for each, in JSON: what an open job journal, its tokens apart, with at_ms (when it is due, or its lease ends), its
 --         position among those that wait (1 is next), starts_ms (when it may start, as fast as the line moves), and paused;
 --         id and state of one that ended within the last day; or '' of one that is unknown.
 local now, whole = time_ms(ARGV[1]), ARGV[2] == '1'
@@ -31,10 +31,10 @@ for i = 3, #ARGV do
   if job then
     job.token, job.former, job.ended, job.score = nil, nil, nil, nil
     if whole then
-      local entry = unpacked(call('GET', P .. 'callback:' .. ARGV[i]))
-      job.told = entry and entry.id == job.id and {tries = #entry.tries > 0 and entry.tries or nil, over = entry.over, url = entry.url} or nil
+      local entry = unpacked(call('GET', P .. 'webhook:' .. ARGV[i]))
+      job.webhook = entry and entry.id == job.id and {attempts = #entry.attempts > 0 and entry.attempts or nil, finished = entry.finished, url = entry.url} or nil
     else
-      job.body, job.notes, job.callback = nil, nil, nil
+      job.body, job.journal, job.callback_url = nil, nil, nil
     end
   end
   table.insert(answers, job and cjson.encode(job) or '')
