@@ -1,4 +1,4 @@
-"""What an operator does by hand, with the settings of any other part: `python -m chalicelib COMMAND`."""
+"""The operator's commands: `python -m chalicelib COMMAND`. They read the same settings as every other process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 done, 1 not for all, 2 the arguments or settings are unusable, 3 a dependency is away."""
+    """Run a command. Exit codes: 0 done, 1 failed for some jobs, 2 wrong arguments or settings, 3 a dependency is down."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Show what the ledger and the record say of jobs."""
+    """Show the state of jobs in the ledger and in their records."""
     services = Services(current())
     records = services.directus.read_jobs([str(job_id) for job_id in options.job_ids])
     for job_id in map(str, options.job_ids):
@@ -57,7 +57,7 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def retry(options: argparse.Namespace) -> int:
-    """Run failed jobs again, as they were asked for."""
+    """Retry failed jobs with their original parameters."""
     retrier = Services(current()).retrier
     accepted = True
     for job_id in map(str, options.job_ids):
@@ -70,7 +70,7 @@ def retry(options: argparse.Namespace) -> int:
 
 
 def redrive(options: argparse.Namespace) -> int:
-    """Run all failed jobs again that the options describe, the oldest first; cancelled ones are left alone."""
+    """Retry all failed jobs that match the options, oldest first. Cancelled jobs are not retried."""
     services = Services(current())
     which = FailedJobs(
         operation=options.operation,
@@ -91,21 +91,21 @@ def redrive(options: argparse.Namespace) -> int:
 
 
 def pause(options: argparse.Namespace) -> int:
-    """Let no job of a pool start; running ones go on, and new ones wait."""
+    """Stop starting jobs of a pool. Running jobs continue, new jobs wait."""
     changed = Services(current()).ledger.pause(options.pool, True)
     _say(f"{options.pool} is paused" if changed else f"{options.pool} was paused already")
     return 0
 
 
 def resume(options: argparse.Namespace) -> int:
-    """Let the jobs of a paused pool start again."""
+    """Start the jobs of a paused pool again."""
     changed = Services(current()).ledger.pause(options.pool, False)
     _say(f"{options.pool} goes on" if changed else f"{options.pool} was not paused")
     return 0
 
 
 def drain_bullmq(options: argparse.Namespace) -> int:
-    """Move the jobs that wait in the BullMQ server's queue into this one. Stop its workers first; asking again is harmless."""
+    """Import the waiting jobs of the BullMQ server. Stop its workers first; you may run the command again."""
     old = OldQueue(options.redis, options.queue, options.prefix)
     if options.dry_run:
         ids = old.ids(active=options.active)
@@ -130,7 +130,7 @@ def _tell(job_id: str, answer: Enqueued | ApiError) -> bool:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()  # many jobs take their time
+    sys.stdout.flush()  # a large import takes its time
 
 
 def _time(text: str) -> datetime:

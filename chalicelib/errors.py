@@ -1,31 +1,31 @@
 """Every error that mediaq raises on purpose.
 
     MediaqError
-    ├── SettingsError           the process cannot start: which variable, and what it wants
-    ├── ApiError                has an HTTP answer
-    │   ├── BadRequest          400  the text names the field and what it wants
+    ├── SettingsError           the process cannot start: a variable is missing or wrong
+    ├── ApiError                has an HTTP response
+    │   ├── BadRequest          400  the message names the field and what it must be
     │   ├── Unauthorized        401
     │   ├── Forbidden           403
     │   ├── TierLimitReached    403  reason: limit_reached | feature_unavailable
     │   ├── NotFound            404
     │   ├── Conflict            409
     │   ├── TooManyDelayed      429
-    │   └── Unavailable         503  a dependency is away; nothing was accepted, try again
+    │   └── Unavailable         503  a dependency is unreachable; nothing was accepted
     │       ├── LedgerUnavailable      Redis
     │       ├── TicketsUnavailable     SQS
     │       ├── DirectusUnavailable    Directus
-    │       └── RecordBusy             another call, or the worker that starts the job, writes the record this moment
+    │       └── RecordBusy             another call or worker holds the record lock
     └── JobStopped              a run ended without a result
-        ├── MediaRejected       retrying cannot mend it: the job fails at once
-        ├── AttemptFailed       worth another attempt, as long as there is one
-        │   └── RetryLater      a server says when to come back; no attempt spent
-        ├── JobCancelled        somebody asked for it
-        ├── LeaseLost           the job is another worker's now; touch nothing
-        └── WorkerStopping      this worker is going down; the job goes back, no attempt spent
-            └── OutOfTime       this Lambda has no time left; the job goes to a worker without such a limit
+        ├── MediaRejected       a retry cannot succeed: the job fails at once
+        ├── AttemptFailed       a retry may succeed: the job is retried with backoff
+        │   └── RetryLater      a server named a time to come back; no attempt spent
+        ├── JobCancelled        the job was cancelled
+        ├── LeaseLost           another worker holds the job; change nothing
+        └── WorkerStopping      the worker shuts down; the job is released, no attempt spent
+            └── OutOfTime       the Lambda runs out of time; the job moves to the container pool
 
-An answer never carries a stack, a secret, an internal host or a dependency's own text: the cause is
-chained (`raise ... from error`) and goes to the log.
+A response never contains a stack trace, a secret, an internal host or the text of a dependency. The cause is chained
+(`raise ... from error`) and logged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any
 
 
 class MediaqError(Exception):
-    """Base of the tree."""
+    """Base class of all errors."""
 
 
 class SettingsError(MediaqError):
@@ -42,27 +42,27 @@ class SettingsError(MediaqError):
 
 
 class ApiError(MediaqError):
-    """An error with an HTTP answer."""
+    """An error with an HTTP response."""
 
     status = 500
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON body of the answer."""
+        """Return the JSON body."""
         return {"error": str(self)}
 
     def headers(self) -> dict[str, str]:
-        """Return what the answer adds to the usual headers."""
+        """Return additional response headers."""
         return {}
 
 
 class BadRequest(ApiError):
-    """The request is malformed; the text says which field and what it wants."""
+    """The request is malformed; the message names the field and what it must be."""
 
     status = 400
 
 
 class Unauthorized(ApiError):
-    """No caller could be made out of the request."""
+    """The request has no valid credentials."""
 
     status = 401
 
@@ -70,18 +70,18 @@ class Unauthorized(ApiError):
         super().__init__("Invalid or expired Directus token")
 
     def headers(self) -> dict[str, str]:
-        """Name the scheme, as RFC 9110 asks of every 401."""
+        """Return the `WWW-Authenticate` header that RFC 9110 requires with a 401."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(ApiError):
-    """The caller is known, or internal only, and may not do this."""
+    """The caller may not do this."""
 
     status = 403
 
 
 class TierLimitReached(ApiError):
-    """The caller's plan does not allow the operation, or not once more this cycle."""
+    """The caller's plan does not include the operation, or its limit is reached."""
 
     status = 403
     MESSAGES = {  # noqa: RUF012 - a constant
@@ -99,19 +99,19 @@ class TierLimitReached(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such thing, or it is not the caller's: the answer does not say which."""
+    """There is no such resource, or the caller may not see it; the answer does not say which."""
 
     status = 404
 
 
 class Conflict(ApiError):
-    """The record is in a state that the call cannot start from."""
+    """The state of the record does not allow the call."""
 
     status = 409
 
 
 class TooManyDelayed(ApiError):
-    """The user has as many delayed jobs as one may have."""
+    """The user has the maximum number of delayed jobs."""
 
     status = 429
 
@@ -120,43 +120,43 @@ class TooManyDelayed(ApiError):
 
 
 class Unavailable(ApiError):
-    """A dependency is away. Nothing was accepted and nothing was charged."""
+    """A dependency is unreachable. Nothing was accepted and nothing was charged."""
 
     status = 503
     retry_after_seconds = 5
 
     def body(self) -> dict[str, Any]:
-        """Return the published body of a failure that is not the caller's."""
+        """Return the published body of a server error."""
         return {"ok": False, "error": str(self)}
 
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """Return `Retry-After`."""
         return {"Retry-After": str(self.retry_after_seconds)}
 
 
 class LedgerUnavailable(Unavailable):
-    """Redis is away, or will not write."""
+    """Redis is unreachable, or rejects writes."""
 
     def __init__(self, message: str = "Redis connection refused") -> None:
         super().__init__(message)
 
 
 class TicketsUnavailable(Unavailable):
-    """SQS is away or throttles."""
+    """SQS is unreachable or throttles."""
 
     def __init__(self, message: str = "SQS connection refused") -> None:
         super().__init__(message)
 
 
 class DirectusUnavailable(Unavailable):
-    """Directus is away, throttles, or refuses our own access."""
+    """Directus is unreachable, throttles, or rejects our access."""
 
     def __init__(self, message: str = "Directus connection refused") -> None:
         super().__init__(message)
 
 
 class RecordBusy(Unavailable):
-    """Another call, or the worker that starts the job, holds the lock on the record."""
+    """Another call, or the worker that starts the job, holds the record lock."""
 
     def __init__(self) -> None:
         super().__init__("The record of the job is being changed; try again in a few seconds")
@@ -167,15 +167,15 @@ class JobStopped(MediaqError):
 
 
 class MediaRejected(JobStopped):
-    """Retrying cannot mend it: bad media, a missing file, a parameter that does not fit the input."""
+    """A retry cannot succeed: invalid media, a missing file, a parameter that does not fit the input."""
 
 
 class AttemptFailed(JobStopped):
-    """This attempt failed; another may succeed."""
+    """This attempt failed; a retry may succeed."""
 
 
 class RetryLater(AttemptFailed):
-    """A server asks to wait `seconds`. The job comes back then, no attempt spent."""
+    """A server asks to wait `seconds`. The job is delayed until then, without spending an attempt."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -187,12 +187,12 @@ class JobCancelled(JobStopped):
 
 
 class LeaseLost(JobStopped):
-    """Another worker holds the job now. Nothing may be changed any more."""
+    """Another worker holds the job. Change nothing."""
 
 
 class WorkerStopping(JobStopped):
-    """The worker is shutting down and gives the job back."""
+    """The worker shuts down and releases the job."""
 
 
 class OutOfTime(WorkerStopping):
-    """This Lambda has no time left. The job goes to the container pool, no attempt spent."""
+    """The Lambda runs out of time. The job moves to the container pool, without spending an attempt."""

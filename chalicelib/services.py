@@ -1,4 +1,4 @@
-"""Puts the parts together for one process. Everything is made on first use: a route pays only for what it needs."""
+"""Wires the services of one process. Each is created on first use, so that a route loads only what it needs."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The parts of mediaq, wired by `settings`."""
+    """The services of mediaq, configured by `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        thresholds(settings.alarm_thresholds)  # a wrong name stops every process at start, not only the one that evaluates
+        thresholds(
+            settings.alarm_thresholds
+        )  # a wrong name stops every process at start, not only the one that evaluates alarms
         self.settings = settings
 
     @cached_property
     def scripts(self) -> Scripts:
-        """The scripts on Redis."""
+        """The Lua scripts in Redis."""
         from chalicelib.ledger.scripts import Scripts  # noqa: PLC0415
 
         return Scripts(self.settings.redis_url, self.settings.redis_prefix, self.settings.redis_password)
@@ -62,7 +64,7 @@ class Services:
 
     @cached_property
     def polling_tickets(self) -> Tickets:
-        """The queues, for a worker: its long polls have a client of their own."""
+        """The queues, for a worker: long polls use a client of their own."""
         from chalicelib.queues import tickets  # noqa: PLC0415
 
         urls = (self.settings.queue_urls, self.settings.dead_letter_urls)
@@ -77,14 +79,14 @@ class Services:
 
     @cached_property
     def directus(self) -> Directus:
-        """Directus, with the service token."""
+        """The Directus client, with the service token."""
         from chalicelib.directus.client import Directus  # noqa: PLC0415
 
         return Directus(self.settings.directus_url, self.settings.directus_token, self.settings.directus_timeout)
 
     @cached_property
     def authenticator(self) -> Authenticator:
-        """Who is calling."""
+        """Authentication."""
         from chalicelib.access.auth import Authenticator  # noqa: PLC0415
 
         return Authenticator(self.settings.directus_secrets, self.directus)
@@ -109,35 +111,35 @@ class Services:
 
     @cached_property
     def ownership(self) -> Ownership:
-        """Who may do what with a record."""
+        """Authorization of access to records."""
         from chalicelib.access.ownership import Ownership  # noqa: PLC0415
 
         return Ownership(self.directus)
 
     @cached_property
     def retrier(self) -> Retrier:
-        """What runs failed jobs again."""
+        """The use case that retries failed jobs."""
         from chalicelib.usecases.retry import Retrier  # noqa: PLC0415
 
         return Retrier(self.directus, self.enqueuer, self.ownership)
 
     @cached_property
     def job_status(self) -> JobStatusReader:
-        """What says what became of jobs."""
+        """The use case that reads job status."""
         from chalicelib.usecases.job_status import JobStatusReader  # noqa: PLC0415
 
         return JobStatusReader(self.directus, self.ledger, self.ownership)
 
     @cached_property
     def pictures(self) -> PreviewReader:
-        """What shows the pictures that jobs made."""
+        """The use case that reads preview images."""
         from chalicelib.usecases.preview import PreviewReader  # noqa: PLC0415
 
         return PreviewReader(self.directus, self.ownership)
 
     @cached_property
     def usage(self) -> UsageReader:
-        """What says what is left of a plan."""
+        """The use case behind `GET /queue/usage`."""
         from chalicelib.domain.plans import load_plans  # noqa: PLC0415
         from chalicelib.usecases.usage import UsageReader  # noqa: PLC0415
 
@@ -145,35 +147,35 @@ class Services:
 
     @cached_property
     def created(self) -> CreatedRecords:
-        """What enqueues records as they are made."""
+        """The use case that enqueues created records."""
         from chalicelib.usecases.enqueue_created import CreatedRecords  # noqa: PLC0415
 
         return CreatedRecords(self.directus, self.enqueuer, self.ledger)
 
     @cached_property
     def canceller(self) -> Canceller:
-        """What ends a job that nobody wants any more."""
+        """The use case that cancels jobs."""
         from chalicelib.usecases.cancel import Canceller  # noqa: PLC0415
 
         return Canceller(self.directus, self.ledger, self.tickets, self.ownership)
 
     @cached_property
     def maintenance(self) -> Maintenance:
-        """What runs every minute."""
+        """The maintenance task."""
         from chalicelib.maintenance.maintenance import Maintenance  # noqa: PLC0415
 
         return Maintenance(self.ledger, self.tickets, self.directus)
 
     @cached_property
     def monitor(self) -> Monitor:
-        """What the maintenance task publishes and judges."""
+        """The gauges and alarms of the maintenance task."""
         from chalicelib.maintenance.monitor import Monitor  # noqa: PLC0415
 
         return Monitor(self.ledger, self.settings)
 
     @cached_property
     def health_checker(self) -> HealthChecker:
-        """What can be reached."""
+        """The health check."""
         from chalicelib.maintenance.health import HealthChecker  # noqa: PLC0415
 
         return HealthChecker(self.ledger, self.tickets, self.directus)
@@ -184,12 +186,12 @@ class _Process:
 
 
 def services() -> Services:
-    """Return the parts of this process, wired by its environment on first use."""
+    """Return the services of this process, configured by its environment on first use."""
     if _Process.services is None:
         _Process.services = Services(settings_module.current())
     return _Process.services
 
 
 def use(services: Services | None) -> None:
-    """Wire this process by hand, as tests do; None undoes it."""
+    """Set the services of this process, for tests; None resets them."""
     _Process.services = services

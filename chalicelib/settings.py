@@ -1,6 +1,6 @@
-"""The environment, read once into one frozen value.
+"""The settings: environment variables, parsed once into a frozen value.
 
-Every message names the variable and says what it wants, so that a deployment that cannot work says so when it starts.
+Every error names the variable and the expected value, so that a wrong deployment fails at start with a clear message.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 POOLS = ("lambda", "container")
 UNSET = "-"
-"""What a secret says that is not used: not every store takes an empty one."""
+"""The value of an unused secret: some secret stores reject an empty value."""
 PLANS_FILE = Path(__file__).parent / "domain" / "plans.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a part of mediaq needs to know of the world. Secrets are kept out of `repr`."""
+    """The settings of a process. Secrets are left out of `repr`."""
 
     redis_url: str = field(repr=False)
     redis_password: str = field(repr=False)
@@ -33,7 +33,7 @@ class Settings:
     directus_url: str
     directus_token: str = field(repr=False)
     directus_secrets: tuple[str, ...] = field(repr=False)
-    """The one that Directus signs with, and the one before it while it is being changed."""
+    """The secret that Directus signs with, and the previous one during a rotation."""
     directus_timeout: float
     queue_urls: dict[str, str]
     dead_letter_urls: dict[str, str]
@@ -42,14 +42,14 @@ class Settings:
     internal_tokens: tuple[str, ...] = field(repr=False)
     trust_loopback: bool
     webhook_secrets: tuple[str, ...] = field(repr=False)
-    """What the secrets of users are made from, that sign their callbacks: the one in use, and the one before it."""
+    """The current secret from which the users' webhook secrets are derived, and the previous one during a rotation."""
     plans_file: Path
     presets_file: Path | None
     taxonomy_ttl: int
     poll_seconds: int
-    """How long a worker waits for a ticket in one call. Not the 20 s that SQS allows: the poll of a killed worker goes on at
-    the server and may swallow a ticket. It must be over before a lease is (10 s), so that the fresh ticket of a dead worker's
-    job meets none but the living."""
+    """How long one receive call waits for a ticket. Below the 20 s of SQS: the poll of a killed worker continues at the server
+    and may receive a ticket. It must end before a lease does (10 s), so that a live worker receives the new ticket of a dead
+    worker's job."""
     work_dir: Path
     ffmpeg: str
     fetch_allow: frozenset[str]
@@ -62,14 +62,14 @@ class Settings:
     worker_concurrency: int
     """How many jobs a container worker runs at a time."""
     alarm_thresholds: dict[str, float]
-    """Thresholds of alarms that are not those of `alarms.py`."""
+    """Alarm thresholds that differ from the defaults in `maintenance/alarms.py`."""
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read settings from `environ`.
+    """Parse the settings from `environ`.
 
     Raises:
-        SettingsError: a variable is missing or wrong; the text says which and what it wants.
+        SettingsError: a variable is missing or wrong; the message names it and what it must be.
     """
     read = _Reader(environ)
     return Settings(
@@ -110,7 +110,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 @cache
 def current() -> Settings:
-    """Return the settings of this process, read from its environment on first use."""
+    """Return the settings of this process, read on first use."""
     return load(os.environ)
 
 
@@ -120,7 +120,7 @@ def credentials_keys(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]
 
 
 class _Reader:
-    """Typed look-ups that say what was expected."""
+    """Typed accessors with precise errors."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -148,7 +148,7 @@ class _Reader:
         if not value:
             raise SettingsError(f"{wants}; it is not set")
         if urlsplit(value).scheme not in schemes or not urlsplit(value).netloc:
-            raise SettingsError(wants)  # not the value: a URL may carry a password
+            raise SettingsError(wants)  # the message leaves out the value: a URL may contain a password
         return value
 
     def number(self, name: str, default: float, least: float, most: float) -> float:

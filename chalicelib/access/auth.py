@@ -1,7 +1,7 @@
-"""Who is calling: a Directus user, by their token.
+"""Authentication: which Directus user sent a request, from the bearer token.
 
-Directus signs with HS256 and its raw SECRET, `iss` is `directus`, and there is no `aud`. Everything else is refused: the
-algorithm is ours to say and not the token's, and a share token names no user.
+Directus signs with HS256 and its raw SECRET; `iss` is `directus`, and there is no `aud`. Every other token is rejected. The
+algorithm is fixed here and not read from the token. A share token names no user and is rejected.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ OPAQUE_CACHE_ENTRIES = 1000
 
 @dataclass(frozen=True)
 class Caller:
-    """A user that Directus vouches for."""
+    """An authenticated Directus user."""
 
     user_id: str
     token: str = field(repr=False)
 
 
 OPERATOR = Caller("", "")
-"""Whoever runs a command with the deployment's own settings: they may act on anybody's record, as an administrator may."""
+"""The caller of operator commands. It may act on every record, like an administrator."""
 ON_BEHALF = Caller("", "")
-"""The owner of each record, for whom somebody else acts: what a record asks for is its owner's word, and has no more rights."""
+"""A call on behalf of the record's owner. It has the owner's rights and no more."""
 
 
 class Authenticator:
-    """Makes callers out of `Authorization` headers."""
+    """Authenticates `Authorization` headers."""
 
     def __init__(self, secrets: Sequence[str], directus: Directus, clock: Callable[[], float] = time.monotonic) -> None:
         self._secrets = secrets
@@ -52,10 +52,10 @@ class Authenticator:
         self._lock = threading.Lock()
 
     def caller(self, authorization: str | None) -> Caller:
-        """Return who sent the header.
+        """Return the caller.
 
         Raises:
-            Unauthorized: whatever is wrong with it; the answer does not say what.
+            Unauthorized: the header or the token is invalid; the answer does not say why.
             DirectusUnavailable: an opaque token could not be checked.
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
@@ -78,7 +78,7 @@ class Authenticator:
         return _uuid(claims["id"])
 
     def _static(self, token: str) -> str | None:
-        """Ask Directus, and remember either answer for a short while, by the token's hash."""
+        """Ask Directus about an opaque token. Both answers are cached briefly, keyed by the hash of the token."""
         digest, now = sha256(token.encode()).digest(), self._clock()
         with self._lock:
             known = self._opaque.get(digest)
@@ -93,7 +93,7 @@ class Authenticator:
 
 
 def _claims(token: str, secret: str) -> dict[str, Any] | None:
-    """Return what a token says if `secret` signed it: while that of Directus is being changed, two are good."""
+    """Return the claims of a token that `secret` signed. While the secret is rotated, two secrets are valid."""
     options: Any = {"require": ["exp", "iss", "id"]}
     try:
         return jwt.decode(token, secret, algorithms=["HS256"], issuer="directus", options=options)

@@ -1,4 +1,4 @@
-"""Calls from our own house: Directus' Flows and the like. Apart from `auth`, whose library an internal call does not need."""
+"""Authentication of internal calls, such as Directus Flows. Separate from `auth`, so that they do not load its library."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def require_internal(headers: Mapping[str, str], peer: str, settings: Settings) -> None:
-    """Let only our own house through: by `X-Internal-Token`, or from loopback where the deployment says so.
+    """Allow internal calls only: with `X-Internal-Token`, or from loopback if the deployment allows it.
 
     Raises:
-        Forbidden: for everybody else.
+        Forbidden: any other call.
     """
     sent = headers.get("x-internal-token") or ""
     if any(hmac.compare_digest(sent.encode(), token.encode()) for token in settings.internal_tokens):

@@ -1,4 +1,4 @@
-"""Whose a record is, and who may act for its owner: an administrator by Directus' word, and whoever operates the deployment."""
+"""Authorization: who owns a record, and who may act for the owner (administrators and operators)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CACHE_ENTRIES = 1000
 
 
 class Ownership:
-    """Asks Directus who may do what."""
+    """Authorizes access to records."""
 
     def __init__(self, directus: Directus) -> None:
         self._directus = directus
@@ -27,10 +27,10 @@ class Ownership:
         self._active: dict[str, float] = {}
 
     def owner(self, record: Record | None, caller: Caller) -> tuple[Record, Owner]:
-        """Return the record and its owner, for a caller who may act for them.
+        """Return the record and its owner.
 
         Raises:
-            NotFound: there is no such record, or it is not the caller's; the answer does not say which.
+            NotFound: there is no such record, or the caller may not act on it; the answer does not say which.
             Unauthorized: the caller is suspended.
         """
         owner = record.user_created if record else None
@@ -46,14 +46,14 @@ class Ownership:
         return record, owner
 
     def read(self, job_id: str, caller: Caller) -> tuple[Record, Owner]:
-        """Read a record, as `owner` lets the caller."""
+        """Return the record, authorized like `owner`."""
         return self.owner(self._directus.read_job(job_id), caller)
 
     def check_active(self, caller: Caller) -> None:
-        """See that a caller who is no administrator is not suspended: their signed token is still good then.
+        """Check that a caller who is not an administrator is not suspended: a signed token outlives a suspension.
 
         Raises:
-            Unauthorized: they are, or are gone.
+            Unauthorized: the user is suspended or deleted.
         """
         if time.monotonic() < self._active.get(caller.user_id, 0.0):
             return
@@ -65,7 +65,7 @@ class Ownership:
         self._active[caller.user_id] = time.monotonic() + CACHE_SECONDS
 
     def is_administrator(self, caller: Caller) -> bool:
-        """Ask Directus, once for a call of many. A suspended one is refused, whose signed token is still good there."""
+        """Return whether Directus lists the caller as an administrator; cached briefly. Suspended users are not."""
         if caller is OPERATOR or caller is ON_BEHALF:
             return caller is OPERATOR
         until, verdict = self._verdicts.get(caller.token, (0.0, False))

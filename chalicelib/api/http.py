@@ -1,4 +1,4 @@
-"""The Chalice application, made to answer every error in the one published shape."""
+"""The Chalice application. Every error, also of the framework, has the published JSON shape."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Typ
 
 
 class QueueApi(Chalice):
-    """Chalice with our errors, and with a current request for each thread: a local server has many."""
+    """Chalice with our error shape, and a current request for each thread, since the local server has threads."""
 
     def __init__(self, name: str) -> None:
         self._thread = threading.local()
@@ -41,7 +41,7 @@ class QueueApi(Chalice):
 
     @property
     def current_request(self) -> Request | None:
-        """The request that this thread is answering."""
+        """The request that this thread handles."""
         return getattr(self._thread, "request", None)
 
     @current_request.setter
@@ -49,8 +49,8 @@ class QueueApi(Chalice):
         self._thread.request = request
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Answer one API Gateway event."""
-        if "multiValueHeaders" in event:  # two Authorization headers are one bad one, not the last of the two
+        """Handle one API Gateway event."""
+        if "multiValueHeaders" in event:  # two Authorization headers are an error; never use the last one silently
             several = event["multiValueHeaders"] or {}
             event = {**event, "headers": {name: ", ".join(values) for name, values in several.items()}}
         answer: dict[str, Any] = super().__call__(event, context)
@@ -62,17 +62,17 @@ class QueueApi(Chalice):
 
 
 def framework_error(status: int) -> str:
-    """Say in our words what Chalice or API Gateway found wrong."""
+    """Return our message for an error of Chalice or API Gateway."""
     return FRAMEWORK_ERRORS.get(status, "An internal error occurred; it has been logged")
 
 
 def published(answer: msgspec.Struct) -> Any:
-    """Return an answer as Chalice takes it."""
+    """Return a response as Chalice expects it."""
     return msgspec.to_builtins(answer)
 
 
 def endpoint(view: Callable[P, Any]) -> Callable[P, Any]:
-    """Turn the errors of a view into their answers."""
+    """Turn the errors of a view into responses."""
 
     @functools.wraps(view)
     def answered(*args: P.args, **kwargs: P.kwargs) -> Any:

@@ -1,4 +1,4 @@
-"""`GET /openapi.json`: the API described in OpenAPI 3.1, from the types that check its requests and make its answers."""
+"""`GET /openapi.json`: the OpenAPI 3.1 description, generated from the types that validate requests and build responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = "1.0.0"
 REF = "#/components/schemas/{name}"
 PARAMS = {name: operation.params for name, operation in OPERATIONS.items()}
 EMPTY: Json = {"enum": [None, ""]}
-"""What clients send for what they do not give."""
+"""Values that clients send for a missing value."""
 BULK = "BulkRequest"
 EVENT = "CreatedEvent"
 SAYS = {
@@ -46,10 +46,10 @@ class Route(NamedTuple):
     body: type | str | None = None
     query: type[msgspec.Struct] | None = None
     refuses: tuple[int, ...] = ()
-    """Its statuses other than 200, 401 and 503."""
+    """Status codes besides 200, 401 and 503."""
     content: str = "application/json"
     away: type | None = p.Away
-    """The body of a 503; None when there is none, as nothing has to be asked."""
+    """The body of a 503; None if the route has no dependency."""
 
 
 ROUTES = (
@@ -85,7 +85,7 @@ PARAMETERS: dict[str, Json] = {
 
 @cache
 def document() -> Json:
-    """Return the description."""
+    """Return the OpenAPI document."""
     types = {one for route in ROUTES for one in (route.answer, route.body, route.away) if isinstance(one, type)}
     named = sorted({*types, *PARAMS.values(), p.Error, p.TierError}, key=lambda one: one.__name__)
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
@@ -110,7 +110,7 @@ def _operation(route: Route) -> Json:
         "responses": _responses(route),
     }
     if route.auth != "none":
-        # Callers from loopback need no header where the deployment says so.
+        # loopback callers need no header if the deployment allows it
         found["security"] = [{route.auth: []}, *([{}] if route.auth == "internal" else [])]
     if route.body is not None:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
@@ -160,7 +160,7 @@ def _ref(model: type | str) -> Json:
 
 
 def _finished(schemas: Json) -> Json:
-    """Add what the types do not say."""
+    """Add what the types cannot express."""
     for name in ("MediaRequest", *(params.__name__ for params in PARAMS.values())):
         _let_be_empty(schemas[name])
     media = schemas["MediaRequest"]
@@ -172,7 +172,7 @@ def _finished(schemas: Json) -> Json:
         for name, params in PARAMS.items()
     ]
     preset = schemas["TranscodingParams"]["properties"]["preset"]
-    preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # it may be a name
+    preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # may be a preset name
     wrong = {"description": "what is wrong is refused alone, and keeps no other back"}
     several = {"type": "array", "items": {"anyOf": [_ref(MediaRequest), wrong]}, "minItems": 1, "maxItems": BULK_AT_MOST}
     schemas[BULK] = {"type": "object", "properties": {"jobs": several}, "required": ["jobs"]}

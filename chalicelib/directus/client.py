@@ -1,7 +1,7 @@
-"""Directus: the record. The only file that knows its URLs.
+"""The Directus client. The only file that knows Directus URLs.
 
-What it answers was measured on 12.4 and 11.17; `tests/contract` holds both the real one and the stand-in to it. A filtered
-list is asked for instead of an item, because an empty list means missing while 403 means that our own access is wrong.
+Behaviour was measured on Directus 12.4 and 11.17; `tests/contract` checks the real Directus and the stand-in alike. Records are
+read as a filtered list and not as an item: an empty list means "missing", while a 403 means that our own access is wrong.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 OK, NO_CONTENT, BAD, UNAUTHORIZED, FORBIDDEN = 200, 204, 400, 401, 403
-IDS_IN_A_URL = 100  # Node refuses headers of more than 16 kB
+IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
 TOO_MUCH = (BAD, 413)
 UPLOAD_TIMEOUT = (60.0, 600.0)
-"""Of a body that is slowly taken, and of the answer that follows it once all is stored, in s."""
+"""Timeout of the request body and of the response after it, in s: storing a large file takes long."""
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
-# A caller that is no administrator is refused when it writes a column that does not exist (12.4): message of the 403.
+# Directus 12.4 rejects a write to an unknown column by a non-administrator with this 403 message
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class Directus:
-    """The calls that mediaq makes, with its own service token unless said otherwise.
+    """The calls that mediaq makes, with its service token unless stated otherwise.
 
-    Every method raises `DirectusUnavailable` when Directus is away, throttles, or refuses our access.
+    Every method raises `DirectusUnavailable` if Directus is unreachable, throttles, or rejects our access.
     """
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
@@ -60,7 +60,7 @@ class Directus:
         adapter = HTTPAdapter(pool_maxsize=64)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
-        self._session.trust_env = False  # a proxy or a .netrc of the machine is not for this
+        self._session.trust_env = False  # ignore proxies and .netrc of the machine
         self._authorization = f"Bearer {token}"
         self._missing: frozenset[str] = frozenset()
         self._list_fields = LIST_FIELDS
@@ -68,30 +68,30 @@ class Directus:
     # Records
 
     def read_job(self, job_id: str) -> Record | None:
-        """Read a record with its owner and its input file; None when there is none."""
+        """Return a record with its owner and its input file; None if it does not exist."""
         rows = self._rows("GET", "/items/media_jobs", params={"filter[id][_eq]": job_id, "fields": JOB_FIELDS})
         return _read(rows[0], Record) if rows else None
 
     def read_jobs(self, job_ids: list[str]) -> dict[str, Record]:
-        """Read several records at once, by their ids."""
+        """Return several records, by their ids."""
         params = {"filter[id][_in]": ",".join(job_ids), "fields": JOB_FIELDS, "limit": "-1"}
         rows = self._rows("GET", "/items/media_jobs", params=params)
         return {row["id"]: _read(row, Record) for row in rows}
 
     def start_job(self, job_id: str, values: dict[str, Any]) -> Record | None:
-        """Change a pending record and return it with its owner and its input file; None when it is not pending, or is gone."""
+        """Update a pending record and return it with owner and input file; None if it is not pending or does not exist."""
         rows = self._update(job_id, {"_eq": "pending"}, values, fields=JOB_FIELDS)
         return _read(rows[0], Record) if rows else None
 
     def update_open_job(self, job_id: str, values: dict[str, Any], *, give_to: str | None = None) -> bool:
-        """Change a record unless it is completed or failed; False when it is, or is gone.
+        """Update a record unless it is completed or failed; False if it is, or does not exist.
 
-        `give_to`: the user whose own its output file becomes, in the same call, if we may.
+        `give_to`: the user who becomes the owner of the output file, in the same call, if permissions allow it.
         """
         return bool(self._update(job_id, {"_in": OPEN_STATES}, values, give_to=give_to))
 
     def reopen_job(self, job_id: str) -> bool:
-        """Set a failed record back to pending; False when it was not failed any more. Its result keeps what was asked for."""
+        """Set a failed record back to pending; False if it was not failed. `result` keeps the original request."""
         values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
         return bool(self._update(job_id, {"_eq": "failed"}, values))
 
@@ -102,7 +102,7 @@ class Directus:
         return dict.fromkeys(operations, 0) | {row["operation"]: int(row["count"]) for row in rows}
 
     def count_status(self, status: str, among: list[str] | None = None) -> int:
-        """Count records of a status, the cancelled ones apart, of all or only `among` these ids."""
+        """Count the records of a status, without cancelled ones: all, or only `among` these ids."""
         filters: dict[str, Any] = {"status": {"_eq": status}, **(NOT_CANCELLED if status == "failed" else {})}
         if among is None:
             return self._count(filters)
@@ -110,7 +110,7 @@ class Directus:
         return sum(self._count({**filters, "id": {"_in": chunk}}) for chunk in chunks)
 
     def find_failed(self, which: FailedJobs, at_most: int) -> list[str]:
-        """Return the ids of up to `at_most` failed records, the oldest first."""
+        """Return the ids of up to `at_most` failed records, oldest first."""
         tests = {
             "operation": {"_eq": which.operation},
             "user_created": {"_eq": which.user_id},
@@ -123,12 +123,12 @@ class Directus:
         return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
 
     def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0) -> list[Record]:
-        """Return up to `at_most` records, the newest first, those of one moment by their ids; the first `skip` left out."""
+        """Return up to `at_most` records, newest first and then by id, after skipping `skip`."""
         page = {"sort": "-date_created,-id", "limit": str(at_most), "offset": str(skip), "fields": self._list_fields}
         params = {"filter": msgspec.json.encode(filters).decode(), **page}
         accept = (FORBIDDEN,) if self._list_fields != ANY_FIELDS else ()
         answer = self._call("GET", "/items/media_jobs", params=params, accept=accept)
-        if answer.status_code == FORBIDDEN:  # a column that this Directus lacks
+        if answer.status_code == FORBIDDEN:  # a column that this Directus does not have
             self._list_fields = ANY_FIELDS
             return self.find_jobs(filters, at_most, skip)
         return [_read(row, Record) for row in _data(answer)]
@@ -136,44 +136,44 @@ class Directus:
     # Users
 
     def whoami(self, token: str) -> str | None:
-        """Return the id of the user that `token` belongs to; None when Directus does not accept it."""
+        """Return the id of the user that `token` belongs to; None if Directus rejects it."""
         answer = self._call("GET", "/users/me", params={"fields": "id"}, token=token, accept=REFUSED)
         return str(_data(answer)["id"]) if answer.status_code == OK else None
 
     def is_admin(self, token: str) -> bool:
-        """Say whether the caller with `token` is an administrator, by Directus' word and not by the token's claim."""
+        """Return whether the owner of `token` is an administrator. Directus decides, not a claim in the token."""
         answer = self._call("GET", "/policies/me/globals", token=token, accept=REFUSED)
         return answer.status_code == OK and _data(answer).get("admin_access") is True
 
     def read_user(self, user_id: str) -> Owner | None:
-        """Read a user; None when there is none."""
+        """Return a user; None if there is none."""
         rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status,subscription_tier"})
         return _read(rows[0], Owner) if rows else None
 
     def read_connection(self, connection_id: str) -> Connection | None:
-        """Read a platform connection; None when there is none."""
+        """Return a platform connection; None if there is none."""
         rows = self._rows("GET", "/items/platform_connections", params={"filter[id][_eq]": connection_id})
         return _read(rows[0], Connection) if rows else None
 
     # Files
 
     def read_file(self, file_id: str) -> File | None:
-        """Read what Directus knows of a file; None when there is none."""
+        """Return the metadata of a file; None if there is none."""
         rows = self._rows("GET", "/files", params={"filter[id][_eq]": file_id})
         return _read(rows[0], File) if rows else None
 
     def find_files(self, title_prefix: str) -> list[str]:
-        """Return the ids of the files whose title begins with `title_prefix`."""
+        """Return the ids of the files whose title starts with `title_prefix`."""
         params = {"filter[title][_starts_with]": title_prefix, "fields": "id", "limit": "-1"}
         return [row["id"] for row in self._rows("GET", "/files", params=params)]
 
     def delete_file(self, file_id: str) -> None:
-        """Delete a file; one that is gone is as good as deleted."""
+        """Delete a file. A file that does not exist counts as deleted."""
         self._call("DELETE", f"/files/{file_id}", accept=(FORBIDDEN,))
 
     @contextmanager
     def open_file(self, file_id: str, **transform: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
-        """Stream a file: its length if it is known, and its pieces. None when it is missing, or is not to be transformed so."""
+        """Stream a file: its size, if known, and its chunks. None if it is missing or Directus cannot transform it."""
         answer = self._call(
             "GET", f"/assets/{file_id}", params=transform, accept=(FORBIDDEN, *((BAD,) if transform else ())), stream=True
         )
@@ -187,9 +187,9 @@ class Directus:
     def upload_file(
         self, stream: IO[bytes], *, title: str, name: str, mime: str, sent: Callable[[int], None] | None = None
     ) -> str:
-        """Stream a file into Directus and return its id; `sent` is told the bytes that have left.
+        """Upload a file as a stream and return its id; `sent` is called with the bytes sent so far.
 
-        The title comes before the file: Directus ignores fields that follow it.
+        The title comes before the file: Directus ignores form fields after it.
         """
         from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # noqa: PLC0415 - workers only
 
@@ -202,27 +202,27 @@ class Directus:
         return str(_data(answer)["id"])
 
     def give_file(self, file_id: str, owner: str) -> bool:
-        """Make a file of ours a user's own, which cannot be said when it is made; False when we may not."""
+        """Make a user the owner of one of our files; False if permissions forbid it. Directus ignores an owner on upload."""
         answer = self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner}, accept=(FORBIDDEN,))
         return answer.status_code == OK
 
     def ping(self) -> None:
-        """See whether Directus answers."""
+        """Check that Directus answers."""
         self._call("GET", "/server/ping", timeout=PING_TIMEOUT)
 
     # Taxonomy
 
     def taxonomy_terms(self) -> list[dict[str, Any]]:
-        """Read all rows of `taxonomy_terms`."""
+        """Return all rows of `taxonomy_terms`."""
         return self._rows("GET", "/items/taxonomy_terms", params={"limit": "-1"})
 
-    # The wire
+    # HTTP
 
     def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
         return list(_data(self._call(method, path, **request)))
 
     def _count(self, filters: dict[str, Any]) -> int:
-        return int(self._counts(filters)[0]["count"])  # PostgreSQL sends a string
+        return int(self._counts(filters)[0]["count"])  # PostgreSQL returns a string
 
     def _counts(self, filters: dict[str, Any], by: str | None = None) -> list[dict[str, Any]]:
         params = {"filter": msgspec.json.encode(filters).decode(), "aggregate[count]": "*"}
@@ -231,7 +231,7 @@ class Directus:
     def _update(
         self, job_id: str, status: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None
     ) -> list[dict[str, Any]]:
-        """Change a record, without the optional columns that this Directus turns out to lack; return it, or nothing."""
+        """Update a record without the optional columns that this Directus lacks; return the row, if it matched."""
         query = {"filter": {"id": {"_eq": job_id}, "status": status}}
         giving = bool(give_to and values.get("output_file_id"))
         while True:
@@ -245,7 +245,7 @@ class Directus:
             named = UNKNOWN_COLUMN.search(answer.text)
             if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
                 self._missing |= {named[1]}
-            elif giving:  # not allowed, or the user is gone: the output stays ours
+            elif giving:  # forbidden, or the user is gone: the output stays ours
                 logger.warning("Directus does not let us give an output to its user", extra={"job_id": job_id})
                 giving = False
             else:
@@ -268,7 +268,7 @@ class Directus:
 
 
 class DirectusRefusal(Exception):
-    """What Directus said."""
+    """The error message of a response."""
 
 
 def _refused(method: str, path: str, answer: requests.Response) -> DirectusUnavailable:

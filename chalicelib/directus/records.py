@@ -1,4 +1,4 @@
-"""Rows of Directus, as mediaq reads them. Columns that a given Directus lacks stay at their defaults."""
+"""Rows of Directus, typed. Columns that an installation does not have keep their defaults."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import msgspec
 
 OPEN_STATES = ["pending", "processing"]
 NOT_CANCELLED: dict[str, Any] = {"_or": [{"error": {"_neq": "Cancelled"}}, {"error": {"_null": True}}]}
-"""As Directus filters: SQL's null is unequal to nothing."""
+"""As a Directus filter. `_neq` would drop rows where SQL compares with null."""
 JOB_FIELDS = "*,user_created.id,user_created.status,user_created.subscription_tier,input_file_id.*"
 LIST_FIELDS = (
     "id,status,operation,priority,error,progress,attempts,date_created,started_at,finished_at,output_file_id,"
     "input_file_id.id,user_created.id"
 )
-"""Without what an owner may make as long as they like, but for the error."""
+"""Without columns whose length the owner decides, except `error`."""
 ANY_FIELDS = "*,input_file_id.id,user_created.id"
-"""Those that there are."""
+"""The optional columns that this installation has."""
 OPTIONAL_COLUMNS = {"progress", "attempts", "started_at", "finished_at", "result"}
 
 
 class Owner(msgspec.Struct):
-    """A row of `directus_users`: who a record or a quota belongs to."""
+    """A row of `directus_users`: the owner of a record or of a quota."""
 
     id: str
     status: str = "active"
@@ -37,23 +37,23 @@ class File(msgspec.Struct):
     title: str | None = None
     filename_download: str | None = None
     type: str | None = None
-    filesize: int | str | None = None  # a string from PostgreSQL
+    filesize: int | str | None = None  # PostgreSQL returns a string
 
     @property
     def size(self) -> int | None:
-        """The size in bytes, None when Directus does not know it."""
+        """The size in bytes; None if Directus does not know it."""
         return int(self.filesize or 0) if str(self.filesize or "").isdigit() else None
 
 
 class Connection(msgspec.Struct):
-    """A row of `platform_connections`: whose it is, and credentials that only a worker can decrypt."""
+    """A row of `platform_connections`: its owner, and credentials that only a worker can decrypt."""
 
     id: str
     user_created: str | None = None
     credentials: str | None = None
 
     def __repr__(self) -> str:
-        """Leave the credentials out."""
+        """Leave out the credentials."""
         return f"Connection({self.id})"
 
 
@@ -68,7 +68,7 @@ class Record(msgspec.Struct):
     input_url: str | None = None
     output_file_id: str | None = None
     params: Any = None
-    """A caller's own JSON, of any form."""
+    """JSON from the caller, of any shape."""
     priority: int | None = None
     creator_profile_id: str | None = None
     error: str | None = None
@@ -81,27 +81,27 @@ class Record(msgspec.Struct):
 
 
 class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
-    """What failed jobs have in common; cancelled ones are none."""
+    """A filter for failed jobs. Cancelled jobs never match."""
 
     operation: str | None = None
     user_id: str | None = None
     since: str | None = None
-    """When their records were made, at the earliest, in ISO 8601; `until`, at the latest."""
+    """The earliest `date_created`, ISO 8601; `until` is the latest."""
     until: str | None = None
     error: str | None = None
-    """What their error contains."""
+    """A substring of the error."""
 
 
 def timestamp(*, seconds: float = 0) -> str:
-    """Return the time as Directus writes it, or that in some seconds."""
+    """Return the current time, plus some seconds, in the format of Directus."""
     return written(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def iso(ms: int) -> str:
-    """Return a time of the ledger (ms since 1970) as Directus writes it."""
+    """Return a time of the ledger (ms since 1970) in the format of Directus."""
     return written(datetime.fromtimestamp(ms / 1000, UTC))
 
 
 def written(moment: datetime) -> str:
-    """Return a moment as Directus writes it: ISO 8601 in UTC, to the ms."""
+    """Return a time in the format of Directus: ISO 8601, UTC, ms."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

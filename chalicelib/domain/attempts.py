@@ -1,4 +1,4 @@
-"""What the workers write down of a job: its attempts and its log. In the ledger while it is open, in its record afterwards."""
+"""The journal of a job: its attempts and its log. Kept in the ledger while the job is open, in the record afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _is(description: str) -> msgspec.Meta:
 
 
 class AttemptLog(msgspec.Struct, kw_only=True):
-    """One run of the job by one worker."""
+    """One attempt."""
 
     attempt: Annotated[int, _is("1, 2, ...; a run that was given back, or whose worker died, does not count as one")]
     started_at: Annotated[str, _is("ISO 8601")]
@@ -36,14 +36,14 @@ class Line(msgspec.Struct):
 
 
 class JobJournal(msgspec.Struct, kw_only=True):
-    """All of it."""
+    """All attempts and log lines of a job."""
 
     attempts: list[AttemptLog] = []
     log: list[Line] = []
 
 
 def read(text: str | bytes) -> JobJournal:
-    """Read what a worker wrote; nothing, if another release wrote it in a way that is not known."""
+    """Decode a journal; empty if another release wrote it in an unknown format."""
     try:
         return msgspec.json.decode(text, type=JobJournal) if text else JobJournal()
     except msgspec.MsgspecError:
@@ -51,7 +51,7 @@ def read(text: str | bytes) -> JobJournal:
 
 
 def from_result(result: object) -> JobJournal:
-    """Read what the record of a job keeps in its `result`; a record is its owner's to write, so anything may be there."""
+    """Return the journal in the `result` of a record. The owner can write there, so any content must be handled."""
     try:
         return msgspec.convert(result if isinstance(result, dict) else {}, JobJournal)
     except msgspec.ValidationError:
@@ -59,7 +59,7 @@ def from_result(result: object) -> JobJournal:
 
 
 def closed(journal: JobJournal, outcome: AttemptOutcome, at: str) -> dict[str, Any]:
-    """Return what a record keeps of a job that ends with `outcome` whatever its run says, at `at`."""
+    """Return the journal to store in the record of a job that ends with `outcome` at `at`."""
     for attempt in journal.attempts:
         if attempt.outcome is None:
             attempt.outcome, attempt.ended_at = outcome, at

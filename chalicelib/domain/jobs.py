@@ -1,4 +1,4 @@
-"""What a job is: the envelope that travels in tickets and in the ledger, and the table of operations."""
+"""The job envelope, which is stored in tickets and in the ledger, and the table of operations."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ BACKOFF_MS = 2000
 MAX_STALLS = 1
 DEFAULT_PRIORITY = 10
 LAMBDA_INPUT_MAX_BYTES = 1 << 30
-CANCELLED = "Cancelled"  # the error of a cancelled record: its status is failed, so that polling clients stop
+CANCELLED = "Cancelled"  # the `error` of a cancelled record; its status is failed, so that polling clients stop
 
 Pool = Literal["lambda", "container"]
 
 
 class Operation(NamedTuple):
-    """How one kind of job is run."""
+    """How one operation runs."""
 
     pool: Pool
     params: type[msgspec.Struct]
     wall_seconds: int
-    """An attempt that takes longer is stopped; the ledger never extends a lease past it."""
+    """The time limit of an attempt. The ledger never extends a lease beyond it."""
     uses_connection: bool = False
-    """Whether `creator_profile_id` names credentials that the operation uses; others take it as a note."""
+    """True: `creator_profile_id` names credentials that the operation uses. Others only store it."""
     wants_url: bool = False
-    """Whether its input is an address, and never a file."""
+    """True: the input is a URL, never a file."""
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -51,15 +51,15 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def pool_of(operation: str, input_bytes: int | None) -> Pool:
-    """Return where a job runs: what is large, or of a size that nobody knows yet, is nothing for a Lambda."""
+    """Return the pool of a job. Inputs that are large or of unknown size never run on Lambda."""
     fits = input_bytes is not None and input_bytes <= LAMBDA_INPUT_MAX_BYTES
     return OPERATIONS[operation].pool if fits else "container"
 
 
 class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope: all that is needed to run the job, and to put it back into an empty ledger.
+    """The envelope: everything needed to run the job and to restore it into an empty ledger.
 
-    `id` is the admission (`bullJobId`, a UUIDv7), `job_id` the Directus record.
+    `id` is the admission (`bullJobId`, a UUIDv7); `job_id` is the id of the Directus record.
     """
 
     v: int = ENVELOPE_VERSION
@@ -78,17 +78,17 @@ class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wall_ms(self) -> int:
-        """The time an attempt may take, in ms."""
+        """The time limit of an attempt, in ms."""
         return OPERATIONS[self.operation].wall_seconds * 1000
 
 
 class UnknownEnvelope(ValueError):
-    """A body that is no envelope of a version we know."""
+    """The body is not an envelope of a known version."""
 
     def __init__(self, reason: str, *, newer: bool = False) -> None:
         super().__init__(reason)
         self.newer = newer
-        """True for a version that a later release wrote: another worker may know it."""
+        """True: a later release wrote it, so another worker may know the version."""
 
 
 class _Version(msgspec.Struct):
@@ -105,7 +105,7 @@ def encode(job: MediaJob) -> str:
 
 
 def decode(body: str | bytes, job_id: str | None = None) -> MediaJob:
-    """Read an envelope; `job_id`, the admission's id, overrides the one inside when given.
+    """Decode an envelope. `job_id`, the admission's id, overrides the one inside if given.
 
     Raises:
         UnknownEnvelope: not an envelope, or of a version that this release does not know.
@@ -129,11 +129,11 @@ def _version(body: str | bytes) -> int:
 
 
 def request_of(job: MediaJob) -> dict[str, Any]:
-    """Return what was asked for, to be kept with a failed record for a retry: its own columns are no more than a note."""
+    """Return the request to store with a failed record, for a retry. The record's own columns may have been changed."""
     names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id", "callback_url")
     return {name: getattr(job, name) for name in names}
 
 
 def backoff_ms(attempt: int) -> int:
-    """Return the wait after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
+    """Return the backoff after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
     return BACKOFF_MS << (attempt - 1)

@@ -1,8 +1,9 @@
-"""What a subscription allows: jobs an operation and calendar month, by tier, from one JSON file.
+"""Subscription plans: jobs per operation and calendar month, by tier, from one JSON file.
 
     {"free": {"transcoding": 10}, "pro": {"transcoding": 1000}, "enterprise": {"transcoding": -1}}
 
-A number is the limit, -1 is unlimited, 0 or absent is not on the plan. A tier that the file does not name allows nothing.
+A number is the limit; -1 is unlimited; 0 or a missing entry means that the plan does not include the operation. A tier that is
+not in the file allows nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Plans = dict[str, dict[str, int]]
 
 
 class PlanCheck(NamedTuple):
-    """Whether the plan has the operation, and how often a cycle (-1: unlimited)."""
+    """Whether the plan includes the operation, and the limit per cycle (-1: unlimited)."""
 
     allowed: bool
     limit: int = 0
@@ -36,7 +37,7 @@ def load_plans(file: Path) -> Plans:
     """Read and check the plans.
 
     Raises:
-        SettingsError: the file is missing or wrong; the text says what it wants.
+        SettingsError: the file is missing or wrong; the message says what is expected.
     """
     try:
         plans = msgspec.json.decode(file.read_bytes(), type=Plans)
@@ -52,22 +53,22 @@ def load_plans(file: Path) -> Plans:
 
 
 def can_perform(plans: Plans, tier: str | None, operation: str) -> PlanCheck:
-    """Say what the plan allows. Whether the limit is reached is for the ledger, which counts and admits in one step."""
+    """Return what the plan allows. The ledger checks the limit, since it counts and admits in one step."""
     limit = plans.get(tier or DEFAULT_TIER, {}).get(operation, 0)
     return PlanCheck(True, limit) if limit else PlanCheck(False, 0, "feature_unavailable")
 
 
 def cycle_of(now: datetime) -> str:
-    """Return the billing cycle of a moment: the calendar month in UTC, such as 2026-11."""
+    """Return the billing cycle of a time: the calendar month in UTC, such as 2026-11."""
     return now.astimezone(UTC).strftime("%Y-%m")
 
 
 def cycle_start(cycle: str) -> str:
-    """Return when a cycle began, in ISO 8601."""
+    """Return the start of a cycle, ISO 8601."""
     return f"{cycle}-01T00:00:00Z"
 
 
 def cycle_after(cycle: str) -> str:
-    """Return the cycle that follows."""
+    """Return the next cycle."""
     year, month = (int(part) for part in cycle.split("-"))
     return f"{year + month // 12:04}-{month % 12 + 1:02}"

@@ -1,4 +1,4 @@
-"""Named sets of transcoding parameters, such as web-720p: shipped ones, and those of an operator's own file."""
+"""Named sets of transcoding parameters, such as web-720p: ours, and those in the operator's own file."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def load_presets(own: Path | None = None) -> Presets:
-    """Read the shipped presets and those of `own`, which may also replace shipped ones.
+    """Read our presets and those of the file `own`, which may replace ours.
 
     Raises:
-        SettingsError: the file is missing or wrong; the text says which preset and why.
+        SettingsError: the file is missing or wrong; the message names the preset and the error.
     """
     return _read(SHIPPED) | (_read(own) if own else {})
 
 
 def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
-    """Put what a named preset says under what the caller says: the caller's own word wins, and what contradicts it is left out.
+    """Merge a named preset with the caller's parameters. The caller's win; preset values that conflict with them are dropped.
 
     Raises:
         BadRequest: there is no such preset.
@@ -40,14 +40,14 @@ def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
         names = ", ".join([*SPEEDS, *presets])
         raise BadRequest(f"params.preset must be one of {names}")
     own: dict[str, Any] = {key: value for key, value in params.items() if key != "preset"}
-    rivals = {"bitrate": "crf", "crf": "bitrate"}  # two answers to one question
+    rivals = {"bitrate": "crf", "crf": "bitrate"}  # the two exclude each other
     base = {key: value for key, value in presets[name].items() if rivals.get(key) not in own}
     while base:
         try:
             validate(base | own, TranscodingParams)
         except BadRequest as error:
             field = str(error).partition(" ")[0]
-            if field in own or field not in base:  # the preset contradicts nothing: it is the caller's mistake
+            if field in own or field not in base:  # the caller's own mistake, not a conflict with the preset
                 break
             del base[field]
         else:

@@ -1,4 +1,4 @@
-"""What a caller of `GET /queue/jobs` says: the filter, and where to go on."""
+"""The query of `GET /queue/jobs`: filters and the cursor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ State = Literal["pending", "waiting", "delayed", "active", "completed", "failed"
 STATES = get_args(State)
 PAGE_MAX = 100
 EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-"""No record is older or younger, and at the ends of the calendar a time zone would lead out of it."""
+"""The allowed range of times. At the ends of the calendar, a time zone would overflow."""
 PAGE = 20
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -30,7 +30,7 @@ def _wants(description: str, **limits: Any) -> msgspec.Meta:
 
 
 class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of `GET /queue/jobs`. What is not given is UNSET: the word null in a URL would else be taken for None."""
+    """The query of `GET /queue/jobs`. A missing parameter is UNSET; None would accept the text "null"."""
 
     state: Annotated[State, _wants(f"one of {', '.join(STATES)}")] | UnsetType = UNSET
     operation: Annotated[Literal[tuple(OPERATIONS)], _wants(f"one of {', '.join(OPERATIONS)}")] | UnsetType = UNSET  # type: ignore[valid-type]
@@ -60,23 +60,23 @@ class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended; lists go from the newest record to the oldest. Directus orders ids, but compares none."""
+    """The end of a page. Lists go from the newest to the oldest record. Directus sorts ids but cannot compare them."""
 
     made: Annotated[datetime, msgspec.Meta(tz=True)]
-    """When the last record of the page was made."""
+    """`date_created` of the last record of the page."""
     skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-    """How many of those that were made at that moment have been listed."""
+    """How many records of that time were already listed."""
 
     def encode(self) -> str:
-        """Return what a caller sends back."""
+        """Return the cursor as text."""
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
 
 
 def parse(query: dict[str, list[str]]) -> JobsQuery:
-    """Read the query of a URL.
+    """Parse the query string.
 
     Raises:
-        BadRequest: the text names the parameter and what it must be.
+        BadRequest: the message names the parameter and what it must be.
     """
     for name, values in query.items():
         if len(values) > 1:
@@ -88,7 +88,7 @@ def parse(query: dict[str, list[str]]) -> JobsQuery:
 
 
 def read_cursor(text: str) -> Cursor:
-    """Read where to go on."""
+    """Parse a cursor."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Cursor)
     except (ValueError, msgspec.MsgspecError) as error:
@@ -96,7 +96,7 @@ def read_cursor(text: str) -> Cursor:
 
 
 def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[str, Any]:
-    """Return the filter of Directus for it. Which of the open states a job is in, only the ledger knows."""
+    """Return the Directus filter. Only the ledger knows in which open state a job is."""
     tests: list[dict[str, Any]] = [_status(query.state)]
     if user is not None:
         tests.append({"user_created": {"_eq": user}})
@@ -132,7 +132,7 @@ def _status(state: str | UnsetType) -> dict[str, Any]:
 
 
 def _search(text: str) -> dict[str, Any]:
-    """Directus answers 400 to an id that is no UUID where its column is one."""
+    """Directus answers 400 if an id is not a UUID and the column is one."""
     try:
         return {"id": {"_eq": str(UUID(text))}}
     except ValueError:

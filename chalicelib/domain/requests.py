@@ -1,4 +1,4 @@
-"""What a caller of `POST /queue/media` says, read and checked before anything else is asked."""
+"""The body of `POST /queue/media`, validated before any dependency is called."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _wants(description: str, **limits: Any) -> msgspec.Meta:
 
 
 class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /queue/media`. Other keys are ignored."""
+    """The body of `POST /queue/media`. Unknown keys are ignored."""
 
     jobId: Annotated[UUID, _wants("the UUID of a media_jobs record")]  # noqa: N815 - the published name
     operation: Annotated[str, _wants("the name of an operation, such as transcoding", min_length=1, max_length=64)]
@@ -39,7 +39,7 @@ class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
     run_at: Annotated[datetime, _wants("an ISO 8601 time with its zone, such as 2026-12-24T18:00:00Z", tz=True)] | None = None
 
     def __post_init__(self) -> None:
-        """Check what no pattern can."""
+        """Check what a pattern cannot."""
         for name in ("input_url", "callback_url"):
             url = getattr(self, name)
             if url is not None and not is_web_address(url):
@@ -48,7 +48,7 @@ class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
             raise FieldError("run_at", "left out when there is a delay")
 
     def delay_ms(self, longest_ms: int) -> int:
-        """Return how long the job has to wait from now on; a time that is over is now.
+        """Return the delay of the job in ms; 0 for a time in the past.
 
         Raises:
             BadRequest: longer than `longest_ms`.
@@ -61,10 +61,10 @@ class MediaRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(data: Any, presets: Presets) -> MediaRequest:
-    """Read the body of a request, a named preset spelled out.
+    """Parse a request body and expand a named preset.
 
     Raises:
-        BadRequest: the text names the field and what it must be.
+        BadRequest: the message names the field and what it must be.
     """
     if not isinstance(data, dict):
         raise BadRequest("each of jobs must be an object")
@@ -83,7 +83,7 @@ def parse(data: Any, presets: Presets) -> MediaRequest:
 
 
 def parse_bulk(data: dict[str, Any]) -> list[Any]:
-    """Return the jobs of the body of `POST /queue/media/bulk`, each still to be read."""
+    """Return the jobs in the body of `POST /queue/media/bulk`, not parsed yet."""
     jobs = data.get("jobs")
     if not isinstance(jobs, list) or not 1 <= len(jobs) <= BULK_AT_MOST:
         raise BadRequest(f"jobs must be a list of 1 to {BULK_AT_MOST} objects, each as POST /queue/media takes it")
@@ -94,7 +94,7 @@ def parse_bulk(data: dict[str, Any]) -> list[Any]:
 
 
 def parse_job_id(text: str) -> str:
-    """Read the id of a record in a path."""
+    """Parse a record id in a path."""
     try:
         return str(UUID(text))
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""The answers of the API, as they are published. `openapi.py` describes them from these very types.
+"""The responses of the API. `openapi.py` describes them from these types.
 
-Names of a record's columns are Directus'; `jobId` and `bullJobId` are those of the API that this one replaces.
+Record columns have their Directus names; `jobId` and `bullJobId` keep the names of the API that mediaq replaces.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ JobId = Annotated[str, msgspec.Meta(description="the UUID of a media_jobs record
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """What went well."""
+    """The call succeeded."""
 
     ok: Literal[True] = True
 
 
 class Counts(msgspec.Struct):
-    """Jobs by state; completed and failed since the beginning, cancelled ones not among them."""
+    """Jobs by state. `completed` and `failed` count since the beginning; cancelled jobs are in neither."""
 
     waiting: Count
     active: Count
@@ -52,14 +52,14 @@ class StatsAnswer(Answer):
 
 
 class Accepted(Answer):
-    """A job is in the queue."""
+    """The job is in the queue."""
 
     bullJobId: Annotated[str, msgspec.Meta(description="the id of this admission, a UUIDv7")]  # noqa: N815
     jobId: JobId  # noqa: N815
 
 
 class BulkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One job of several: accepted, or refused as it would be alone."""
+    """The result of one job: accepted, or rejected with the same fields as the single-job error."""
 
     ok: bool
     bullJobId: str = ""  # noqa: N815
@@ -71,27 +71,27 @@ class BulkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class BulkAnswer(msgspec.Struct, kw_only=True):
-    """An answer for each job, in their order."""
+    """One result for each job, in the order of the request."""
 
     ok: Annotated[bool, msgspec.Meta(description="whether all were accepted")]
     results: list[BulkResult]
 
 
 class CancelAnswer(Answer):
-    """A job is cancelled."""
+    """The job is cancelled."""
 
     jobId: JobId  # noqa: N815
     status: Literal["cancelled"] = "cancelled"
 
 
 class InvalidateAnswer(Answer):
-    """The taxonomy cache begins anew."""
+    """The taxonomy cache is invalidated."""
 
     message: str
 
 
 class Dependencies(msgspec.Struct):
-    """What can be reached."""
+    """The state of each dependency."""
 
     redis: Literal["ok", "away"]
     sqs: Literal["ok", "away"]
@@ -99,7 +99,7 @@ class Dependencies(msgspec.Struct):
 
 
 class AlarmOn(msgspec.Struct):
-    """An alarm that is on."""
+    """An active alarm."""
 
     name: str
     since: Annotated[int, msgspec.Meta(description="seconds since 1970")]
@@ -107,14 +107,14 @@ class AlarmOn(msgspec.Struct):
 
 
 class LackingProgram(msgspec.Struct):
-    """A build of ffmpeg, on some worker, that lacks what an operation needs."""
+    """An ffmpeg build, on some worker, that lacks a feature an operation needs."""
 
     ffmpeg: Annotated[str, msgspec.Meta(description="its version")]
     missing: Annotated[dict[str, list[str]], msgspec.Meta(description="what each operation lacks, such as encoder libsvtav1")]
 
 
 class HealthAnswer(msgspec.Struct):
-    """Whether all that is needed can be reached. An alarm or a lacking program alone does not make it a 503."""
+    """Whether every dependency is reachable. Alarms and lacking programs do not cause a 503."""
 
     ok: bool
     dependencies: Dependencies
@@ -145,7 +145,7 @@ class Job(msgspec.Struct, kw_only=True):
 
 
 class Delivery(msgspec.Struct):
-    """One try to tell the callback address."""
+    """One attempt to deliver the webhook."""
 
     at: Time
     status: Annotated[int | None, msgspec.Meta(description="of the answer; null: there was none")]
@@ -153,7 +153,7 @@ class Delivery(msgspec.Struct):
 
 
 class CallbackState(msgspec.Struct, kw_only=True):
-    """How the completion webhook of a job goes; known for a day after its end."""
+    """The delivery of the completion webhook; known for one day after the end of the job."""
 
     url: str | None
     state: Annotated[Literal["waiting", "trying", "delivered", "given up"], msgspec.Meta(description="waiting: it is not over")]
@@ -161,7 +161,7 @@ class CallbackState(msgspec.Struct, kw_only=True):
 
 
 class JobDetail(Job, kw_only=True):
-    """All there is to know of a job."""
+    """A job with all its details."""
 
     pool: Pool | None
     position: Annotated[int | None, msgspec.Meta(description="of a waiting job: its place in the line, 1 is next")]
@@ -181,7 +181,7 @@ class JobDetail(Job, kw_only=True):
 
 
 class JobsAnswer(Answer):
-    """A page of jobs, the newest first. It may hold fewer than asked for; there are more as long as `next` says where."""
+    """A page of jobs, newest first. A page may be shorter than requested; continue while `next` is not null."""
 
     jobs: list[Job]
     next: Annotated[str | None, msgspec.Meta(description="the cursor of the next page; null: this is the last")]
@@ -194,14 +194,14 @@ class JobAnswer(Answer):
 
 
 class PreviewAnswer(Answer):
-    """A picture that a job made, no larger than a screen."""
+    """An image that the job made, scaled to at most screen size."""
 
     type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
     data: Annotated[str, msgspec.Meta(description="base64")]
 
 
 class Allowance(msgspec.Struct):
-    """What a plan allows of one operation, and what is left of it."""
+    """The limit of one operation, and what is left of it."""
 
     operation: str
     limit: Annotated[int | None, msgspec.Meta(description="jobs a cycle; null: unlimited; 0: not on the plan")]
@@ -210,7 +210,7 @@ class Allowance(msgspec.Struct):
 
     @classmethod
     def of(cls, operation: str, limit: int, used: int) -> Allowance:
-        """Say what is left."""
+        """Return the remaining jobs."""
         if limit == UNLIMITED:
             return cls(operation, None, used, None)
         return cls(operation, limit, used, max(0, limit - used))
@@ -225,7 +225,7 @@ class Cycle(msgspec.Struct):
 
 
 class UsageAnswer(Answer):
-    """A user's plan."""
+    """The plan of a user."""
 
     user: str
     tier: str
@@ -234,7 +234,7 @@ class UsageAnswer(Answer):
 
 
 class PoolState(msgspec.Struct):
-    """One line of jobs."""
+    """The state of one pool."""
 
     pool: Pool
     waiting: Count
@@ -249,14 +249,14 @@ class PoolsAnswer(Answer):
 
 
 class PoolAnswer(Answer):
-    """One pool was paused, or goes on."""
+    """The pool is paused or resumed."""
 
     pool: Pool
     paused: bool
 
 
 class TrendSample(msgspec.Struct):
-    """What the maintenance task saw at one time. `completed` and `failed` only grow, until Redis is wiped."""
+    """One sample of the trend. `completed` and `failed` only grow, until Redis is wiped."""
 
     at: Time
     completed: Count
@@ -266,25 +266,25 @@ class TrendSample(msgspec.Struct):
 
 
 class TrendAnswer(Answer):
-    """The last quarter of an hour, a sample a minute."""
+    """The samples of the last 15 minutes, one a minute."""
 
     samples: list[TrendSample]
 
 
 class SecretAnswer(Answer):
-    """What signs the callbacks of a user."""
+    """The secret that signs the user's webhooks."""
 
     secret: str
 
 
 class Error(msgspec.Struct):
-    """What is wrong, in a sentence."""
+    """The error, in one sentence."""
 
     error: str
 
 
 class TierError(msgspec.Struct):
-    """The plan does not allow it."""
+    """The plan does not allow the job."""
 
     error: Literal["tier_limit_reached"]
     reason: Literal["limit_reached", "feature_unavailable"]
@@ -292,7 +292,7 @@ class TierError(msgspec.Struct):
 
 
 class Away(msgspec.Struct):
-    """A dependency is away; nothing was accepted, try again after `Retry-After`."""
+    """A dependency is unreachable. Nothing was accepted; try again after `Retry-After`."""
 
     ok: Literal[False]
     error: str

@@ -1,6 +1,6 @@
-"""Turns what a caller sent into typed values, or into a 400 that names the field and says what it wants.
+"""Turns request data into typed values, or into a 400 that names the field and what it must be.
 
-The sentence after "must be" is the field's `description`, the same that documents it.
+The text after "must be" is the `description` of the field, which also documents it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _PATH = re.compile(r" - at `(key in )?\$\.?([^`]*)`$")
 
 
 class FieldError(ValueError):
-    """Raised by a model whose fields do not fit together: `field` and what it must be."""
+    """Raised by a model whose fields conflict: `field` and what it must be."""
 
     def __init__(self, field: str, wants: str) -> None:
         super().__init__(f"\0{field} must be {wants}")
 
 
 def without_empty(data: dict[str, Any], model: type[msgspec.Struct]) -> dict[str, Any]:
-    """Drop what clients send for "not given", null and the empty string, from those of `data` that are the model's."""
+    """Drop values that clients send for "missing", null and the empty string, from the model's fields in `data`."""
     return {name: value for name, value in data.items() if name not in model.__struct_fields__ or value not in (None, "")}
 
 
 def encoded_address(url: str) -> str:
-    """Encode spaces and non-ASCII letters as browsers do: the host by IDNA, the rest as UTF-8 and per cent.
+    """Encode spaces and non-ASCII letters like a browser: IDNA for the host, percent-encoded UTF-8 for the rest.
 
-    What is ASCII stays as it is, signatures included. What cannot be encoded is returned unchanged.
+    ASCII stays as it is, signatures included. What cannot be encoded is returned unchanged.
     """
     url = url.strip(" ")
     if (url.isascii() and " " not in url) or not url.isprintable():
@@ -46,7 +46,7 @@ def encoded_address(url: str) -> str:
 
             name, colon, port = host.partition(":")
             host = idna.encode(name, uts46=True).decode() + colon + port
-            if host[0].isdigit():  # an IP address in letters that only look like one is nobody's honest spelling
+            if host[0].isdigit():  # reject letters that only look like an IP address
                 return url
         rest = [quote(part, safe=ASCII) for part in (parts.path, parts.query, parts.fragment)]
     except (ValueError, UnicodeError):
@@ -55,7 +55,7 @@ def encoded_address(url: str) -> str:
 
 
 def is_web_address(url: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
-    """Say whether `url` is an address that may be fetched, as far as its form tells: no user, no odd characters."""
+    """Return whether `url` has the form of a fetchable address: no user name, no unusual characters."""
     url = encoded_address(url)
     try:
         parts = urlsplit(url)
@@ -67,7 +67,7 @@ def is_web_address(url: str, schemes: tuple[str, ...] = ("http", "https")) -> bo
 
 
 def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:
-    """Read a JSON object of at most `limit` bytes."""
+    """Parse a JSON object of at most `limit` bytes."""
     body = sent if isinstance(sent, bytes) else sent.encode()
     if len(body) > limit:
         raise BadRequest(f"body must be at most {limit} bytes")
@@ -81,10 +81,10 @@ def parse_object(sent: bytes | str, limit: int) -> dict[str, Any]:
 
 
 def validate(data: dict[str, Any], model: type[Model], inside: str = "") -> Model:
-    """Convert `data` to `model`; `inside` is the path of `data` within the request, such as "params".
+    """Convert `data` to `model`; `inside` is the path of `data` in the request, such as "params".
 
     Raises:
-        BadRequest: "<field> must be <what the field's description says>".
+        BadRequest: "<field> must be <description of the field>".
     """
     try:
         return msgspec.convert(data, model)
@@ -114,7 +114,7 @@ def _description(model: type[msgspec.Struct], name: str) -> str:
 
 
 def _described(kind: Any) -> str:
-    """Find the description of a type, looking through optional ones."""
+    """Return the description of a type, also inside an optional type."""
     extra = getattr(kind, "extra_json_schema", None) or {}
     if "description" in extra:
         return str(extra["description"])

@@ -15,21 +15,21 @@ MEANINGS: dict[Code, str] = {
     "metadata_dropped": "Private or technical data beside the picture and the sound was removed.",
     "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding it anew.",
 }
-"""Code -> what it tells."""
+"""Code -> meaning."""
 LOSSES: frozenset[Code] = frozenset({"input_truncated", "decode_errors"})
-"""With `"strict": true` these make the job fail."""
+"""Codes that make a job with `"strict": true` fail."""
 assert set(MEANINGS) == set(get_args(Code))
 
 
 class InputWarning(msgspec.Struct, frozen=True):
-    """Something that is wrong with the input, and did not keep the job from completing."""
+    """A problem of the input that did not stop the job."""
 
     code: Annotated[Code, msgspec.Meta(description="what kind of thing; see the API reference")]
     message: Annotated[str, msgspec.Meta(description="a sentence for people")]
 
 
 def from_result(result: object) -> list[InputWarning]:
-    """Read the warnings of a record's `result`; a record is its owner's to write, so anything may be there."""
+    """Return the warnings in the `result` of a record. The owner can write there, so any content must be handled."""
     listed = result.get("warnings") if isinstance(result, dict) else None
     try:
         return msgspec.convert(listed or [], list[InputWarning])

@@ -1,4 +1,4 @@
-"""Calls the Lua scripts of `lua/`. Each is one transition, atomic, and harmless when it is repeated."""
+"""Calls the Lua scripts in `lua/`. Each is one atomic transition, and safe to repeat."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from redis.retry import Retry
 from chalicelib.errors import LedgerUnavailable
 
 FOLDER = Path(__file__).with_name("lua")
-# A server that answers, but will not write: to a caller it is away. redis-py knows some codes by class; the rest, and
-# those that 6.2 hides inside a script's error, are known by their text.
+# Errors of a Redis that answers but rejects writes: unavailable, to a caller. redis-py has classes for some codes; the rest,
+# and those that Redis 6.2 wraps in a script error, are recognised by their text.
 UNWRITABLE = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
@@ -31,34 +31,34 @@ ANSWER_SECONDS = 5
 
 @cache
 def source(name: str) -> tuple[str, str]:
-    """Return a script's text, the shared part in front, and its SHA-1."""
+    """Return the text of a script, with the shared library in front, and its SHA-1."""
     text = (FOLDER / "lib.lua").read_text() + (FOLDER / f"{name}.lua").read_text()
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
-    """A Redis server and the prefix under which mediaq lives there.
+    """A connection pool to Redis, and the key prefix of mediaq.
 
-    Connections are kept here and not in redis-py's pool, which asks the kernel for news of a connection before every call:
-    a third of the time that a script takes. A connection that went stale is found out by the call, which is made once more.
+    It replaces the pool of redis-py, which checks the socket before every call: a third of the time of a script. Here the call
+    itself finds a stale connection, and is repeated once.
     """
 
     def __init__(self, url: str, prefix: str, password: str = "") -> None:
         self._url = url
-        self._password = {"password": password} if password else {}  # else that of the URL, if any
+        self._password = {"password": password} if password else {}  # else the password in the URL, if any
         self.prefix = prefix
         self._idle: list[Redis] = []
 
     @cached_property
     def redis(self) -> Redis:
-        """A connection for what is no script."""
+        """A connection for plain commands."""
         return self._connect()
 
     def call(self, name: str, *args: str | float) -> list[Any]:
-        """Run script `name` and return its answer. A call whose answer was lost is made once more.
+        """Run script `name`, such as "jobs/claim", and return its answer. If the answer is lost, call once more.
 
         Raises:
-            LedgerUnavailable: Redis is away, or will not write.
+            LedgerUnavailable: Redis is unreachable, or rejects writes.
         """
         try:
             connection = self._take()
@@ -67,7 +67,7 @@ class Scripts:
             except (redis.ConnectionError, redis.TimeoutError):
                 return self._run(connection, name, (self.prefix, self.prefix), args)
             finally:
-                self._idle.append(connection)  # one that broke connects anew when it is used
+                self._idle.append(connection)  # a broken one reconnects when it is used
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise LedgerUnavailable from error
         except redis.ResponseError as error:
@@ -77,7 +77,7 @@ class Scripts:
             raise
 
     def _close_idle(self) -> None:
-        """Close what is idle: after a failover, the new primary is to be found."""
+        """Close idle connections, so that a failover is followed to the new primary."""
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

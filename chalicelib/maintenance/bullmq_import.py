@@ -1,8 +1,8 @@
-"""Moves the jobs that wait in the predecessor's queue over: `python -m chalicelib drain-bullmq`.
+"""Imports the waiting jobs of the BullMQ server: `python -m chalicelib drain-bullmq`.
 
-A job is first put aside, in a key of the old queue's own, so that no old worker takes it any more; then it is enqueued for the
-owner of its record; then it is deleted there. Interrupted anywhere, the command goes on where it was, and a job that is moved
-twice is one job. What cannot be enqueued stays aside, where an operator can look at it and the command tries it again.
+A job is first set aside, in a key of the old queue, so that no old worker takes it; then it is enqueued for the owner of its
+record; then it is deleted from the old queue. The command can be interrupted and repeated at any point: a job that is imported
+twice is one job. A job that cannot be enqueued stays set aside for an operator, and the next run tries it again.
 
 The layout is that of BullMQ 5 and 6: lists `wait`, `paused` and `active`, sorted sets `prioritized` and `delayed`, a hash for
 each job.
@@ -26,47 +26,47 @@ if TYPE_CHECKING:
     from chalicelib.usecases.enqueue import Enqueuer
 
 SET_ASIDE = "mediaq-moving"
-"""A hash: the id of a job that is being moved -> when it is due (ms since 1970), 0 for at once."""
+"""A hash: the id of a job that is being imported -> its due time (ms since 1970); 0: now."""
 DELAY_SHIFT = 12
-"""A delayed job's score is its due time in ms, shifted to make room for a counter."""
+"""The score of a delayed job is its due time in ms, shifted to make room for a counter."""
 PRIORITY_MAX = 100
 
 
 class Moved(NamedTuple):
-    """What became of one job of the old queue."""
+    """The result for one job of the old queue."""
 
     id: str
     job_id: str
     refusal: str
-    """Why it was not enqueued and is still there; empty when it was."""
+    """Why it was not enqueued and is still there; empty if it was enqueued."""
 
 
 class OldQueue:
-    """A queue of BullMQ. Every method raises `LedgerUnavailable` when its Redis is away."""
+    """A BullMQ queue. Every method raises `LedgerUnavailable` if its Redis is unreachable."""
 
     def __init__(self, url: str, name: str, prefix: str = "bull") -> None:
         self._redis = redis.Redis.from_url(url, decode_responses=True, socket_connect_timeout=3, socket_timeout=10)
         self._key = f"{prefix}:{name}"
 
     def count_active(self) -> int:
-        """Return how many jobs its workers have."""
+        """Return the number of active jobs."""
         return int(self._call("llen", f"{self._key}:active"))
 
     def ids(self, *, active: bool = False) -> list[str]:
-        """Return its waiting jobs in the order in which its workers would take them; `active`: those of dead workers too."""
+        """Return the waiting jobs in the order in which BullMQ would run them. `active`: include jobs of dead workers."""
         found = list(self._call("hkeys", f"{self._key}:{SET_ASIDE}"))
         lists = ("active", "wait", "paused") if active else ("wait", "paused")
         for name in lists:
             found += reversed(self._call("lrange", f"{self._key}:{name}", 0, -1))
         for name in ("prioritized", "delayed"):
             found += self._call("zrange", f"{self._key}:{name}", 0, -1)
-        return [id_ for id_ in dict.fromkeys(found) if not id_.startswith("0:")]  # 0:... is BullMQ's marker and no job
+        return [id_ for id_ in dict.fromkeys(found) if not id_.startswith("0:")]  # 0:... is a marker of BullMQ and not a job
 
     def move(self, id_: str, enqueuer: Enqueuer, *, active: bool = False) -> Moved | None:
-        """Move one job; None when an old worker was faster.
+        """Import one job; None if an old worker took it first.
 
         Raises:
-            Unavailable: a dependency is away; the job stays aside, for the next call.
+            Unavailable: a dependency is unreachable; the job stays set aside for the next run.
         """
         if not self._put_aside(id_, active=active):
             return None
@@ -76,7 +76,7 @@ class OldQueue:
             enqueuer.enqueue(request, ON_BEHALF)
         except Unavailable:
             raise
-        except Conflict:  # its record is completed: there is nothing left to run
+        except Conflict:  # its record is completed: nothing to run
             pass
         except ApiError as error:
             return Moved(id_, job_id, str(error))
@@ -84,14 +84,14 @@ class OldQueue:
         return Moved(id_, job_id, "")
 
     def move_all(self, enqueuer: Enqueuer, *, active: bool = False) -> Iterator[Moved]:
-        """Move every job that waits."""
+        """Import every waiting job."""
         for id_ in self.ids(active=active):
             moved = self.move(id_, enqueuer, active=active)
             if moved is not None:
                 yield moved
 
     def _request(self, id_: str) -> dict[str, Any]:
-        """Return what the job was asked for, as `POST /queue/media` takes it."""
+        """Return the job as a body of `POST /queue/media`."""
         raw: dict[str, str] = self._call("hgetall", f"{self._key}:{id_}")
         try:
             data = json.loads(raw.get("data", "{}"))
@@ -105,7 +105,7 @@ class OldQueue:
         return {**asked, "priority": min(priority, PRIORITY_MAX) or DEFAULT_PRIORITY, "delay": delay}
 
     def _put_aside(self, id_: str, *, active: bool) -> bool:
-        """Take it away from the old workers, in one step; False when none of the sets has it any more."""
+        """Remove the job from the queue of the old workers, in one step; False if it is in none of the sets."""
         score = self._call("zscore", f"{self._key}:delayed", id_)
         with self._redis.pipeline(transaction=True) as step:
             for name in ("wait", "paused", *(("active",) if active else ())):

@@ -1,4 +1,4 @@
-"""The use case behind `GET /health`: what can be reached, and which alarms are on."""
+"""The health check behind `GET /health`: reachable dependencies, active alarms, lacking programs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 REMEMBERED_SECONDS = 5.0
-"""Anyone may ask, and a question to us must not become three to others each time."""
+"""The result is cached: the route is public, and each check calls three dependencies."""
 SAYS = {alarm.name: alarm.description for alarm in ALARMS}
 
 
 class Health(NamedTuple):
-    """`dependencies`: name -> ok or away. `alarms`: those that are on. `programs`: builds of ffmpeg that lack something."""
+    """`dependencies`: name -> ok or away. `alarms`: the active ones. `programs`: ffmpeg builds that lack a feature."""
 
     dependencies: dict[str, str]
     alarms: list[dict[str, Any]]
@@ -34,12 +34,12 @@ class Health(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether every dependency can be reached. An alarm is for people, and takes no server out of service."""
+        """Whether every dependency is reachable. An alarm needs an operator but does not take the API out of service."""
         return set(self.dependencies.values()) == {"ok"}
 
 
 class HealthChecker:
-    """Asks every dependency at the same time."""
+    """Checks all dependencies in parallel."""
 
     def __init__(
         self, ledger: Ledger, tickets: Tickets, directus: Directus, clock: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ class HealthChecker:
         self._known: tuple[float, Health] | None = None
 
     def examine(self) -> Health:
-        """Say how things are, or were within the last five seconds."""
+        """Return the current health; cached for five seconds."""
         if self._known is None or self._clock() >= self._known[0]:
             health = self._ask()
             self._known = (self._clock() + REMEMBERED_SECONDS, health)
@@ -81,13 +81,13 @@ def _reached(check: Callable[[], object]) -> bool:
 
 
 def _alarms(states: AlarmStates) -> list[dict[str, Any]]:
-    """Return the alarms that are on, since when (s since 1970), and what they say."""
+    """Return the active alarms, since when (s since 1970), and their descriptions."""
     on = sorted(alarms_on(states).items())
     return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]
 
 
 def _lacking(reported: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the builds of ffmpeg that lack what an operation needs, each once; not on which machine they are."""
+    """Return the ffmpeg builds that lack a required feature, without duplicates and without machine names."""
     found: list[dict[str, Any]] = []
     for one in reported:
         if one.get("missing") and one not in found:

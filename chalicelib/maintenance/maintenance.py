@@ -1,4 +1,4 @@
-"""What runs every minute on AWS and every few seconds locally: idempotent, and harmless when two run at once."""
+"""The maintenance task: every minute on AWS, every few seconds locally. Idempotent, and safe to run twice at once."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 SEED_TRIES = 5
 WAKES = 10
-DEAD_LETTER_CALLS = 10  # a run: a hundred tickets
+DEAD_LETTER_CALLS = 10  # per run: a hundred tickets
 
 
 class Report(NamedTuple):
-    """What one run did."""
+    """The result of one run."""
 
     tickets: int
-    """How many were sent."""
+    """Tickets sent."""
     revived: int
-    """How many of them for jobs whose ticket was found in a dead-letter queue."""
+    """How many of them were redriven from a dead-letter queue."""
     dead: int
-    """How many tickets are left in the dead-letter queues, for a person to look at."""
+    """Tickets left in the dead-letter queues for an operator."""
     seeded: bool
 
 
 class DeadLetterRedrive(NamedTuple):
-    """What became of the tickets in a dead-letter queue."""
+    """The result of redriving the dead-letter queues."""
 
     revived: int
     cleared: int
-    """Those of jobs that are over."""
+    """Tickets deleted because their job has ended."""
 
 
 class Maintenance:
-    """Puts right what a crash or a wiped Redis left behind."""
+    """Repairs what a crash or a wiped Redis left behind."""
 
     def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus) -> None:
         self._ledger = ledger
@@ -57,7 +57,7 @@ class Maintenance:
         self._directus = directus
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
-        """Sweep twice, the second look apart, seed the totals after a wipe, and look into the dead-letter queues."""
+        """Sweep twice, some seconds apart; seed the totals after a wipe; redrive the dead-letter queues."""
         tickets = self.sweep()
         sleep(SUSPECT_MS / 1000)
         tickets += self.sweep()
@@ -68,26 +68,26 @@ class Maintenance:
         return Report(tickets + revived, revived, max(0, dead - revived - cleared), seeded)
 
     def sweep(self) -> int:
-        """Requeue what nobody holds, send the tickets that are missing and return how many; wake somebody for callbacks."""
+        """Requeue expired jobs, send missing tickets and return how many; wake workers for due webhooks."""
         swept = self._ledger.sweep()
         if swept.undelivered:
             self.wake_webhook_senders()
         return send_missing(swept.missing, self._tickets)
 
     def wake_webhook_senders(self) -> int:
-        """Send old tickets where nobody is awake to tell callback addresses what is due; return how many.
+        """Send old tickets so that an idle Lambda starts and delivers due webhooks; return how many.
 
-        Whoever receives one drops it, for its job is over, and then tells what is due. They go to the Lambdas, for containers
-        may all be gone when there is nothing to do; where Lambdas and containers are one worker, it polls both.
+        The receiver deletes the ticket, since its job has ended, and then delivers webhooks. The tickets go to the Lambdas, because
+        all containers may be scaled in. Where one worker polls both pools, it receives them.
         """
         overdue = self._ledger.overdue_webhooks(WAKES)
         send_missing([msgspec.structs.replace(job, pool="lambda") for job in overdue], self._tickets)
         return len(overdue)
 
     def redrive_dead_letters(self, pool: str) -> DeadLetterRedrive:
-        """Send the tickets of open jobs in a dead-letter queue back. What nobody can read stays there.
+        """Send the tickets of open jobs from a dead-letter queue back. Unreadable messages stay there.
 
-        A ticket ends up there after a thousand receives, which says something of the wait and nothing against the job.
+        A ticket gets there after a thousand receives: it waited for long, which is no fault of its job.
         """
         revived = cleared = 0
         for _ in range(DEAD_LETTER_CALLS):
@@ -98,17 +98,17 @@ class Maintenance:
             records = self._directus.read_jobs(list(dead)) if dead else {}
             back = [ticket for job_id, ticket in dead.items() if job_id in records and records[job_id].status in OPEN_STATES]
             send_missing([ticket.job for ticket in back if ticket.job], self._tickets)
-            for ticket in dead.values():  # the others stand for nothing any more
+            for ticket in dead.values():  # the other jobs have ended
                 self._tickets.delete(ticket)
             revived += len(back)
             cleared += len(dead) - len(back)
         return DeadLetterRedrive(revived, cleared)
 
     def seed_totals(self) -> bool:
-        """Count in Directus what a wiped ledger has forgotten; True when the totals were set.
+        """Count the finished jobs in Directus after a wipe; True if the totals were set.
 
-        Not before every holder of a lease has had time to speak up: a job that is running still counts itself. And only from
-        a moment in which no job closed its record, which may take some tries while many are running.
+        Waits until every lease holder had time to restore its job, because a running job is counted when it ends. The count is
+        valid only if no job closed its record meanwhile; with many running jobs that can take some tries.
         """
         for _ in range(SEED_TRIES):
             before = self._ledger.read_totals()
@@ -123,7 +123,7 @@ class Maintenance:
         return False
 
     def _closed_during_seeding(self, before: TotalsSnapshot, after: TotalsSnapshot) -> bool:
-        """Say whether a job was claimed and closed between the two: nobody knows whether it was counted."""
+        """Return whether a job was claimed and closed between the two reads, and so may be counted twice."""
         begun, gone = set(after.open) - set(before.open), set(before.open) - set(after.open)
         ended = after.completed + after.failed - before.completed - before.failed
         return ended > len(gone) or self._count(sorted(begun)) != (0, 0)
@@ -135,10 +135,10 @@ class Maintenance:
 
 
 def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
-    """Send fresh tickets and return how many there were.
+    """Send new tickets and return how many.
 
     Raises:
-        TicketsUnavailable: not all went out; a later sweep finds those jobs again.
+        TicketsUnavailable: not all were sent; a later sweep finds the rest.
     """
     for job in missing:
         logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})

@@ -1,4 +1,4 @@
-"""`GET /metrics`: the counts as Prometheus reads them.
+"""`GET /metrics` in Prometheus text format.
 
 Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -18,7 +18,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Family(NamedTuple):
-    """One metric and its samples: labels, as they are written, and a value."""
+    """One metric and its samples: formatted labels and a value."""
 
     name: str
     kind: str
@@ -27,7 +27,7 @@ class Family(NamedTuple):
 
 
 def render(ledger: Ledger) -> str:
-    """Read the ledger, in three round trips at the same cost for any number of jobs, and write it down."""
+    """Render the metrics. Three round trips to Redis, at the same cost for any number of jobs."""
     return "".join(_lines(_families(ledger)))
 
 

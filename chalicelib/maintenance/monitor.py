@@ -1,4 +1,4 @@
-"""What the maintenance task says of the system: gauges as CloudWatch metrics, and the alarms that they set off."""
+"""Publishes gauges as CloudWatch metrics and evaluates the alarms on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = Logger(service="mediaq", child=True)
 
 
 class Monitor:
-    """Measures, publishes and judges. `minute_ms` is shorter where a test does not want to wait."""
+    """Measures, publishes and evaluates. Tests use a shorter `minute_ms`."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Monitor:
         self._on: frozenset[str] = frozenset()
 
     def run(self, report: Report | None) -> dict[str, float]:
-        """Publish the gauges after a round of the maintenance task (None: it failed) and judge them; return them."""
+        """Publish the gauges after a maintenance run (None: it failed), evaluate the alarms, return the gauges."""
         gauges = self._gauges()
         if report is not None:
             gauges |= {"maintenance_runs": 1, "dead_letters": report.dead}
@@ -68,7 +68,7 @@ class Monitor:
         metrics.flush_metrics()
 
     def _evaluate(self, gauges: Mapping[str, float]) -> None:
-        """An alarm whose gauge is not known this time, `dead_letters` after a failed round, is taken for not true."""
+        """Evaluate the alarms. A missing gauge, such as `dead_letters` after a failed run, counts as 0."""
         states = self._ledger.evaluate_alarms(
             (alarm.name, gauges.get(alarm.metric, 0) > self._over[alarm.name], alarm.minutes * self._minute_ms)
             for alarm in EVALUATED

@@ -1,6 +1,6 @@
-"""EventBridge Scheduler: tickets that go out later than SQS can hold them back. The only file that knows the service.
+"""EventBridge Scheduler: tickets for later than SQS can delay them. The only file that knows the service.
 
-A schedule holds the whole envelope, as a ticket does: a delayed job needs no Redis to come back either. It deletes itself.
+A schedule contains the whole envelope, like a ticket, so a delayed job survives a wipe of Redis. It deletes itself after it runs.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ DELAY_MAX_MS = 7 * 86_400_000
 
 
 class Schedules:
-    """One-time schedules in `group`, made with a role that may send to the queues.
+    """One-time schedules in `group`, with a role that may send to the queues.
 
-    Every method raises `TicketsUnavailable` when the service is away, throttles, or refuses.
+    Every method raises `TicketsUnavailable` if the service is unreachable, throttles, or rejects the call.
     """
 
     def __init__(self, role_arn: str, group: str) -> None:
@@ -44,7 +44,7 @@ class Schedules:
         return boto3.client("scheduler", config=Config(connect_timeout=2, read_timeout=5, retries=retries))
 
     def send_later(self, job: MediaJob, queue_url: str, delay_ms: int) -> None:
-        """Have a ticket for `job` sent to a queue after `delay_ms`. Asked again for the same admission, it changes nothing."""
+        """Schedule a ticket for `job` after `delay_ms`. A second call for the same admission changes nothing."""
         due = datetime.now(UTC) + timedelta(milliseconds=delay_ms)
         with _errors("ConflictException"):
             self._client.create_schedule(
@@ -61,7 +61,7 @@ class Schedules:
             )
 
     def forget(self, bull_job_id: str) -> None:
-        """Delete the schedule of an admission, if it has one."""
+        """Delete the schedule of an admission, if there is one."""
         with _errors("ResourceNotFoundException"):
             self._client.delete_schedule(Name=bull_job_id, GroupName=self._group)
 

@@ -1,6 +1,6 @@
-"""SQS: the promise that an accepted job will run. The only file that knows the service.
+"""SQS: guarantees that an accepted job runs. The only file that knows the service.
 
-A message is a ticket. Its body is the whole envelope, and it is deleted only when its own job is finished.
+A message is a ticket. Its body is the whole envelope, and it is deleted only when its own job has ended.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ logger = Logger(service="mediaq", child=True)
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 LONG_POLL_MAX_SECONDS = 20
 RECEIVE_AT_MOST = BATCH_AT_MOST = 10
-BATCH_MAX_BYTES = 1 << 18  # of an older SQS; it takes a MiB today
+BATCH_MAX_BYTES = 1 << 18  # the limit of older SQS; today it is 1 MiB
 DELAY_MAX_SECONDS = 900
 VISIBILITY_MAX_SECONDS = 43_200
 RECEIVE_VISIBILITY_SECONDS = 30
-"""How long a received ticket stays away from others: enough to claim, and short when its receiver died."""
+"""Visibility timeout of a received ticket: long enough to claim, short in case its receiver dies."""
 RUN_VISIBILITY_SECONDS = 180
-"""How long the ticket of a running job stays away; renewed while the job runs. The job of a dead worker does not wait for
-it, because whoever requeues the job sends it a fresh ticket."""
+"""Visibility timeout of the ticket of a running job, renewed while it runs. The job of a dead worker does not wait for it:
+whoever requeues the job sends a new ticket."""
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A received message. `job` is None when the body cannot be read by this release; `poison` when by none."""
+    """A received message. `job` is None if this release cannot read the body; `poison` if no release can."""
 
     pool: str
     receipt: str
@@ -50,18 +50,18 @@ class Ticket:
     job: MediaJob | None
     poison: bool = False
     dead: bool = False
-    """True when it was found in the dead-letter queue."""
+    """True: it was received from the dead-letter queue."""
 
 
 class Sending(NamedTuple):
-    """A job that needs a ticket, and when it should be seen."""
+    """A job that needs a ticket, and the delay of that ticket."""
 
     job: MediaJob
     delay_ms: int = 0
 
 
 def client(read_seconds: int = 3) -> SQSClient:
-    """Make an SQS client that fails within seconds; the endpoint follows `AWS_ENDPOINT_URL`."""
+    """Return an SQS client that fails within seconds. The endpoint is `AWS_ENDPOINT_URL`, if set."""
     config = Config(
         connect_timeout=2,
         read_timeout=read_seconds,
@@ -72,12 +72,12 @@ def client(read_seconds: int = 3) -> SQSClient:
 
 
 def polling_client() -> SQSClient:
-    """Make a client that can wait through a long poll. Not for anything else: a lease must not wait that long."""
+    """Return a client for long polls. Use it for nothing else: a lease cannot wait that long."""
     return client(LONG_POLL_MAX_SECONDS + 5)
 
 
 class Tickets:
-    """The queues, one a pool. Every method but `send_all` raises `TicketsUnavailable` when SQS is away or throttles."""
+    """The queues, one per pool. Every method except `send_all` raises `TicketsUnavailable` if SQS is unreachable or throttles."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Tickets:
         return DELAY_MAX_SECONDS * 1000 if self._schedules is None else DELAY_MAX_MS
 
     def send(self, job: MediaJob, delay_ms: int = 0) -> None:
-        """Send a ticket for `job` to its pool, to be seen after `delay_ms`."""
+        """Send a ticket for `job` to its pool, visible after `delay_ms`."""
         seconds = -(-delay_ms // 1000)
         if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
             self._schedules.send_later(job, self._urls[job.pool], delay_ms)
@@ -108,12 +108,12 @@ class Tickets:
         self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
 
     def send_all(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
-        """Send many tickets, in as few calls as they fit into; return why not, by the ids of the jobs that have none."""
+        """Send tickets in batches. Return the errors, by the ids of the jobs whose ticket was not sent."""
         unsent: dict[str, TicketsUnavailable] = {}
         away: dict[bool, TicketsUnavailable] = {}
         for pool, batch in _batches(sendings):
             scheduled = batch[0].delay_ms > DELAY_MAX_SECONDS * 1000
-            if scheduled in away:  # each call would take its time to fail
+            if scheduled in away:  # every further call would wait for its timeout
                 unsent |= dict.fromkeys((one.job.id for one in batch), away[scheduled])
                 continue
             try:
@@ -126,7 +126,7 @@ class Tickets:
         return unsent
 
     def unschedule(self, bull_job_id: str) -> None:
-        """Delete the ticket of a job that was to be sent later, and is not wanted any more."""
+        """Delete the schedule of a job that is no longer wanted."""
         if self._schedules is None:
             return
         try:
@@ -146,9 +146,9 @@ class Tickets:
         return [batch[int(failed["Id"])].job.id for failed in answer.get("Failed", ())]
 
     def receive(self, pool: str, most: int = 1, wait_seconds: int = 0, *, dead: bool = False) -> list[Ticket]:
-        """Receive up to `most` tickets (10 at most a call), waiting up to `wait_seconds` (20 at most) for the first.
+        """Receive up to `most` tickets (at most 10 per call), waiting up to `wait_seconds` (at most 20) for the first.
 
-        `dead`: from the dead-letter queue of the pool.
+        `dead`: receive from the dead-letter queue of the pool.
         """
         answer = self._do(
             "receive_message",
@@ -163,26 +163,26 @@ class Tickets:
         ]
 
     def delete(self, ticket: Ticket) -> None:
-        """Delete the ticket of a finished job."""
+        """Delete the ticket of an ended job."""
         self._do("delete_message", self._url(ticket), ReceiptHandle=ticket.receipt)
 
     def hold(self, ticket: Ticket, delay_ms: int = 0) -> None:
-        """Give the ticket back, to be seen again after `delay_ms`; at once by default."""
+        """Make the ticket visible again after `delay_ms`; at once by default."""
         seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
         self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
 
     def send_to_dead_letter_queue(self, ticket: Ticket) -> None:
-        """Move a ticket that no release can read to the dead-letter queue, where an operator can look at it."""
+        """Move an unreadable ticket to the dead-letter queue, for an operator."""
         self._do("send_message", self._dead_letter_urls[ticket.pool], MessageBody=ticket.body)
         self.delete(ticket)
 
     def ping(self) -> None:
-        """See whether SQS answers for every queue."""
+        """Check that SQS answers for every queue."""
         for url in self._urls.values():
             self._do("get_queue_attributes", url, AttributeNames=["QueueArn"])
 
     def count_dead_letters(self, pool: str) -> int:
-        """Return about how many messages the dead-letter queue of a pool has."""
+        """Return the approximate number of messages in the dead-letter queue of a pool."""
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self._do("get_queue_attributes", self._dead_letter_urls[pool], AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
@@ -195,14 +195,14 @@ class Tickets:
             return getattr(sqs or self._sqs, call)(QueueUrl=url, **arguments)
         except ClientError as error:
             if error.response["Error"]["Code"].endswith(("ReceiptHandleIsInvalid", "MessageNotInflight")):
-                return {}  # the ticket went back to the queue long ago: there is nothing left to change
+                return {}  # the visibility timeout has passed: nothing to change
             raise TicketsUnavailable("SQS refused the call") from error
         except BotoCoreError as error:
             raise TicketsUnavailable from error
 
 
 def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ticket:
-    """Make a ticket of a message, as it was received or as a Lambda is given it."""
+    """Return the ticket in a message, as received or as passed to a Lambda."""
     try:
         return Ticket(pool, receipt, body, jobs.decode(body), dead=dead)
     except jobs.UnknownEnvelope as error:
@@ -210,7 +210,7 @@ def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ti
 
 
 def _batches(sendings: Sequence[Sending]) -> Iterator[tuple[str, list[Sending]]]:
-    """Sort by queue, in groups that one call takes; what is to be scheduled goes alone."""
+    """Group by queue into batches of one call; scheduled tickets go alone."""
     for pool in sorted({one.job.pool for one in sendings}):
         batch: list[Sending] = []
         size = 0

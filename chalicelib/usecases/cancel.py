@@ -1,8 +1,8 @@
-"""The use case that ends a job which nobody wants any more.
+"""The use case that cancels a job.
 
-The ledger forbids to start or complete the job and locks its record, Directus says that it failed, the ledger takes it away.
-Whatever becomes of us in between, the record is not closed twice, and the next attempt ends the job. A running worker hears of
-it with the next renewal of its lease, within 2 s, and its media process is gone within another.
+Three steps: the ledger flags the job and locks the record, Directus sets the record to failed, the ledger removes the job. If
+the process dies in between, the record is not closed twice, and the next attempt closes the job. A running worker learns of
+the cancel when it renews its lease, within 2 s, and stops its media process within another.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WAIT_SECONDS, ASK_SECONDS = 5.0, 0.1
 
 
 class Canceller:
-    """The use case: cancel an open job."""
+    """Cancels open jobs."""
 
     def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, ownership: Ownership) -> None:
         self._directus = directus
@@ -47,12 +47,12 @@ class Canceller:
         self._ownership = ownership
 
     def cancel_for(self, caller: Caller, job_id: str) -> None:
-        """Cancel a job of the caller's.
+        """Cancel a job on behalf of the caller.
 
         Raises:
-            NotFound: there is no such record, or it is not the caller's.
-            Conflict: it is completed or failed already.
-            Unavailable: Directus or Redis is away.
+            NotFound: there is no such record, or the caller may not act on it.
+            Conflict: the job is completed or failed already.
+            Unavailable: Directus or Redis is unreachable.
         """
         self._ownership.read(job_id, caller)
         match self.cancel(job_id):
@@ -62,12 +62,12 @@ class Canceller:
                 raise Conflict("jobId names a job that is completed or failed already")
 
     def cancel(self, job_id: str) -> Answer:
-        """Cancel a job by its record's id, whoever it belongs to.
+        """Cancel a job by the id of its record, without authorization.
 
         Raises:
-            Unavailable: Directus or Redis is away. Asked again, it goes on where it stopped.
+            Unavailable: Directus or Redis is unreachable. A repeated call continues where it stopped.
         """
-        seen = self._ledger.get(job_id)  # what is admitted from now on is not what is meant
+        seen = self._ledger.get(job_id)  # a later admission is another job
         if seen is None and (closed := self._closed_already(job_id)):
             return closed
         id_, token = seen.id if seen else "", new_token()
@@ -78,16 +78,16 @@ class Canceller:
             if closed != "cancelled":
                 self._ledger.unlock(job_id, token)
                 return closed or "closed"
-        word, scheduled = self._ledger.cancel(job_id, id_, token)  # again, if an earlier call got no further than Directus
+        word, scheduled = self._ledger.cancel(job_id, id_, token)  # repeated, if an earlier call stopped after Directus
         if word == "removed" and scheduled:
             self._tickets.unschedule(id_)
         return "cancelled"
 
     def _begin_cancel(self, job_id: str, id_: str, token: str) -> str:
-        """Take the lock on the record, waiting for a worker that is starting the job.
+        """Take the record lock, waiting for a worker that is starting the job.
 
         Raises:
-            RecordBusy: it takes too long. The job is cancelled by its worker, or by the next call.
+            RecordBusy: it takes too long. The worker or the next call cancels the job.
         """
         until = time.monotonic() + WAIT_SECONDS
         while (word := self._ledger.begin_cancel(job_id, id_, token)) == "busy":
@@ -106,12 +106,12 @@ class Canceller:
 
 
 def _values(seen: JobSnapshot | None) -> dict[str, Any]:
-    """Return what the record of a cancelled job says."""
+    """Return the columns of a cancelled record."""
     values: dict[str, Any] = {"status": "failed", "error": CANCELLED, "finished_at": timestamp()}
     if seen is not None and seen.state == "active":
         values["progress"] = seen.progress
     if seen is not None and seen.body:
-        with suppress(UnknownEnvelope):  # of a later release: it can be cancelled all the same
+        with suppress(UnknownEnvelope):  # of a later release: it can be cancelled as well
             written = attempts.closed(attempts.read(seen.journal), "cancelled", timestamp())
             values["result"] = {"request": request_of(decode(seen.body)), **written}
     return values

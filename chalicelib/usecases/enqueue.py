@@ -1,8 +1,8 @@
-"""The use case behind `POST /queue/media`: one Directus read, one Redis script, one SQS send in the warm case of an owner.
+"""The use case behind `POST /queue/media`: for an owner, one Directus read, one Redis script and one SQS send.
 
-Order matters, and every step fails closed: the ledger admits (deduplicates, charges, queues) before the ticket goes out,
-and an admission whose ticket could not be sent is taken back. A hundred jobs at once are one Directus read, and a send for
-every ten.
+Order matters, and every step fails closed. The ledger admits the job (deduplicates, charges the quota, queues) before the ticket
+is sent. If the ticket cannot be sent, the admission is retracted. A hundred jobs take one Directus read, and one send for every
+ten.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     from chalicelib.queues.tickets import Tickets
 
 COMPLETED = "jobId names a record that is completed already"
-ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most once or twice before an answer
+ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most twice before an answer
 LOCKED_ROUNDS, LOCKED_SECONDS = 40, 0.1
-"""How often, and how long apart, to ask for a record that another call is writing."""
+"""How often, and how far apart in s, to retry a record that another call is writing."""
 
 
 class Enqueued(NamedTuple):
-    """The answer: the admission and the record."""
+    """The result: the ids of the admission and of the record."""
 
     bull_job_id: str
     job_id: str
@@ -84,16 +84,16 @@ class Enqueuer:
         self._calls_back = calls_back
 
     def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
-        """Check a request and its record, and admit the job."""
+        """Validate a request and its record, and admit the job."""
         [answer] = self.enqueue_all([data], caller)
         if isinstance(answer, ApiError):
             raise answer
         return answer
 
     def enqueue_all(self, several: Sequence[Any], caller: Caller) -> list[Enqueued | ApiError]:
-        """Do so with each of several requests; what is wrong with one is its own answer and keeps no other back.
+        """Enqueue several requests. Each has its own result; an error of one does not affect the others.
 
-        Once a dependency turns out to be away, the rest is refused without asking it again and again.
+        After a dependency turns out to be unreachable, the remaining requests get the same error without another call.
         """
         requests = [self._parse(data) for data in several]
         records = self._read_records([str(one.jobId) for one in requests if isinstance(one, MediaRequest)])
@@ -139,7 +139,7 @@ class Enqueuer:
             raise Conflict(COMPLETED)
         if record.status not in (*OPEN_STATES, "failed"):
             raise Conflict("jobId names a record that is neither pending, processing nor failed")
-        if caller is ON_BEHALF and not self._calls_back:  # asked for when the deployment could still sign
+        if caller is ON_BEHALF and not self._calls_back:  # enqueued when the deployment still had webhook secrets
             request = msgspec.structs.replace(request, callback_url=None)
         if request.callback_url is not None and not self._calls_back:
             raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
@@ -151,9 +151,9 @@ class Enqueuer:
         return _Admitted(record, self._admit(job, record, verdict.limit, delay_ms))
 
     def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
-        """Return the input file, None for an address.
+        """Return the input file; None for a URL.
 
-        The file must be the owner's, unless an administrator says so: our service token could read anybody's.
+        The file must belong to the owner of the record, unless an administrator calls: our service token can read every file.
         """
         if OPERATIONS[job.operation].wants_url and job.input_url is None:
             raise BadRequest(f"input_url is required: {job.operation} fetches an address, not a file of Directus")
@@ -169,7 +169,7 @@ class Enqueuer:
         return file
 
     def _check_connection(self, job: MediaJob, owner: Owner) -> None:
-        """The credentials must be the owner's own, whoever asks: they are sent to an address that the request names."""
+        """Check that the credentials belong to the owner, whoever calls: they are sent to a host that the request names."""
         if job.creator_profile_id is None or not OPERATIONS[job.operation].uses_connection:
             return
         connection = self._directus.read_connection(job.creator_profile_id)
@@ -200,7 +200,7 @@ class Enqueuer:
         )
 
     def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:
-        """Admit a job, reopening its record if it failed. The record is locked from there to the admission."""
+        """Admit a job; reopen its record first if it failed. The record is locked until the admission."""
         state: RecordState = _state(record)
         token = new_token()
         rounds = locked = 0
@@ -223,10 +223,10 @@ class Enqueuer:
         raise RecordBusy
 
     def _prepare(self, word: str, job: MediaJob, state: RecordState) -> RecordState:
-        """Do what the ledger wants before it admits, and return the state of the record then.
+        """Do what the ledger requires before it admits, and return the new state of the record.
 
         Raises:
-            ApiError: the ledger refuses the job.
+            ApiError: the ledger rejects the job.
         """
         match word:
             case "limit":
@@ -248,7 +248,7 @@ class Enqueuer:
         return state
 
     def _unlock(self, job_id: str, token: str) -> None:
-        with suppress(Unavailable):  # it ends by itself
+        with suppress(Unavailable):  # the lock expires by itself
             self._ledger.unlock(job_id, token)
 
     def _state_now(self, job_id: str) -> RecordState:
@@ -260,7 +260,7 @@ class Enqueuer:
         return _state(record)
 
     def _send(self, admitted: list[_Admitted]) -> dict[str, Enqueued | ApiError]:
-        """Send the tickets; an admission without one is taken back, unless somebody claimed it all the same."""
+        """Send the tickets. An admission without a ticket is retracted, unless a worker claimed it already."""
         sendings = [Sending(one.send, one.delay_ms) for _, one in admitted if one.send is not None]
         unsent = self._tickets.send_all(sendings)
         return {one.record.id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
@@ -268,7 +268,7 @@ class Enqueuer:
     def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:
         record, admission = admitted
         if unsent is not None:
-            token = new_token() if record.status == "failed" else ""  # it was set to pending for us
+            token = new_token() if record.status == "failed" else ""  # it was reopened for this call
             try:
                 word = self._ledger.retract(record.id, admission.id, token)
                 if word == "retracted":
@@ -281,7 +281,7 @@ class Enqueuer:
 
     def _undo(self, record: Record, admission: Admission, token: str) -> None:
         if admission.delay_ms:
-            self._tickets.unschedule(admission.id)  # it may be there after all, and only the answer was lost
+            self._tickets.unschedule(admission.id)  # the message may have been accepted, with only the answer lost
         if token:
             self._directus.update_open_job(record.id, {"status": "failed", "error": record.error})
             self._ledger.unlock(record.id, token)

@@ -1,6 +1,6 @@
-"""The use case behind `POST /media/created`: a Flow of Directus says that a record was made, and no second call is needed.
+"""The use case behind `POST /media/created`: a Directus Flow reports a created record, and it is enqueued.
 
-Nobody reads the answer of a Flow, so a record that is refused is closed: its maker polls it, and finds out why there.
+Nobody reads the response of a Flow. So a rejected record is set to failed, with the error, where its owner reads it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = Logger(service="mediaq", child=True)
 
 
 class CreatedRecords:
-    """Enqueues records as they are made, for their owners and with their rights."""
+    """Enqueues created records, for their owners and with their rights."""
 
     def __init__(self, directus: Directus, enqueuer: Enqueuer, ledger: Ledger) -> None:
         self._directus = directus
@@ -32,10 +32,10 @@ class CreatedRecords:
         self._ledger = ledger
 
     def enqueue(self, job_id: str) -> Enqueued:
-        """Enqueue a record as its own columns say it.
+        """Enqueue a record from its own columns.
 
         Raises:
-            ApiError: it was refused. What is the record's fault is written into it; with a dependency away it stays pending.
+            ApiError: it was rejected. An error of the record is written into it; if a dependency is unreachable it stays pending.
         """
         record = self._directus.read_job(job_id)
         if record is None:
@@ -52,7 +52,7 @@ class CreatedRecords:
 
     def _close(self, job_id: str, error: ApiError) -> None:
         token = new_token()
-        if self._ledger.lock(job_id, token) != "ok":  # its maker called POST /media as well, and that went well
+        if self._ledger.lock(job_id, token) != "ok":  # the app called POST /media as well, and that succeeded
             return
         body = error.body()
         why = ": ".join(str(body[name]) for name in ("error", "message") if name in body)

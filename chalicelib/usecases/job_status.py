@@ -1,4 +1,4 @@
-"""The use case behind `GET /jobs` and `GET /jobs/{jobId}`: what the record says, and the ledger knows better of an open one."""
+"""Job status, for `GET /jobs` and `GET /jobs/{jobId}`: merges the Directus record with the live state in the ledger."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from chalicelib.ledger.types import JobSnapshot
 
 READS = 5
-"""How many pages of records are read for one of jobs in a state that only the ledger knows."""
+"""How many pages of records are read for one page of jobs, if only the ledger knows the wanted state."""
 ERROR_MAX = 2000
-"""What our own are cut to; a record is its owner's to write."""
+"""The maximum length of `error`: the owner can write any length."""
 OPEN = ("waiting", "delayed", "active")
 NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
 
 
 class JobStatusReader:
-    """Answers what became of jobs."""
+    """Reads job status."""
 
     def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
         self._directus = directus
@@ -40,10 +40,10 @@ class JobStatusReader:
         self._ownership = ownership
 
     def page(self, query: JobsQuery, caller: Caller) -> JobsAnswer:
-        """List jobs, the newest first: one's own, or those of everybody to an administrator.
+        """List jobs, newest first: the caller's own, or everybody's for an administrator.
 
         Raises:
-            Forbidden: other people's, to somebody who is none.
+            Forbidden: another user's jobs, and the caller is not an administrator.
         """
         user = self._owner_filter(query, caller)
         after = queries.read_cursor(query.cursor) if query.cursor else None
@@ -64,17 +64,15 @@ class JobStatusReader:
         return JobsAnswer(jobs=found, next=after.encode() if after else None)
 
     def show(self, job_id: str, caller: Caller) -> JobDetail:
-        """Show one job.
+        """Return one job.
 
         Raises:
-            NotFound: there is no such record, or it is not the caller's.
+            NotFound: there is no such record, or the caller may not see it.
         """
         record, _ = self._ownership.read(job_id, caller)
         snapshot = self._ledger.get(job_id)
         state = state_of(record, snapshot)
-        open_ = (
-            snapshot if snapshot and snapshot.state in OPEN and state in OPEN else None
-        )  # it may be about to hear of its end
+        open_ = snapshot if snapshot and snapshot.state in OPEN and state in OPEN else None  # its end may be about to be stored
         written = attempts.read(open_.journal) if open_ and open_.journal else attempts.from_result(record.result)
         job = _envelope(snapshot.body if snapshot else None)
         last = written.attempts[-1].stages if written.attempts else {}
@@ -110,7 +108,7 @@ class JobStatusReader:
 
 
 def state_of(record: Record, snapshot: JobSnapshot | None) -> Any:
-    """Say in which state a job is. A running one that the ledger has forgotten is put back by its worker in a moment."""
+    """Return the state of a job. A running job that the ledger lost is restored by its worker within seconds."""
     if record.status == "completed":
         return "completed"
     if record.status == "failed":
@@ -118,7 +116,7 @@ def state_of(record: Record, snapshot: JobSnapshot | None) -> Any:
     if record.status not in OPEN_STATES:
         return "other"
     if snapshot is not None and snapshot.state != "retracted":
-        return snapshot.state  # also of one that has ended since its record was read
+        return snapshot.state  # also for a job that ended after its record was read
     return "pending" if record.status == "pending" else "active"
 
 
@@ -144,7 +142,7 @@ def _job(record: Record, snapshot: JobSnapshot | None) -> Job:
 
 
 def _failed_attempts(record: Record, state: str) -> int:
-    """The record counts the attempts that began: the last one of a job that did not fail was none of them."""
+    """Return the failed attempts. The record counts started attempts; the last one of a job that did not fail is not failed."""
     return max(0, (record.attempts or 0) - (state != "failed"))
 
 
@@ -177,7 +175,7 @@ def _callback(snapshot: JobSnapshot | None) -> CallbackState | None:
 
 
 def cursor_after(records: list[Record], before: Cursor | None) -> Cursor:
-    """Return where the page after these records begins; `before` is where theirs did."""
+    """Return the cursor of the next page. `before` is the cursor of this page."""
     made = records[-1].date_created
     same = sum(record.date_created == made for record in records)
     try:

@@ -1,4 +1,4 @@
-"""The use case behind `GET /jobs/{jobId}/picture`: a thumbnail for whoever may see the job, and for nobody else."""
+"""The use case behind `GET /jobs/{jobId}/picture`: a preview image, for those who may see the job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.records import File, Record
 
 TYPES = get_args(get_type_hints(PreviewAnswer)["type"])
-"""None that may hold a script."""
+"""Image types that cannot contain a script."""
 BYTES_MAX = 2 << 20
 TRANSFORM = {"width": "640", "height": "640", "fit": "inside", "withoutEnlargement": "true"}
 OUTPUTS_MAX = 20
@@ -33,17 +33,17 @@ class _Output(msgspec.Struct):
 
 
 class PreviewReader:
-    """Reads with our own token, which may read anybody's files: so only what this very job has made."""
+    """Reads preview images. It uses our service token, which can read every file, so it serves only files that the job made."""
 
     def __init__(self, directus: Directus, ownership: Ownership) -> None:
         self._directus = directus
         self._ownership = ownership
 
     def of(self, job_id: str, caller: Caller) -> PreviewAnswer:
-        """Return the first picture that a job made.
+        """Return the first image that a job made.
 
         Raises:
-            NotFound: there is no such job of the caller's, or it made none.
+            NotFound: there is no such job of the caller, or it made no image.
         """
         record, _ = self._ownership.read(job_id, caller)
         for file_id in _named(record):
@@ -53,7 +53,7 @@ class PreviewReader:
         raise NotFound("jobId must name a job that made a picture")
 
     def _read(self, file_id: str) -> bytes:
-        for transform in (TRANSFORM, {}):  # not every Directus scales, and none scales what is very large
+        for transform in (TRANSFORM, {}):  # some installations cannot scale, and none scales very large images
             with self._directus.open_file(file_id, **transform) as opened:
                 if opened is not None:
                     return _all_of(opened[1])
@@ -70,7 +70,7 @@ def _all_of(pieces: Iterator[bytes]) -> bytes:
 
 
 def _named(record: Record) -> list[str]:
-    """Return the files that a record names as pictures: anybody who owns a record may write any there."""
+    """Return the files that the record names as images. The owner of a record can name any file there."""
     outputs = record.result.get("outputs") if isinstance(record.result, dict) else None
     found = []
     for one in outputs[:OUTPUTS_MAX] if isinstance(outputs, list) else ():
@@ -81,5 +81,5 @@ def _named(record: Record) -> list[str]:
 
 
 def _is_picture_of(file: File, job_id: str) -> bool:
-    """The worker that stored it named it after its job."""
+    """Return whether the job made the file: workers title a file after its job."""
     return file.type in TYPES and (file.title or "").startswith(f"{job_id}/")

@@ -1,8 +1,8 @@
-"""The use case that runs a failed job again, as it was asked for: one by its id, or many by what they have in common.
+"""The use case that retries failed jobs: one by its id, or all that match a filter.
 
-A retry is a new admission: it is charged, and counts from the first attempt. What was asked for stands in `result.request` of a
-record that failed in a worker or was cancelled; of any other, its own columns say it. Both are the owner's to write, so either
-is read like any request of theirs, whoever asks for the retry.
+A retry is a new admission: it is charged, and starts at the first attempt. The original request is in `result.request` of a
+record that failed in a worker or was cancelled, and in the columns of any other record. The owner can change both, so both are
+validated like a new request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Retrier:
-    """The use case: admit failed jobs anew."""
+    """Admits failed jobs again."""
 
     def __init__(self, directus: Directus, enqueuer: Enqueuer, ownership: Ownership) -> None:
         self._directus = directus
@@ -33,19 +33,21 @@ class Retrier:
         self._ownership = ownership
 
     def retry(self, job_id: str, caller: Caller) -> Enqueued:
-        """Run a failed job again.
+        """Retry a failed job.
 
         Raises:
-            ApiError: it has not failed, is not the caller's, or may not be enqueued any more.
+            ApiError: it is not failed, the caller may not act on it, or it is rejected.
         """
         record, _ = self._ownership.read(job_id, caller)
-        begun = record.status == "pending" and asked_for(record) is not None  # a retry that got no further than the record
+        begun = (
+            record.status == "pending" and asked_for(record) is not None
+        )  # an earlier retry stopped after the record was reopened
         if record.status != "failed" and not begun:
             raise Conflict(f"jobId names a job that is {record.status}; only a failed one can be retried")
         return self._enqueuer.enqueue(request_of(record), ON_BEHALF)
 
     def redrive(self, which: FailedJobs, at_most: int) -> Iterator[tuple[str, Enqueued | ApiError]]:
-        """Run up to `at_most` failed jobs again, the oldest first; yield each record's id and what became of it."""
+        """Retry up to `at_most` failed jobs, oldest first; yield the id of each record and the error, if any."""
         ids = self._directus.find_failed(which, at_most)
         for at in range(0, len(ids), BULK_AT_MOST):
             some = ids[at : at + BULK_AT_MOST]
@@ -56,7 +58,7 @@ class Retrier:
 
 
 def request_of(record: Record) -> dict[str, Any]:
-    """Return what the job of a record was asked for, as `POST /queue/media` takes it."""
+    """Return the original request of a record, as a body of `POST /queue/media`."""
     asked = asked_for(record)
     if asked is None:
         asked = {
@@ -71,6 +73,6 @@ def request_of(record: Record) -> dict[str, Any]:
 
 
 def asked_for(record: Record) -> dict[str, Any] | None:
-    """Return what a worker or a cancel wrote down."""
+    """Return the request that a worker or a cancel stored."""
     asked = record.result.get("request") if isinstance(record.result, dict) else None
     return asked if isinstance(asked, dict) else None

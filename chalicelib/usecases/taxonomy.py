@@ -1,7 +1,7 @@
-"""The taxonomy terms, read through Redis.
+"""The taxonomy terms, cached in Redis and in memory.
 
-A generation id in Redis names the valid copy; beginning a new one voids every copy everywhere, those in the memory of warm
-Lambdas included. Directus tells us of changes at most once, so the terms also have a time to live.
+A generation id in Redis names the valid copy. A new generation invalidates every copy, including those in warm Lambdas. Directus
+reports changes at most once, so copies also have a time to live.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Taxonomy:
         self._copy: tuple[str, Terms] = ("", [])
 
     def terms(self) -> Terms:
-        """Return the rows of `taxonomy_terms`: from memory, from Redis, or from Directus, whichever is valid."""
+        """Return the rows of `taxonomy_terms`, from memory, Redis or Directus."""
         generation, terms = self._copy
         word, current, *rest = self._scripts.call("taxonomy/read", generation, secrets.token_hex(8))
         if word == "fresh":
@@ -43,5 +43,5 @@ class Taxonomy:
         return terms
 
     def invalidate(self) -> None:
-        """Begin a new generation."""
+        """Start a new generation."""
         self._scripts.call("taxonomy/invalidate", secrets.token_hex(8))

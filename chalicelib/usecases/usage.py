@@ -1,4 +1,4 @@
-"""The use case behind `GET /usage`: what a user's plan allows, and what is left of it in this cycle."""
+"""The use case behind `GET /usage`: the limits of a user's plan, and what is left in this cycle."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def parse_user(query: Mapping[str, str]) -> str | None:
-    """Return the user that a query names."""
+    """Return the user that the query names."""
     user = validate(dict(query), UsageQuery).user
     return str(user) if user else None
 
 
 class UsageReader:
-    """Reads what the ledger charges by; what it was never told, Directus counts.
+    """Reads the charges of the ledger. What the ledger has not counted yet, Directus counts.
 
-    That count is not given to the ledger: while jobs are open or being closed it may be one off, and would be for a month.
+    That count is not stored in the ledger: while jobs are open it can be off by one, and would stay wrong for a month.
     """
 
     def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership, plans: Plans) -> None:
@@ -52,10 +52,10 @@ class UsageReader:
         self._plans = plans
 
     def read(self, user_id: str, caller: Caller) -> UsageAnswer:
-        """Read the usage of a user: oneself, or anybody to an administrator.
+        """Return the usage of the caller, or of any user for an administrator.
 
         Raises:
-            Forbidden: of somebody else, to somebody who is none.
+            Forbidden: another user's usage, and the caller is not an administrator.
             NotFound: there is no such user.
         """
         if user_id != caller.user_id and not self._ownership.is_administrator(caller):

@@ -1,4 +1,4 @@
-"""`GET /dashboard`: one page, and a policy under which nothing but its own script runs."""
+"""`GET /dashboard`: one page, with a content security policy that runs no script but its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("basics.js", "figures.js", "jobs.js", "page.js")
-"""One script in four rooms; each uses those before it."""
+"""The parts of the script, in dependency order."""
 
 
 class Page(NamedTuple):
@@ -22,7 +22,7 @@ class Page(NamedTuple):
 
 @cache
 def page() -> Page:
-    """Return the page, put together of its files."""
+    """Return the page, assembled from its files."""
     style = (FOLDER / "style.css").read_text()
     script = "\n".join((FOLDER / name).read_text() for name in SCRIPTS)
     html = (FOLDER / "page.html").read_text()

@@ -1,4 +1,4 @@
-"""`GET /queue/callbacks/secret`: what a user verifies callbacks with."""
+"""`GET /queue/callbacks/secret`: the secret that verifies a user's webhooks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/secret", methods=["GET"], cors=True)
 @endpoint
 def secret() -> dict[str, Any]:
-    """Answer the caller's own secret."""
+    """Return the caller's webhook secret."""
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
     services().ownership.check_active(caller)
     secrets = services().settings.webhook_secrets

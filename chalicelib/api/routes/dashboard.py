@@ -1,4 +1,4 @@
-"""What watches the queue reads: `GET /queue/metrics`, `/queue/trend`, `/queue/openapi.json`, `/queue/dashboard`."""
+"""For operators: `GET /queue/metrics`, `/queue/trend`, `/queue/openapi.json`, `/queue/dashboard`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/metrics", methods=["GET"], cors=True)
 @endpoint
 def metrics() -> Response:
-    """Answer the counts as Prometheus reads them."""
+    """Return the metrics in Prometheus text format."""
     from chalicelib.maintenance import metrics as written  # noqa: PLC0415 - not for other routes to pay for
 
     return Response(body=written.render(services().ledger), headers={"Content-Type": written.CONTENT_TYPE})
@@ -24,7 +24,7 @@ def metrics() -> Response:
 @blueprint.route("/trend", methods=["GET"], cors=True)
 @endpoint
 def trend() -> Any:
-    """Answer what the maintenance task saw within the last quarter of an hour."""
+    """Return the samples of the last 15 minutes."""
     from chalicelib.directus.records import iso  # noqa: PLC0415
     from chalicelib.domain.schemas import TrendAnswer, TrendSample  # noqa: PLC0415
 
@@ -37,7 +37,7 @@ def trend() -> Any:
 @blueprint.route("/dashboard", methods=["GET"])
 @endpoint
 def dashboard() -> Response:
-    """Answer the page."""
+    """Return the dashboard page."""
     from chalicelib.api import dashboard as made  # noqa: PLC0415
 
     page = made.page()
@@ -47,7 +47,7 @@ def dashboard() -> Response:
 @blueprint.route("/openapi.json", methods=["GET"], cors=True)
 @endpoint
 def openapi() -> dict[str, Any]:
-    """Answer the description of this API."""
+    """Return the OpenAPI document."""
     from chalicelib.api import openapi as described  # noqa: PLC0415
 
     return described.document()

@@ -1,4 +1,4 @@
-"""`GET /queue/health`: whether everything that is needed can be reached, and which alarms are on."""
+"""`GET /queue/health`: which dependencies are reachable, and which alarms are on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/health", methods=["GET"], cors=True)
 @endpoint
 def health() -> Response:
-    """Answer 200 when every dependency can be reached, else 503; alarms are named either way."""
+    """Return 200 if every dependency is reachable, else 503. Both list the active alarms."""
     found = services().health_checker.examine()
     body = {"ok": found.ok, "dependencies": found.dependencies, "alarms": found.alarms, "programs": found.programs}
     return Response(body=body, status_code=200 if found.ok else 503)

@@ -1,4 +1,4 @@
-"""`/queue/jobs`: what became of jobs, and what a user does with one."""
+"""`/queue/jobs`: list, show, cancel and retry jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = Logger(service="mediaq", child=True)
 @blueprint.route("/", methods=["GET"], cors=True)
 @endpoint
 def jobs() -> Any:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     from chalicelib.domain import queries  # noqa: PLC0415 - with inquiry.py, not for other routes to pay for
 
     request = blueprint.current_request
@@ -32,7 +32,7 @@ def jobs() -> Any:
 @blueprint.route("/{job_id}", methods=["GET"], cors=True)
 @endpoint
 def job(job_id: str) -> Any:
-    """Show one job."""
+    """Return one job."""
     from chalicelib.domain.schemas import JobAnswer  # noqa: PLC0415
 
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
@@ -42,7 +42,7 @@ def job(job_id: str) -> Any:
 @blueprint.route("/{job_id}/picture", methods=["GET"], cors=True)
 @endpoint
 def picture(job_id: str) -> Any:
-    """Show a picture that a job made."""
+    """Return a preview image of a job's output."""
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
     return published(services().pictures.of(parse_job_id(job_id), caller))
 
@@ -61,6 +61,6 @@ def cancel(job_id: str) -> dict[str, Any]:
 @blueprint.route("/{job_id}/retry", methods=["POST"], cors=True, content_types=["*/*"])
 @endpoint
 def retry(job_id: str) -> dict[str, Any]:
-    """Run a failed job again, as it was asked for."""
+    """Retry a failed job with its original parameters."""
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
     return accepted(services().retrier.retry(parse_job_id(job_id), caller), caller.user_id)

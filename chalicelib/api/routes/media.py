@@ -1,4 +1,4 @@
-"""`POST /queue/media` and `POST /queue/media/bulk`: put records into the queue."""
+"""`POST /queue/media`, `/queue/media/bulk` and `/queue/media/created`: enqueue jobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def media() -> dict[str, Any]:
 @blueprint.route("/media/bulk", methods=["POST"], cors=True)
 @endpoint
 def bulk() -> dict[str, Any]:
-    """Enqueue the records that the body lists. Each has its own answer, in their order; `ok` says whether all were accepted."""
+    """Enqueue the listed records. Each has its own result, in the order of the request; `ok` is true if all were accepted."""
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))
     jobs = parse_bulk(parse_object(request.raw_body, BULK_MAX_BYTES))
@@ -46,7 +46,7 @@ def bulk() -> dict[str, Any]:
 @blueprint.route("/media/created", methods=["POST"])
 @endpoint
 def created() -> dict[str, Any]:
-    """Enqueue the record that a Flow of Directus has just seen made; its body is the Flow's trigger."""
+    """Enqueue a record that a Directus Flow reports as created. The body is the trigger of the Flow."""
     request = blueprint.current_request
     require_internal(request.headers, request.context["identity"]["sourceIp"], services().settings)
     key = parse_object(request.raw_body, BULK_MAX_BYTES).get("key")
@@ -56,7 +56,7 @@ def created() -> dict[str, Any]:
 
 
 def accepted(enqueued: Enqueued, user_id: str) -> dict[str, Any]:
-    """Log that a job was accepted, and return what its caller is told."""
+    """Log that a job was accepted, and return the response."""
     logger.info(
         "enqueued",
         extra={"job_id": enqueued.job_id, "bull_job_id": enqueued.bull_job_id, "user_id": user_id},

@@ -1,4 +1,4 @@
-"""`/queue/pools`: the lines of jobs, and pausing them."""
+"""`/queue/pools`: the state of the pools; pause and resume them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = Logger(service="mediaq", child=True)
 @blueprint.route("/", methods=["GET"], cors=True)
 @endpoint
 def pools() -> Any:
-    """Answer how each pool does."""
+    """Return the state of each pool."""
     from chalicelib.domain.schemas import PoolsAnswer, PoolState  # noqa: PLC0415
 
     found = services().ledger.pools()
@@ -33,14 +33,14 @@ def pools() -> Any:
 @blueprint.route("/{pool}/pause", methods=["POST"], cors=True, content_types=["*/*"])
 @endpoint
 def pause(pool: str) -> dict[str, Any]:
-    """Let no job of a pool start; running ones go on, and new ones wait."""
+    """Stop starting jobs of a pool. Running jobs continue, new jobs wait."""
     return _set(pool, paused=True)
 
 
 @blueprint.route("/{pool}/resume", methods=["POST"], cors=True, content_types=["*/*"])
 @endpoint
 def resume(pool: str) -> dict[str, Any]:
-    """Let the jobs of a paused pool start again."""
+    """Start the jobs of a paused pool again."""
     return _set(pool, paused=False)
 
 

@@ -1,4 +1,4 @@
-"""`GET /queue/stats`: what the queue holds, for anyone who asks."""
+"""`GET /queue/stats`: the counts of the queue. Public."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/stats", methods=["GET"], cors=True)
 @endpoint
 def stats() -> dict[str, Any]:
-    """Answer the five counts and the figures of the taxonomy cache."""
+    """Return the five counts and the figures of the taxonomy cache."""
     try:
         found = services().ledger.stats()
     except LedgerUnavailable as error:

@@ -1,4 +1,4 @@
-"""`POST /queue/taxonomy/invalidate`: Directus says that the terms have changed."""
+"""`POST /queue/taxonomy/invalidate`: called by Directus when taxonomy terms change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/invalidate", methods=["POST"], content_types=["*/*"])
 @endpoint
 def invalidate() -> dict[str, Any]:
-    """Begin a new generation of the taxonomy cache. The body, Directus' event, is of no interest."""
+    """Invalidate the taxonomy cache. The body is ignored."""
     request = blueprint.current_request
     require_internal(request.headers, request.context["identity"]["sourceIp"], services().settings)
     services().taxonomy.invalidate()

@@ -1,4 +1,4 @@
-"""`GET /queue/usage`: what a user's plan allows, and what is left of it."""
+"""`GET /queue/usage`: the limits of a user's plan, and what is left of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint(__name__)
 @blueprint.route("/usage", methods=["GET"], cors=True)
 @endpoint
 def usage() -> Any:
-    """Answer the caller's own usage, or that of the user an administrator names."""
+    """Return the usage of the caller, or of the user that an administrator names."""
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))
     user = parse_user(request.query_params or {}) or caller.user_id

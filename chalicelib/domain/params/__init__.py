@@ -1,4 +1,4 @@
-"""What each operation accepts, one file an operation: checked when the job is enqueued, so that a wrong parameter is a 400.
+"""Parameters of the operations, one file each. Checked when a job is enqueued, so that a wrong parameter is a 400.
 
-The worker checks again, and turns these values, all of them from allow-lists or within bounds, into arguments.
+The worker checks them again and builds arguments from the values, which are all in an allow-list or within bounds.
 """

@@ -1,4 +1,4 @@
-"""Parameters of `caption_generation`. The defaults are those of the large broadcasters' style guides."""
+"""Parameters of `caption_generation`. The defaults follow the style guides of large broadcasters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CaptionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     strict: Strict = False
 
     def __post_init__(self) -> None:
-        """Check what no field can say alone."""
+        """Check fields that depend on each other."""
         if self.max_duration <= self.min_duration:
             raise FieldError("max_duration", "longer than min_duration")
         if self.engine in ENGLISH_ONLY and self.language.split("-")[0] != "en":

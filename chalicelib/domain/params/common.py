@@ -1,4 +1,4 @@
-"""What the parameters of several operations share."""
+"""Types and limits that several operations share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIDE_MAX = 8192
 
 
 def meta(description: str, **limits: Any) -> msgspec.Meta:
-    """Return limits for a field; the sentence "<field> must be <description>" is what a caller reads."""
+    """Return the limits of a field. The API's error reads "<field> must be <description>"."""
     return msgspec.Meta(description=description, **limits)
 
 
@@ -33,12 +33,12 @@ Seconds = Annotated[float, meta("a number of seconds from 0 to 86400", ge=0, le=
 
 
 def bits_per_second(text: str) -> int:
-    """Read a bitrate such as 128k or 2.5M."""
+    """Parse a bitrate such as 128k or 2.5M."""
     return round(float(text[:-1]) * {"k": 1_000, "M": 1_000_000}[text[-1]])
 
 
 def parse_resolution(text: str) -> tuple[int, int]:
-    """Return the box, (long side, short side) for a name such as 720p, else (width, height)."""
+    """Return the box: (long side, short side) for a name such as 720p, else (width, height)."""
     if text.endswith("p"):
         short = int(text[:-1])
         if not 144 <= short <= 4320:  # noqa: PLR2004 - said in the message

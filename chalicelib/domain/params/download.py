@@ -12,7 +12,7 @@ SIZE_MAX = 32 << 30
 
 
 class DownloadParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of `download`. What it fetches is the request's `input_url`."""
+    """Parameters of `download`. The address is `input_url` of the request."""
 
     max_bytes: Annotated[int, meta(f"an integer from 1 to {SIZE_MAX} bytes", ge=1, le=SIZE_MAX)] = 8 << 30
     max_seconds: Annotated[float, meta("a number of seconds from 1 to 21600", ge=1, le=21600)] = 3600

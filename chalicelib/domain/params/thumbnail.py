@@ -11,7 +11,7 @@ from chalicelib.domain.validation import FieldError
 
 COUNT_MAX = 100
 CELL_SIDE = 160
-SHEET_SIDE_MAX = 16_383  # what WebP and most browsers take
+SHEET_SIDE_MAX = 16_383  # the limit of WebP and of most browsers
 Side = Annotated[int, meta(f"an integer from 16 to {SIDE_MAX} pixels", ge=16, le=SIDE_MAX)]
 Moment = Annotated[
     str,
@@ -36,7 +36,7 @@ class ThumbnailParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     strict: Strict = False
 
     def __post_init__(self) -> None:
-        """Check what no field can say alone."""
+        """Check fields that depend on each other."""
         if self.fit != "contain" and (self.width is None or self.height is None):
             raise FieldError("fit", "contain unless width and height are given: there is no box to fill")
         if self.sprite and self.count == 1:
@@ -50,10 +50,10 @@ class ThumbnailParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def sheet_columns(self) -> int:
-        """How many pictures stand beside each other on a sprite sheet, and at most above each other."""
+        """Columns and maximum number of rows of a sprite sheet."""
         return next(side for side in range(1, COUNT_MAX) if side * side >= self.count)
 
     @property
     def cell(self) -> tuple[int, int]:
-        """The box of one picture on a sprite sheet."""
+        """The box of one image on a sprite sheet."""
         return self.width or self.height or CELL_SIDE, self.height or self.width or CELL_SIDE

@@ -29,7 +29,7 @@ VIDEO_CODECS = {
     "ogg": (),
     "wav": (),
 }
-"""Format -> the video codecs it carries, the default first."""
+"""Format -> allowed video codecs, the default first."""
 
 AUDIO_CODECS = {
     "mp4": ("aac", "mp3", "opus"),
@@ -42,7 +42,7 @@ AUDIO_CODECS = {
     "ogg": ("opus",),
     "wav": ("pcm",),
 }
-"""Format -> the audio codecs it carries, the default first."""
+"""Format -> allowed audio codecs, the default first."""
 
 CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
@@ -102,7 +102,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     strict: Strict = False
 
     def __post_init__(self) -> None:
-        """Check what no field can say alone."""
+        """Check fields that depend on each other."""
         self._check_video()
         self._check_audio()
         if self.resolution is not None:
@@ -148,13 +148,13 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     @property
     def video_codec(self) -> str | None:
-        """The codec of the picture, or None when the format has none to choose."""
+        """The video codec; None if the format has no choice."""
         codecs = VIDEO_CODECS[self.format]
         return self.codec or (codecs[0] if codecs else None)
 
     @property
     def sound_codec(self) -> str | None:
-        """The codec of the sound, or None when there is to be no sound."""
+        """The audio codec; None if the output has no audio."""
         codecs = AUDIO_CODECS[self.format]
         if self.audio_codec == "none" or not codecs:
             return None

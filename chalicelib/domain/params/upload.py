@@ -9,7 +9,7 @@ import msgspec
 from chalicelib.domain.params.common import Strict, meta
 from chalicelib.domain.validation import FieldError, is_web_address
 
-URL_MAX = 4096  # presigned addresses are long
+URL_MAX = 4096  # presigned URLs are long
 HTTPS = "an https URL, such as a presigned PUT address"
 
 
@@ -24,6 +24,6 @@ class UploadParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     strict: Strict = False
 
     def __post_init__(self) -> None:
-        """Check the address, which no pattern can."""
+        """Check the address; a pattern cannot."""
         if self.deliver_url is not None and not is_web_address(self.deliver_url, ("https",)):
             raise FieldError("deliver_url", HTTPS)
