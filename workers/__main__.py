@@ -23,7 +23,7 @@ logger = Logger(service="mediaq", child=True)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the arguments and work until told to stop. Exit code 2: the settings are unusable."""
+    """Parse the arguments and work until SIGTERM or SIGINT. Exit code 2: wrong settings."""
     options = _parser().parse_args(argv)
     try:
         current = settings.current()

@@ -77,8 +77,8 @@ class Maintenance:
     def wake_webhook_senders(self) -> int:
         """Send old tickets so that an idle Lambda starts and delivers due webhooks; return how many.
 
-        The receiver deletes the ticket, since its job has ended, and then delivers webhooks. The tickets go to the Lambdas, because
-        all containers may be scaled in. Where one worker polls both pools, it receives them.
+        The receiver deletes the ticket, since its job has ended, and then delivers webhooks. The tickets go to the Lambdas, as
+        containers may be scaled to zero. Where one worker polls both pools, it receives them.
         """
         overdue = self._ledger.overdue_webhooks(WAKES)
         send_missing([msgspec.structs.replace(job, pool="lambda") for job in overdue], self._tickets)

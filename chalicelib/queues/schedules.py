@@ -1,6 +1,6 @@
 """EventBridge Scheduler: tickets for later than SQS can delay them. The only file that knows the service.
 
-A schedule contains the whole envelope, like a ticket, so a delayed job survives a wipe of Redis. It deletes itself after it runs.
+A schedule contains the whole envelope, like a ticket, so a delayed job survives a wipe of Redis. It deletes itself.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def polling_client() -> SQSClient:
 
 
 class Tickets:
-    """The queues, one per pool. Every method except `send_all` raises `TicketsUnavailable` if SQS is unreachable or throttles."""
+    """The queues, one per pool. All but `send_all` raise `TicketsUnavailable` if SQS is unreachable or throttles."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The use case behind `POST /queue/media`: for an owner, one Directus read, one Redis script and one SQS send.
 
-Order matters, and every step fails closed. The ledger admits the job (deduplicates, charges the quota, queues) before the ticket
+Order matters; every step fails closed. The ledger admits the job (deduplicates, charges the quota, queues) before the ticket
 is sent. If the ticket cannot be sent, the admission is retracted. A hundred jobs take one Directus read, and one send for every
 ten.
 """

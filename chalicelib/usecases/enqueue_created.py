@@ -35,7 +35,7 @@ class CreatedRecords:
         """Enqueue a record from its own columns.
 
         Raises:
-            ApiError: it was rejected. An error of the record is written into it; if a dependency is unreachable it stays pending.
+            ApiError: it was rejected. An error of the record is written into it; without a dependency it stays pending.
         """
         record = self._directus.read_job(job_id)
         if record is None:

@@ -1,6 +1,6 @@
 """The taxonomy terms, cached in Redis and in memory.
 
-A generation id in Redis names the valid copy. A new generation invalidates every copy, including those in warm Lambdas. Directus
+A generation id in Redis names the valid copy. A new generation invalidates all copies, also those in warm Lambdas. Directus
 reports changes at most once, so copies also have a time to live.
 """
 

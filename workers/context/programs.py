@@ -1,6 +1,6 @@
-"""The programs that a worker takes from its machine, and what they can do: ffmpeg, looked at once at the start.
+"""The programs that a worker runs and their features: ffmpeg, inspected once at start.
 
-The pinned build of the package imageio-ffmpeg is the one that is tested, and the default. `FFMPEG` names another on purpose.
+The pinned build in the package imageio-ffmpeg is the tested default. `FFMPEG` overrides it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 FLOOR = (9, 0)
-"""The oldest release that all tests of the operations pass with: fourteen fail with 7.0.2, more with 5.1."""
+"""The oldest release that passes all tests of the operations: 14 fail with 7.0.2, more with 5.1."""
 VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)(?:\.\d+)?")
 LISTED = re.compile(r"^ +[A-Z.|]{1,8} +([\w,-]+)", re.MULTILINE)
 QUOTED = re.compile(r"'[^']*'")
@@ -71,7 +71,7 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Programs:
-    """ffmpeg: its path, its version as it says it, and what it has of each kind."""
+    """ffmpeg: its path, its version string, and its features by kind."""
 
     ffmpeg: str
     version: str
@@ -79,7 +79,7 @@ class Programs:
 
     @property
     def missing(self) -> dict[str, list[str]]:
-        """Operation -> what it lacks, such as `encoder libsvtav1`; nothing for an operation that lacks nothing."""
+        """Operation -> missing features, such as `encoder libsvtav1`; without operations that lack nothing."""
         lacking = {
             operation: [f"{kind} {name}" for kind, names in needs.items() for name in names if name not in self.has[kind]]
             for operation, needs in NEEDS.items()
@@ -87,16 +87,16 @@ class Programs:
         return {operation: names for operation, names in lacking.items() if names}
 
     def report(self, ledger: Ledger) -> None:
-        """Tell the ledger what they are, for `GET /health`; a ledger that cannot be reached is told the next time."""
+        """Store the missing features in the ledger, for `GET /health`. If Redis is unreachable, the next call does it."""
         name = f"{socket.gethostname()}:{os.getpid()}"
         with suppress(LedgerUnavailable):
             ledger.report_programs(name, {"ffmpeg": self.version, "missing": self.missing})
 
     def require(self, arguments: list[str]) -> None:
-        """See that ffmpeg has what `arguments` ask for.
+        """Check that ffmpeg has the features that `arguments` use.
 
         Raises:
-            AttemptFailed: it has not; a worker with another build may succeed.
+            AttemptFailed: a feature is missing; a worker with another build may succeed.
         """
         for kind, name in asked_for(arguments):
             if name not in self.has[kind]:
@@ -104,7 +104,7 @@ class Programs:
 
 
 def asked_for(arguments: list[str]) -> Iterable[tuple[str, str]]:
-    """Yield what the arguments of an ffmpeg command ask for: its kind and its name."""
+    """Yield the features that an ffmpeg command uses: kind and name."""
     for option, value in pairwise(arguments):
         if option.startswith("-c:") and value != "copy":
             yield "encoder", value
@@ -116,7 +116,7 @@ def asked_for(arguments: list[str]) -> Iterable[tuple[str, str]]:
 
 @cache
 def find(configured: str = "") -> Programs:
-    """Return the programs to run: the configured ffmpeg, else the one inside imageio-ffmpeg.
+    """Return the programs: the configured ffmpeg, else the one in imageio-ffmpeg.
 
     Raises:
         SettingsError: there is none, it does not run, or it is too old.
@@ -148,7 +148,7 @@ def _pinned() -> str:
         import imageio_ffmpeg  # noqa: PLC0415 - an operator's own build can do without
     except ImportError as error:
         raise SettingsError("ffmpeg was not found: install the package imageio-ffmpeg, or set FFMPEG to a path") from error
-    os.environ.pop("IMAGEIO_FFMPEG_EXE", None)  # the package's own way to name another build
+    os.environ.pop("IMAGEIO_FFMPEG_EXE", None)  # the package's variable for another build
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 

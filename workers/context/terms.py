@@ -1,7 +1,7 @@
-"""Finds taxonomy terms in text: whole words, of any case and accent, terms of several words too.
+"""Finds taxonomy terms in text: whole words and phrases, ignoring case and accents.
 
-One Aho-Corasick automaton (1975) over words holds all terms, so a text is read once, however many terms there are. It is made
-once for each generation of the taxonomy cache.
+One Aho-Corasick automaton (1975) over words contains all terms, so the time does not depend on their number. It is built once
+per generation of the taxonomy cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORD = re.compile(r"\w+")
 
 
 class TermMatcher:
-    """The automaton. Each row of the taxonomy is found by its `name` and by its `slug`."""
+    """The automaton. A taxonomy row matches by its `name` and its `slug`."""
 
     def __init__(self, terms: Terms) -> None:
         self._next: list[dict[str, int]] = [{}]
@@ -33,10 +33,10 @@ class TermMatcher:
         self._link()
 
     def find(self, texts: dict[str, str]) -> list[dict[str, Any]]:
-        """Return the terms in `texts` (by where they come from), most frequent first, with how often and where."""
+        """Return the terms in `texts` (source -> texts), most frequent first, with their counts and sources."""
         counts: dict[int, dict[str, int]] = {}
         for origin, text in texts.items():
-            for line in text.splitlines():  # a term does not go on from one line, such as a tag, to the next
+            for line in text.splitlines():  # a phrase does not span two texts, such as two tags
                 for number in self._matches(words(line)):
                     where = counts.setdefault(number, {})
                     where[origin] = where.get(origin, 0) + 1
@@ -65,7 +65,7 @@ class TermMatcher:
             self._found[at].append(number)
 
     def _link(self) -> None:
-        """Tell every state where to go on when the next word does not fit: to the longest ending that begins a term."""
+        """Set the failure links: the state of the longest suffix that is a prefix of a term."""
         queue = deque(self._next[0].values())
         while queue:
             at = queue.popleft()
@@ -87,14 +87,14 @@ class TermMatcher:
 
 
 class TermMatcherCache:
-    """Makes the automaton anew when the taxonomy has changed."""
+    """Rebuilds the automaton when the taxonomy changes."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy
         self._made: tuple[Terms, TermMatcher] | None = None
 
     def __call__(self) -> TermMatcher:
-        """Return the automaton of the current generation: its rows are the same object as long as it lasts."""
+        """Return the automaton of the current generation: its rows are the same object throughout it."""
         terms = self._taxonomy.terms()
         if self._made is None or self._made[0] is not terms:
             self._made = (terms, TermMatcher(terms))
@@ -102,7 +102,7 @@ class TermMatcherCache:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, without case, accents, and the difference between hyphen, underscore and space."""
+    """Return the words of a text, normalised: no case, no accents, no hyphens and underscores."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(char for char in plain if not unicodedata.combining(char)).replace("_", " ")
     return WORD.findall(bare)

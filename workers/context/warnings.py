@@ -1,4 +1,4 @@
-"""What a run finds wrong with its input although it can go on: the warnings of `result.warnings`."""
+"""Collects problems of the input that do not stop the job, for `result.warnings`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from chalicelib.domain.warning_codes import Code
 
 SHORTER_SECONDS = 0.25
-"""Containers round, and codecs pad: this much shorter is nothing."""
+"""Containers round and codecs pad: a smaller difference is not reported."""
 WARNINGS_MAX = 50
 
 
 class WarningCollector:
-    """Collects warnings, each once."""
+    """Collects warnings without duplicates."""
 
     def __init__(self) -> None:
         self._warnings: list[InputWarning] = []
@@ -30,21 +30,21 @@ class WarningCollector:
             self._warnings.append(warning)
 
     def note_decode_errors(self, count: int) -> None:
-        """Note how many errors one pass over the input met; of several passes, the one with most counts."""
+        """Record the number of decode errors of one pass over the input. The pass with the most errors counts."""
         self._decode_errors = max(self._decode_errors, count)
 
     def note_partial_file(self) -> None:
-        """Note that the input ends before its index says so."""
+        """Record that the input ends before its index says."""
         self._partial = True
 
     def check_length(self, promised: float, got: float) -> None:
-        """Compare how long the input says it is with how long what came out is, both in s. 0 is not known."""
+        """Compare the duration that the input promises with the duration of the output, both in s; 0: unknown."""
         if promised and got < promised - SHORTER_SECONDS:
             self.warn("input_truncated", f"The input says that it is {promised:g} s long, but only {got:g} s could be read")
 
     @property
     def warnings(self) -> list[InputWarning]:
-        """All that was found."""
+        """All warnings."""
         found = list(self._warnings)
         if self._partial and not any(one.code == "input_truncated" for one in found):
             found.append(InputWarning("input_truncated", "The input ends before its index says so: its last part is missing"))
@@ -54,10 +54,10 @@ class WarningCollector:
         return found
 
     def check_strict(self) -> None:
-        """Refuse an input of which something is lost.
+        """Reject an input with missing content, for `"strict": true`.
 
         Raises:
-            MediaRejected: the text is the first such warning.
+            MediaRejected: the message is the first such warning.
         """
         for warning in self.warnings:
             if warning.code in LOSSES:

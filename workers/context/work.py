@@ -1,4 +1,4 @@
-"""What an operation gets and gives: the work with its input and tools, and what is done with it."""
+"""What an operation receives and returns: its work, with input and tools, and the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Speech:
-    """What the operator has set up for captions."""
+    """The operator's settings for captions."""
 
     whisper_model: Path | None = None
     transcribe_bucket: str = ""
@@ -29,7 +29,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the machine lends to every job."""
+    """What every job on this machine shares."""
 
     work_dir: Path
     programs: Programs
@@ -46,22 +46,22 @@ class Tools:
 
 @dataclass(frozen=True)
 class Source:
-    """What an input was before it was fetched."""
+    """The origin of an input."""
 
     name: str = ""
-    """Its file name, as its owner or its server knows it."""
+    """Its file name in Directus or on the server."""
     mime: str = ""
-    """What it is said to be."""
+    """Its declared media type."""
     sha256: str = ""
-    """Of its bytes, in hexadecimal."""
+    """The SHA-256 of its bytes, in hexadecimal."""
     host: str = ""
-    """Where it was downloaded from, "" for a file of Directus."""
+    """The host that it was downloaded from; "": a file in Directus."""
 
     def check_sha256(self, wanted: str | None) -> None:
-        """See that the input is the one that the caller means.
+        """Check that the input is the expected one.
 
         Raises:
-            MediaRejected: it is another one.
+            MediaRejected: its hash differs.
         """
         if wanted is not None and wanted.lower() != self.sha256:
             raise MediaRejected(f"The file's SHA-256 is {self.sha256}, not the one that params.sha256 names")
@@ -69,27 +69,27 @@ class Source:
 
 @dataclass(frozen=True)
 class Work:
-    """What an operation gets: one job's input on disk, a folder of its own, and how to report and stop."""
+    """What an operation receives: the input on disk, a private folder, and callbacks for progress and cancellation."""
 
     params: Any
     input: Path
     folder: Path
     deadline: float
-    """When the attempt must be over, by `time.monotonic`."""
+    """The end of the attempt, in `time.monotonic`."""
     tools: Tools
     progress: Callable[[float], None] = lambda share: None
-    """Tell the share done, 0..1."""
+    """Report the progress, 0..1."""
     check: Callable[[], None] = lambda: None
-    """Raises when the job must stop: call it often, or hand it to the sandbox."""
+    """Raises if the job must stop. Call it often, or pass it to the sandbox."""
     source: Source = Source()
     headers: dict[str, str] = field(default_factory=dict, repr=False)
-    """Credentials of the caller's, for the address that the job names."""
+    """The caller's credentials for the host in the request."""
     findings: WarningCollector = field(default_factory=WarningCollector)
-    """What is wrong with the input although the job can go on."""
+    """Problems of the input that do not stop the job."""
 
     @property
     def seconds_left(self) -> float:
-        """How long the attempt may still take."""
+        """The time left for the attempt, in s."""
         return max(0.1, self.deadline - time.monotonic())
 
 
@@ -101,12 +101,12 @@ class Output:
     name: str
     mime: str
     refers_to: str = ""
-    """The name of an earlier output: wherever it stands in this text, the file's id is put instead."""
+    """The name of an earlier output. In this file's text, it is replaced by the id of that output's file."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What an operation gives: files, the main one first, and what was measured."""
+    """What an operation returns: files, the main one first, and measurements for `result`."""
 
     outputs: list[Output]
     result: dict[str, Any] = field(default_factory=dict)

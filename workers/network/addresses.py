@@ -1,7 +1,7 @@
-"""Which addresses a caller may make us connect to: public ones, looked at once.
+"""Allows connections to public addresses only, without a second name resolution.
 
-The name is resolved once, every address it has must be public, and the connection is made to an address that was looked at:
-there is no second resolution for an attacker to answer differently.
+A name is resolved once, every address must be public, and the connection goes to a checked address. So an attacker's DNS server
+cannot answer differently the second time.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from chalicelib.errors import AttemptFailed, MediaRejected
 
 PORTS = {"http": 80, "https": 443}
 UNICAST = ipaddress.IPv6Network("2000::/3")
-"""What the IANA has given out of IPv6; everything else is special."""
+"""The part of IPv6 that IANA has allocated to unicast; everything else is special."""
 REFUSED = [
     ipaddress.ip_network(network)
     for network in (
-        "192.0.0.0/24", "192.88.99.0/24",  # protocol assignments, a cloud's metadata among them; 6to4 relays
-        "168.63.129.16/32",  # a cloud's host
+        "192.0.0.0/24", "192.88.99.0/24",  # protocol assignments, among them a cloud's metadata service; 6to4 relays
+        "168.63.129.16/32",  # a cloud's host address
         "2001::/23", "2002::/16", "3fff::/20",  # protocol assignments with Teredo, 6to4, documentation
     )
 ]  # fmt: skip
-"""Not public, or a way to what is not, whatever the version of Python says."""
+"""Not public, or a tunnel to private addresses, whatever the Python version says."""
 ISATAP = 0x00005EFE
-"""The third 32 bits of an ISATAP address, its universal bit apart (RFC 5214)."""
+"""The third 32 bits of an ISATAP address without its universal bit (RFC 5214)."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Endpoint(NamedTuple):
-    """Where a URL leads, taken apart."""
+    """A parsed URL."""
 
     scheme: str
     host: str
@@ -42,21 +42,21 @@ class Endpoint(NamedTuple):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What credentials are bound to (RFC 6454)."""
+        """The origin that credentials are bound to (RFC 6454)."""
         return self.scheme, self.host, self.port
 
     @property
     def host_header(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def split(url: str, label: str) -> Endpoint:
-    """Take a URL apart; `label` is what a caller knows it as, such as input_url.
+    """Parse a URL; `label` is its name in errors, such as input_url.
 
     Raises:
-        MediaRejected: it is none that may be fetched.
+        MediaRejected: its form is not allowed.
     """
     if not is_web_address(url):
         raise MediaRejected(f"{label} must be an http or https URL, without a user or a password")
@@ -66,11 +66,11 @@ def split(url: str, label: str) -> Endpoint:
 
 
 def resolve(place: Endpoint, allow: frozenset[str], label: str) -> list[str]:
-    """Return the addresses of a host, after a look at all of them; `allow` has trusted `host:port` pairs.
+    """Resolve a host and check all its addresses; `allow` has trusted `host:port` pairs.
 
     Raises:
         MediaRejected: the port or an address is not allowed.
-        AttemptFailed: the name could not be resolved.
+        AttemptFailed: the name does not resolve.
     """
     trusted = f"{place.host}:{place.port}" in allow
     if place.port != PORTS[place.scheme] and not trusted:
@@ -86,9 +86,9 @@ def resolve(place: Endpoint, allow: frozenset[str], label: str) -> list[str]:
 
 
 def is_public(address: Address) -> bool:
-    """Say whether an address is on the public internet, whatever IPv4 address it may wrap included."""
+    """Return whether an address is on the public internet, including any IPv4 address embedded in it."""
     if isinstance(address, ipaddress.IPv6Address) and (address not in UNICAST or (int(address) >> 32) & 0xFDFFFFFF == ISATAP):
-        return False  # mapped, compatible, translated, NAT64, site-local, ISATAP: no honest server is reached that way
+        return False  # mapped, compatible, translated, NAT64, site-local, ISATAP: real servers do not use them
     if any(address in network for network in REFUSED if network.version == address.version):
         return False
     return address.is_global and not address.is_multicast

@@ -1,10 +1,10 @@
 """Credentials of platform connections: encrypted at rest, decrypted only here, never logged.
 
-    python -m workers.network.credentials key                      make a key for CREDENTIALS_KEYS
+    python -m workers.network.credentials key                      generate a key for CREDENTIALS_KEYS
     python -m workers.network.credentials encrypt < headers.json   encrypt {"Authorization": "Bearer ..."}
-    python -m workers.network.credentials rotate < token           encrypt anew with the first key
+    python -m workers.network.credentials rotate < token           encrypt again with the first key
 
-The result of `encrypt` goes into the column `credentials` of `platform_connections`.
+Store the output of `encrypt` in the column `credentials` of `platform_connections`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ OURS = {
     "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "range", "if-range",
     "accept-encoding", "proxy-authorization", "keep-alive",
 }  # fmt: skip
-"""Headers that carry the request itself: a stored one could make it say something else."""
+"""Headers that belong to the request itself. Stored ones are rejected, as they could change its meaning."""
 
 
 class Keyring:
-    """Decrypts with any of its keys, encrypts with the first: a new key is put in front, and the old one stays a while."""
+    """Decrypts with any of its keys, encrypts with the first. To rotate, put a new key in front and keep the old one."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         try:
@@ -44,22 +44,22 @@ class Keyring:
             ) from error
 
     def encrypt(self, headers: dict[str, str]) -> str:
-        """Return headers as a token.
+        """Return headers as an encrypted token.
 
         Raises:
-            ValueError: they are none that may be sent; the text says which.
+            ValueError: a header is not allowed; the message names it.
         """
         return self._keys().encrypt(msgspec.json.encode(_checked(headers))).decode()
 
     def rotate(self, token: str) -> str:
-        """Return a token encrypted anew, with the first key."""
+        """Return a token, encrypted again with the first key."""
         return self._keys().rotate(token.encode()).decode()
 
     def decrypt(self, token: str) -> dict[str, str]:
         """Return the headers in a token.
 
         Raises:
-            MediaRejected: it cannot be decrypted, or holds something else.
+            MediaRejected: it cannot be decrypted, or has other content.
         """
         try:
             return _checked(msgspec.json.decode(self._keys().decrypt(token.encode()), type=dict[str, str]))
@@ -90,7 +90,7 @@ def _checked(headers: dict[str, str]) -> dict[str, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make a key, encrypt, or rotate. Exit code 2: the keys or the input are unusable."""
+    """Generate a key, encrypt, or rotate. Exit code 2: wrong keys or input."""
     from chalicelib import settings  # noqa: PLC0415 - `key` needs none
 
     parser = argparse.ArgumentParser(
@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
             said = keyring.encrypt(headers) if action == "encrypt" else keyring.rotate(text)
     except InvalidToken:
         return _failed("the token was not made with any of the keys")
-    except (SettingsError, ValueError) as error:  # msgspec's errors are ValueErrors
+    except (SettingsError, ValueError) as error:  # msgspec errors are ValueErrors
         return _failed(str(error))
     sys.stdout.write(said + "\n")
     return 0

@@ -1,7 +1,7 @@
-"""The one way out: every address that a caller gave goes through `Fetcher`, downloads and deliveries alike.
+"""Downloads and deliveries. Every URL from a caller goes through `Fetcher`.
 
-See `addresses.py` for what may be connected to, and `exchange.py` for how a server is kept from holding us up. Redirects
-are followed by hand, under the same rules, and credentials stay with the origin that they were meant for.
+`addresses.py` decides what may be connected to; `watched_request.py` limits slow servers. Redirects are followed here, under
+the same rules, and credentials are sent only to the origin they were meant for.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 REDIRECTS_MAX = 3
 RESUMES_MAX = 5
 RESUME_SECONDS = 0.5
-"""Before the first; each further one waits twice as long."""
+"""The wait before the first resume; it doubles each time."""
 PIECE = 1 << 20
 MOVED = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
-"""Answers of 4xx that another attempt may not get."""
+"""4xx statuses that may be temporary."""
 PATIENCE = (429, 503)
-"""Answers that may say how long to wait."""
+"""Statuses that may have a Retry-After header."""
 RETRY_AFTER_MAX_SECONDS = 3600.0
 OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 BYTES_MAX = 32 << 30
@@ -47,7 +47,7 @@ CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)$")
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came: its size, its SHA-256 in hexadecimal, and the name that the server or the address gives it."""
+    """The downloaded file: size, SHA-256 in hexadecimal, and the name from the server or the URL."""
 
     bytes: int
     sha256: str
@@ -57,7 +57,7 @@ class Fetched:
 
 @dataclass
 class _Part:
-    """What has arrived so far, and what going on from there takes."""
+    """The bytes received so far, and what a resume needs."""
 
     target: Path
     max_bytes: int
@@ -65,12 +65,12 @@ class _Part:
     got: int = 0
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     validator: str = ""
-    """What `If-Range` says: a strong ETag, or the date of the last change."""
+    """The value of `If-Range`: a strong ETag, or the last modification."""
     begun: bool = False
-    """Whether anything has ever arrived."""
+    """Whether any response had a body."""
 
     def begin(self, answer: http.client.HTTPResponse) -> int | None:
-        """Make ready for an answer's body: go on if it continues, else start anew. Return the whole length if it is known."""
+        """Prepare for the body of a response: append if it resumes, else restart. Return the total size, if known."""
         if answer.status == PARTIAL:
             continues = CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
             if continues is None or int(continues[1]) != self.got or not self.got:
@@ -108,7 +108,7 @@ class _Part:
 
 
 class Fetcher:
-    """Talks to the public internet. `allow` names further `host:port` pairs that the operator trusts."""
+    """An HTTP client for the public internet. `allow` has further `host:port` pairs that the operator trusts."""
 
     def __init__(self, allow: frozenset[str] = frozenset()) -> None:
         self._allow = allow
@@ -125,14 +125,14 @@ class Fetcher:
         seconds: float = 6 * 3600,
         label: str = "input_url",
     ) -> Fetched:
-        """Stream `url` into `target`, going on with Range where a connection breaks.
+        """Stream `url` into `target`, resuming with Range if the connection breaks.
 
-        `arrived` is told the bytes so far and in all; `check` is called several times a second, from another thread, and stops
-        the download by raising. `headers` go to the origin of `url` and to no other.
+        `arrived` is called with the bytes so far and in total. `check` is called several times a second from another thread,
+        and stops the download by raising. `headers` are sent to the origin of `url` only.
 
         Raises:
-            MediaRejected: the address is not allowed, has no such file, or one that is too large.
-            AttemptFailed: the server is unreachable, too slow, or broke off too often.
+            MediaRejected: the address is not allowed, or the file is missing or too large.
+            AttemptFailed: the server is unreachable or too slow, or the connection broke too often.
             RetryLater: the server asks to wait.
         """
         part = _Part(target, max_bytes, arrived)
@@ -144,7 +144,7 @@ class Fetcher:
                 if number > RESUMES_MAX or not part.begun:
                     raise
                 _pause(RESUME_SECONDS * 2 ** (number - 1), check)
-        raise AssertionError  # the last round returns or raises
+        raise AssertionError  # the last iteration returns or raises
 
     def put(
         self,
@@ -156,10 +156,10 @@ class Fetcher:
         seconds: float = 3600,
         label: str = "deliver_url",
     ) -> int:
-        """Send a file to a presigned https address with PUT; return the status.
+        """PUT a file to a presigned https URL; return the status.
 
         Raises:
-            MediaRejected: the address is not allowed, or refuses the file.
+            MediaRejected: the address is not allowed, or the server rejects the file.
             AttemptFailed: the server is unreachable, too slow, or failed.
             RetryLater: the server asks to wait.
         """
@@ -176,11 +176,11 @@ class Fetcher:
         raise _refused(answer, label)
 
     def post(self, url: str, body: IO[bytes], length: int, headers: Mapping[str, str], seconds: float, label: str) -> int:
-        """Send a small body with POST, follow no redirect, and return the status.
+        """POST a small body, follow no redirect, and return the status.
 
         Raises:
             MediaRejected: the address is not allowed.
-            AttemptFailed: the server is away or too slow.
+            AttemptFailed: the server is unreachable or too slow.
         """
         place = addresses.split(url, label)
         found = addresses.resolve(place, self._allow, label)
@@ -221,7 +221,7 @@ class Fetcher:
 
 
 def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: Callable[[int, int | None], None]) -> str:
-    """Write `pieces` of a file of Directus to `target`, telling `arrived` the bytes so far and in all; return its SHA-256."""
+    """Write the chunks of a Directus file to `target`; `arrived` gets the bytes so far and in total. Return the SHA-256."""
     part = _Part(target, BYTES_MAX, arrived)
     part.write(pieces, expected)
     return part.digest.hexdigest()
@@ -249,7 +249,7 @@ def _refused(answer: http.client.HTTPResponse, label: str) -> MediaRejected | At
 
 
 def _retry_after(text: str) -> float:
-    """Read Retry-After (RFC 9110), seconds or a date; 0 when it asks for nothing."""
+    """Parse Retry-After (RFC 9110), seconds or a date; 0 if there is none."""
     if text.strip().isdigit():
         return float(text[:10])
     try:
@@ -260,7 +260,7 @@ def _retry_after(text: str) -> float:
 
 
 def _as_utf8(header: str) -> str:
-    """Read a header that http.client took for Latin-1 as browsers do."""
+    """Decode a header as browsers do: http.client decodes it as Latin-1."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -283,7 +283,7 @@ def _pause(seconds: float, check: Callable[[], None]) -> None:
 
 
 def _named(disposition: str, url: str) -> str:
-    """Return the file's name by RFC 6266, else by the address."""
+    """Return the file name, from Content-Disposition (RFC 6266) or from the URL."""
     message = Message()
     message["Content-Disposition"] = disposition[:1000] or "none"
     try:

@@ -1,7 +1,7 @@
-"""One request to an address that was looked at, under watch: it can be stopped at any moment, whatever the server does.
+"""One HTTP request to a checked address, which can be stopped at any moment, whatever the server does.
 
-A server that sends a byte a second keeps every read alive. So a thread watches the clock, the pace and the job, and shuts
-the socket when one of them says so; the read that is under way ends at once.
+A server that sends one byte a second keeps every read alive. So a second thread watches the time, the rate and the job, and
+shuts the socket down to stop; a pending read then ends at once.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED = 3
 SILENCE_SECONDS = 30.0
 HEAD_SECONDS = 30.0
-"""From the connection to the end of the answer's head."""
+"""From the connection to the end of the response headers."""
 PACE_SECONDS, PACE_BYTES = 30.0, 30 * 1024
-"""A transfer of less than this in any such time is given up."""
+"""The minimum rate: a transfer of less than this in any such period is aborted."""
 WATCH_SECONDS = 0.25
 
 
 class RequestFailed(AttemptFailed):
-    """The connection broke, or the server did not answer: what has arrived may be worth going on from."""
+    """The connection broke or the server did not answer; the download may be resumed."""
 
 
 class WatchedRequest:
-    """A context manager: connects, sends a request, and has the answer. `label` names the URL in messages."""
+    """A context manager: connects, sends a request, reads the response. `label` names the URL in errors."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class WatchedRequest:
         self._answer: http.client.HTTPResponse | None = None
         self._over = threading.Event()
         raw = self._open(found)
-        self._handle = socket.socket(fileno=raw.dup().detach())  # the watcher's: TLS takes `raw` for itself
+        self._handle = socket.socket(fileno=raw.dup().detach())  # for the watcher, since TLS takes over `raw`
         self._raw = raw
         self._watcher = threading.Thread(target=self._watch, name="exchange", daemon=True)
 
@@ -78,11 +78,11 @@ class WatchedRequest:
                 one.close()
 
     def request(self, method: str, headers: Mapping[str, str], body: IO[bytes] | None = None) -> http.client.HTTPResponse:
-        """Send a request and return the answer, its head read.
+        """Send a request and return the response after its headers.
 
         Raises:
-            Broken: the server did not answer.
-            JobStopped: the watcher stopped it.
+            RequestFailed: the server did not answer.
+            JobStopped: the watcher stopped the request.
         """
         cut = False
         try:
@@ -92,10 +92,10 @@ class WatchedRequest:
             connection.sock = self._raw
             sent = {"Host": self._place.host_header, "User-Agent": "mediaq", "Accept-Encoding": "identity", **headers}
             if body is not None:
-                self._head_due = None  # begins when the body has left
+                self._head_due = None  # starts when the body is sent
                 try:
                     connection.request(method, self._place.path, body=_Counted(body, self._count), headers=sent)
-                except ConnectionError:  # it may refuse the body before all of it is sent, and say why
+                except ConnectionError:  # a server may reject the body before it is all sent
                     cut = True
                 self._head_due = time.monotonic() + HEAD_SECONDS
             else:
@@ -109,17 +109,17 @@ class WatchedRequest:
         return answer
 
     def read(self, answer: http.client.HTTPResponse, most: int) -> bytes:
-        """Return what has arrived of the body, up to `most` bytes; nothing at its end.
+        """Return up to `most` bytes of the body; empty at its end.
 
         Raises:
-            Broken: the connection broke off.
-            JobStopped: the watcher stopped it.
+            RequestFailed: the connection broke.
+            JobStopped: the watcher stopped the request.
         """
         try:
             piece = answer.read1(most)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._why(f"{self._label} broke the download off") from error
-        if self._stopped is not None:  # the end of the body may be our own doing
+        if self._stopped is not None:  # our own shutdown looks like the end of the body
             raise self._stopped
         self._count(len(piece))
         return piece
@@ -169,11 +169,11 @@ class WatchedRequest:
             try:
                 self._handle.shutdown(socket.SHUT_RDWR)
             except OSError:
-                return  # it has ended by itself
+                return  # the request has ended
 
 
 class _Counted:
-    """A request's body that tells how much of it has been read."""
+    """A request body that counts the bytes read."""
 
     def __init__(self, body: IO[bytes], count: Callable[[int], None]) -> None:
         self._body = body
@@ -187,7 +187,7 @@ class _Counted:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Verify servers by the certificates of certifi, or by those that SSL_CERT_FILE names on purpose."""
+    """Verify certificates with certifi, or with those that SSL_CERT_FILE names."""
     context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

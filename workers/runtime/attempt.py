@@ -1,7 +1,7 @@
-"""One attempt at a job: the record read, the input fetched, the operation run, the outputs stored, the record closed.
+"""One attempt at a job: read the record, fetch the input, run the operation, store the outputs, close the record.
 
-The record has the last word: every change of its status goes through only while it is open, so an attempt that lost a race
-finds that out here. Nothing in this file knows the ledger or the tickets; `runner.py` does.
+The record decides: its status changes only while it is open, so an attempt that lost a race notices here. This file uses
+neither the ledger nor the tickets; `runner.py` does.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ RUN: dict[str, Callable[[Work], Done]] = {
 }
 UPLOAD_SHARE = 10  # of 100 points of progress
 ORPHANS_SECONDS = 120.0
-"""How long a job that is over is kept open for Directus to come back, so that no output of it is left over."""
+"""How long to keep retrying Directus after the job ended, so that no output is left behind."""
 
 
 class Attempt:
-    """What one claim does to its record. `perform` and `fail` return how the job ended, for the ledger to count."""
+    """The effect of one claim on its record. `perform` and `fail` return the outcome for the ledger to count."""
 
     def __init__(self, claim: Claim, lease: Lease, directus: Directus, tools: Tools) -> None:
         self._job: MediaJob = lease.job
@@ -64,7 +64,7 @@ class Attempt:
         self._tools = tools
         self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
         self._maybe_strays = claim.runs > 1
-        """Whether there may be outputs that nobody will name: of an attempt that died, or of an upload that was repeated."""
+        """True: unnamed outputs may exist, of an attempt that died or of a repeated upload."""
         self._journal = lease.journal
 
     def perform(self) -> Outcome:
@@ -72,22 +72,22 @@ class Attempt:
 
         Raises:
             JobStopped: it ended without a result; `runner.py` decides what follows.
-            Unavailable: a dependency is away.
+            Unavailable: a dependency is unreachable.
         """
         started = {"attempts": self._claim.attempt, "started_at": timestamp()}
         anew = {"status": "processing", "progress": 0, "error": None}
         record = self._directus.start_job(self._job.job_id, started | anew) if self._claim.runs == 1 else None
-        if record is None:  # it is not the first attempt, or not pending any more
+        if record is None:  # a later attempt, or the record is not pending any more
             record = self._directus.read_job(self._job.job_id)
             if record is None or record.status not in OPEN_STATES:
-                self._maybe_strays = True  # of a run that the ledger may have forgotten
+                self._maybe_strays = True  # of a run that the ledger may have lost
                 return self._settle(record)
             self._maybe_strays |= record.status == "processing"
             if self._claim.stalls > MAX_STALLS:
                 raise MediaRejected("The job stalled more than once: its worker died twice while running it")
-            if record.status == "pending":  # else it says so, and a late answer to an earlier attempt must not be undone
+            if record.status == "pending":  # otherwise report it: a late answer to an earlier attempt must not be undone
                 started |= anew
-            self._lease.confirm()  # the calls before this one may have outlasted the lease
+            self._lease.confirm()  # the calls before may have outlasted the lease
             self._lease.check()
             if not self._directus.update_open_job(self._job.job_id, started):
                 return self._settle(self._directus.read_job(self._job.job_id))
@@ -98,7 +98,7 @@ class Attempt:
             return self._store(done, name)
 
     def fail(self, error: str) -> Outcome:
-        """Close the record as failed, or as cancelled if that came first, waiting for Directus if it has to."""
+        """Close the record as failed, or as cancelled if it was cancelled first, retrying Directus as long as necessary."""
         self._journal.end("cancelled" if error == CANCELLED else "failed", error)
         values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
         result = {"request": request_of(self._job), **self._journal.kept()}
@@ -108,7 +108,7 @@ class Attempt:
             return self.cancel()
 
     def cancel(self) -> Outcome:
-        """Close the record as cancelled, unless whoever wanted it has done so."""
+        """Close the record as cancelled, unless the cancelling call did it."""
         outcome = self.fail(CANCELLED)
         return "cancelled" if outcome == "failed" else outcome
 
@@ -116,7 +116,7 @@ class Attempt:
         operation = OPERATIONS[self._job.operation]
         try:
             params = validate(without_empty(self._job.params, operation.params), operation.params, "params")
-        except BadRequest as error:  # enqueued by a release that accepted it
+        except BadRequest as error:  # accepted by another release
             raise MediaRejected(str(error)) from error
         inputs = Inputs(self._job, self._lease, self._directus, self._tools)
         headers = inputs.credentials()
@@ -150,12 +150,12 @@ class Attempt:
             self._lease.progress(int(self._fetch_share * got / expected))
 
     def _store(self, done: Done, name: str) -> Outcome:
-        """Upload the outputs and close the record: a finished result waits, under its lease, for Directus to come back."""
+        """Upload the outputs and close the record. A finished result waits, under its lease, until Directus is reachable."""
         try:
             with self._journal.stage("upload"):
                 files = self._upload_all(done.outputs, name)
         except BaseException:
-            self._maybe_strays = True  # Directus may have it all, and only we do not know its id
+            self._maybe_strays = True  # Directus may have stored it without answering
             raise
         self._journal.end("completed")
         about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
@@ -176,7 +176,7 @@ class Attempt:
                 there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
                 output.path.write_text(output.path.read_text().replace(output.refers_to, there))
             file_id = self._with_retries(partial(self._upload, output, name))
-            if files:  # the first becomes the user's own when the record is closed
+            if files:  # the user becomes the owner of the first when the record is closed
                 self._with_retries(partial(self._directus.give_file, file_id, self._job.user_id))
             size = output.path.stat().st_size
             files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
@@ -201,16 +201,16 @@ class Attempt:
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
         def close() -> bool:
             try:
-                # Each time: the wait may have outlasted the lease.
+                # each time: the wait may have outlasted the lease
                 self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")
             except JobCancelled:
-                self._maybe_strays = True  # the outputs are there, and nobody will name them
+                self._maybe_strays = True  # uploaded, but no record will name them
                 raise
             return self._directus.update_open_job(self._job.job_id, values, give_to=self._job.user_id)
 
         if not self._with_retries(close):
             record = self._with_retries(lambda: self._directus.read_job(self._job.job_id))
-            if record is None or record.output_file_id not in outputs:  # else it was our own call, its answer lost
+            if record is None or record.output_file_id not in outputs:  # otherwise it was our own call, with its answer lost
                 self._delete(outputs)
             return self._settle(record)
         self._lease.closed()
@@ -219,7 +219,7 @@ class Attempt:
         return outcome
 
     def _settle(self, record: Record | None) -> Outcome:
-        """Say how a job ended whose record is closed already, and clean up behind whoever closed it."""
+        """Return the outcome of a job whose record was closed by someone else, and delete its unnamed outputs."""
         outcome = _settled(record)
         self._lease.closed()
         if self._maybe_strays:
@@ -227,7 +227,7 @@ class Attempt:
         return outcome
 
     def _delete_orphans(self, keep: Sequence[str]) -> None:
-        """Delete what earlier attempts uploaded before they died, waiting a while for Directus if it has to."""
+        """Delete what earlier attempts uploaded before they died, retrying Directus for a while."""
         deadline = time.monotonic() + ORPHANS_SECONDS
         while True:
             try:
@@ -255,18 +255,18 @@ class Attempt:
 
 
 def _settled(record: Record | None) -> Outcome:
-    """Say how a job ended whose record is closed already: only the ledger has not heard of it."""
+    """Return the outcome of a job whose record is closed but which the ledger has not counted."""
     if record is not None and record.status in OPEN_STATES:
         raise AttemptFailed("The record could not be changed")
     if record is not None and record.status == "completed":
         return "completed"
     if record is not None and record.status == "failed" and record.error != CANCELLED:
         return "failed"
-    return "cancelled"  # deleted, or set to a status that is none of ours: somebody does not want it any more
+    return "cancelled"  # deleted, or set to an unknown status: cancelled by its owner
 
 
 def _file_name(name: str, output: Output) -> str:
-    """Name an output after the input; further outputs carry their own name too."""
+    """Name an output after the input; further outputs also have their own name."""
     stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
     kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in stem).strip(". ")[:100] or "media"
     own = "" if output.path.stem == "output" else f"-{output.path.stem}"

@@ -1,4 +1,4 @@
-"""The container worker: a process that polls its pools, runs jobs in threads, and drains when it is told to stop."""
+"""The container worker: polls its pools, runs jobs in threads, and drains on SIGTERM."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ logger = Logger(service="mediaq", child=True)
 SWEEP_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 REPORT_SECONDS = 300.0
-"""How often the ledger is told what the programs of this worker lack: it forgets in a quarter of an hour."""
+"""The interval of reports about missing program features; the ledger keeps them for 15 minutes."""
 PROTECTED_SECONDS = 5400.0
-"""How long a worker that takes no more jobs may keep a deployment waiting for the ones that it has."""
+"""How long a draining worker may delay a deployment for its running jobs."""
 
 
 class ContainerWorker:
-    """Polls one thread a pool, runs up to `concurrency` jobs, sweeps every two seconds."""
+    """One polling thread per pool, up to `concurrency` jobs, a sweep every two seconds."""
 
     def __init__(
         self,
@@ -70,9 +70,10 @@ class ContainerWorker:
         self._idle = threading.Condition()
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; then drain: jobs are finished, or given back at the deadline or a second signal.
+        """Work until SIGTERM or SIGINT, then drain: finish the jobs, or release them at the deadline or a second signal.
 
-        Retires without a signal when it is old, or when a deployment waits for it: then its jobs are finished, however long.
+        Without a signal, the worker retires when it is old or a deployment waits for it; then its jobs are finished, however
+        long.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -89,7 +90,7 @@ class ContainerWorker:
             deadline = time.monotonic() + self._drain_seconds
             self._drain(deadline)
             self._courier.stop()
-            for thread in threads:  # a poll that is given up may swallow a ticket; ours are given back
+            for thread in threads:  # an abandoned poll may receive a ticket; ours are released
                 while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)
             self._drain(deadline)  # a poll may have started a job at the last moment
@@ -102,7 +103,7 @@ class ContainerWorker:
             time.sleep(0.2)
 
     def _finish_jobs(self) -> None:
-        """Wait for the jobs that run while nobody sends a signal; not protected for ever, for a deployment has 3 hours."""
+        """Wait for running jobs without a signal. The protection ends before the 3 hours that a deployment may take."""
         protected_until = time.monotonic() + PROTECTED_SECONDS
         if not self._signals:
             logger.info("retiring", extra={"a_deployment_waits": self._protection.waited_for})
@@ -112,12 +113,12 @@ class ContainerWorker:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._signals += 1  # no lock and no log in a signal handler: the main thread may be holding either
+        self._signals += 1  # no lock and no log in a signal handler: the main thread may hold either
 
     def _drain(self, deadline: float) -> None:
         while self._jobs_running() and time.monotonic() < deadline and self._signals <= 1:
             time.sleep(0.1)
-        while self._jobs_running():  # again and again: a poll that was under way may still have started one
+        while self._jobs_running():  # repeatedly: a pending poll may have started one
             self._runner.stop()
             time.sleep(0.1)
 
@@ -126,12 +127,12 @@ class ContainerWorker:
             return self._busy > 0
 
     def _poll(self, pool: str) -> None:
-        """Receive tickets while there is a free slot. A ticket that finds none any more goes back at once."""
+        """Receive tickets while there is a free slot. A ticket without a slot goes back at once."""
         while not self._stopping.is_set():
-            if pool in self._paused:  # as the last sweep saw it; a ticket that is received all the same is held
+            if pool in self._paused:  # from the last sweep; a ticket received all the same is held
                 self._stopping.wait(SWEEP_SECONDS)
                 continue
-            self._free.acquire()  # wait for a slot, but do not keep it through a long poll: another pool may need it
+            self._free.acquire()  # wait for a slot, but do not hold it during a long poll: another pool may need it
             self._free.release()
             try:
                 with self._idle:
@@ -141,7 +142,7 @@ class ContainerWorker:
             except TicketsUnavailable as error:
                 logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})
                 self._stopping.wait(RETRY_SECONDS)
-            except Exception:  # a worker that does not poll is dead, and nobody notices
+            except Exception:  # a worker that does not poll is dead without anyone noticing
                 logger.exception("cannot receive", extra={"pool": pool})
                 self._stopping.wait(RETRY_SECONDS)
 
@@ -156,7 +157,7 @@ class ContainerWorker:
     def _work(self, ticket: Ticket) -> None:
         try:
             self._runner.handle(ticket)
-        except Exception:  # the slot must live on
+        except Exception:  # the slot must be freed
             logger.exception("a ticket was not handled")
         finally:
             self._free.release()

@@ -1,4 +1,4 @@
-"""Brings a job's input to disk, never into memory: a file of Directus, or what an address leads to."""
+"""Fetches the input of a job to disk, never into memory: a Directus file or a URL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Inputs:
-    """One job's way to its input and to its credentials."""
+    """The input and the credentials of one job."""
 
     def __init__(self, job: MediaJob, lease: Lease, directus: Directus, tools: Tools) -> None:
         self._job = job
@@ -33,10 +33,10 @@ class Inputs:
         self._tools = tools
 
     def credentials(self) -> dict[str, str]:
-        """Return the headers that the job's platform connection holds; none when it names none, or the operation uses none.
+        """Return the headers in the job's platform connection; empty if it names none or the operation uses none.
 
         Raises:
-            MediaRejected: it is gone, is not the user's, or cannot be decrypted.
+            MediaRejected: the connection is gone, belongs to another user, or cannot be decrypted.
         """
         if self._job.creator_profile_id is None or not OPERATIONS[self._job.operation].uses_connection:
             return {}
@@ -54,12 +54,12 @@ class Inputs:
         headers: dict[str, str],
         arrived: Callable[[int, int | None], None],
     ) -> Source:
-        """Write the input to `target`; `arrived` is told the bytes so far and in all."""
+        """Write the input to `target`; `arrived` is called with the bytes so far and in total."""
         if self._job.input_file_id is None:
             return self._download(target, params, headers, arrived)
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
-                if self._directus.read_file(self._job.input_file_id):  # the row is there: its content is gone, or refused to us
+                if self._directus.read_file(self._job.input_file_id):  # the row exists, but its content is missing or forbidden
                     raise AttemptFailed("Directus does not give the input file out")
                 raise MediaRejected("The input file does not exist any more")
             sha256 = fetch.write(target, *opened, arrived)

@@ -1,4 +1,4 @@
-"""What one run writes down of itself: how long its stages took, what went wrong, and a log that its owner reads."""
+"""Records one run: the duration of its stages, its error, and a log for the owner."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 ATTEMPTS_KEPT = 20
 LINES_KEPT = 60
 TEXT_MAX = 300
-"""All of it travels with a renewal of the lease, so it is kept to some kilobytes."""
+"""The whole journal travels with each renewal of the lease, so it is limited to some kilobytes."""
 
 
 class Journal:
-    """The notes of the runs before this one, and of this one. The lease's thread reads it while the run writes."""
+    """The journal of earlier runs and of this one. The lease thread reads it while the run writes."""
 
     def __init__(self, claim: Claim) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Journal:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Note how long a stage takes, also when it is cut short."""
+        """Record the duration of a stage, also if it raises."""
         started = time.monotonic()
         try:
             yield
@@ -58,7 +58,7 @@ class Journal:
             self.say(f"{name} took {seconds:g} s")
 
     def end(self, outcome: attempts.AttemptOutcome, error: str = "") -> None:
-        """Note how the run ended; what is said last counts."""
+        """Record the outcome of the run; the last call counts."""
         if self._run.outcome != outcome:
             self.say(f"Attempt {self._run.attempt}: {outcome}" + (f", {error}" if error else ""))
         with self._lock:
@@ -67,28 +67,28 @@ class Journal:
 
     @property
     def stages(self) -> dict[str, float]:
-        """Seconds by stage, of this run."""
+        """Seconds by stage of this run."""
         with self._lock:
             return dict(self._run.stages)
 
     def kept(self) -> dict[str, Any]:
-        """Return what the record keeps once the job is over."""
+        """Return what the record keeps after the end of the job."""
         with self._lock:
             kept: dict[str, Any] = msgspec.to_builtins(self._notes)
             return kept
 
     def text(self) -> str:
-        """Return all of it, as the ledger keeps it."""
+        """Return the journal as the ledger keeps it."""
         with self._lock:
             return msgspec.json.encode(self._notes).decode()
 
     def unsent(self) -> tuple[str, int]:
-        """Return what the ledger has not heard yet ("": nothing), and the number to call `sent` with."""
+        """Return what the ledger does not have yet ("": nothing), and the number to pass to `sent`."""
         with self._lock:
             changes, known = self._changes, self._changes == self._sent
         return "" if known else self.text(), changes
 
     def sent(self, changes: int) -> None:
-        """Note that the ledger has it, up to a change; 0: it has forgotten everything."""
+        """Mark everything up to a change as stored; 0: the ledger lost everything."""
         with self._lock:
             self._sent = changes

@@ -1,8 +1,7 @@
-"""The Lambda worker: one ticket an invocation, as the event source mapping hands it over.
+"""The Lambda worker: one ticket per invocation, from the event source mapping.
 
-Its answer names the tickets that are not done with, and starts as all of them: an id leaves it only when its ticket stands for
-nothing any more. What cannot be understood is an exception, which returns the whole batch. A ticket that is not done with stays
-out of sight for as long as the runner said.
+The response lists failed tickets and starts with all of them: an id is removed only when its ticket is no longer needed. An
+unreadable event raises, which returns the whole batch. A ticket that stays is hidden for as long as the runner decided.
 """
 
 from __future__ import annotations
@@ -29,12 +28,13 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq")
 POOL = "lambda"
 TAKEN_MS = 120_000
-"""How long a ticket stays away from others once we have it; a lease renews that. The queue's own visibility timeout is
-six times that of this function, as AWS wants it."""
+"""Visibility timeout of a ticket that we hold; the lease renews it. The queue's own visibility timeout is six times the
+timeout of this function, as AWS recommends."""
 RESERVE_SECONDS = 30.0
-"""How long before the end of our time a job is given to the container pool: its process dies in 2, the calls may take 20."""
+"""Time before the end of the invocation at which a job moves to the container pool: its process ends within 2 s, and the
+calls may take 20 s."""
 CALLBACK_SECONDS = 3.0
-"""How long an invocation begins to tell callback addresses what is due: as many as it ends jobs itself, and some more."""
+"""How long an invocation starts webhook deliveries: more than the jobs it ends itself."""
 Answer = dict[str, list[dict[str, str]]]
 
 
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
 
 
 def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) -> bool:
-    """Run one ticket, and stop in time; True when it is done with."""
+    """Run one ticket within the time limit; True if the ticket is no longer needed."""
     try:
         services.tickets.hold(ticket, TAKEN_MS)
     except TicketsUnavailable as error:
@@ -73,7 +73,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) ->
 
 @cache
 def _parts() -> tuple[Services, Tools]:
-    """Put together what every invocation of this process shares."""
+    """Create what all invocations of this process share."""
     current = settings.current()
     logger.setLevel(current.log_level)
     logger.append_keys(part="lambda-worker")

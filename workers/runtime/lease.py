@@ -1,7 +1,7 @@
-"""Keeps one job's lease alive while it runs, and tells the run when it has to stop.
+"""Keeps the lease of a running job alive, and tells the run when to stop.
 
-A thread renews the lease in the ledger every two seconds, which carries progress in and a cancel out, and the job's own
-ticket now and then. When Redis is away the run goes on: nobody else can claim the job either.
+A thread renews the lease every two seconds. The renewal stores progress, reports a cancel, and extends the visibility timeout
+of the ticket from time to time. If Redis is unreachable the run continues: nobody else can claim the job either.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = Logger(service="mediaq", child=True)
 RENEW_SECONDS = 2.0
 LOCKED_SECONDS = 0.1
 STARTED_SECONDS = 0.2
-"""How soon the ledger hears that the record is started: a cancel waits for it, and a shorter job need not say it."""
+"""How soon the ledger learns that the record is processing. A cancel waits for it; a shorter job need not report it."""
 
 
 class Lease:
@@ -73,47 +73,47 @@ class Lease:
 
     @property
     def seconds_left(self) -> float:
-        """How long the attempt may still take."""
+        """The time left for the attempt, in s."""
         return max(0.0, self._deadline - time.monotonic())
 
     @property
     def stopping(self) -> bool:
-        """Whether there is a reason to stop."""
+        """Whether the run must stop."""
         return self._stop is not None
 
     def progress(self, percent: int) -> None:
-        """Note progress (0..100) for the next renewal. It never falls."""
+        """Set the progress (0..100) for the next renewal. It never falls."""
         self.percent = max(self.percent, percent)
 
     def check(self) -> None:
-        """Raise what the work must stop for: LeaseLost, WorkerStopping, JobCancelled, or MediaRejected at the wall limit."""
+        """Raise the reason to stop: LeaseLost, WorkerStopping, JobCancelled, or MediaRejected at the time limit."""
         if self._stop is not None:
             raise self._stop
         if not self.seconds_left:
             raise MediaRejected("The media took longer to process than an attempt may take")
 
     def check_fence(self) -> None:
-        """Raise only what forbids to close the job as well: LeaseLost or WorkerStopping."""
+        """Raise only reasons that also forbid to close the job: LeaseLost or WorkerStopping."""
         if isinstance(self._stop, (LeaseLost, WorkerStopping)):
             raise self._stop
 
     def stop(self, reason: JobStopped) -> None:
-        """Make the run stop for `reason`. A lost fence outdoes a stopping worker, and that every other."""
+        """Stop the run for `reason`. LeaseLost has precedence over WorkerStopping, and that over every other reason."""
         if isinstance(self._stop, LeaseLost):
             return
         if self._stop is None or isinstance(reason, (LeaseLost, WorkerStopping)):
             self._stop = reason
 
     def confirm(self, phase: Phase | None = None) -> None:
-        """Ask the ledger whether the job is still ours, waiting for Redis if it has to: nobody can take it for a lease now.
+        """Confirm the lease with the ledger, waiting for Redis as long as necessary.
 
-        `phase`: what is to be done with the record. After `closing` nobody can cancel the job; before `cancelling`, whoever
-        else is cancelling it is waited for.
+        `phase`: the next change of the record. After `closing` nobody can cancel the job; before `cancelling`, a concurrent
+        cancel is waited for.
 
         Raises:
-            LeaseLost: it is not; nothing may be changed any more.
-            JobCancelled: it is to be closed, and somebody who wants it cancelled was first.
-            WorkerStopping: the worker goes down while the ledger is waited for.
+            LeaseLost: the lease is lost; change nothing.
+            JobCancelled: the job is to be closed, and a cancel came first.
+            WorkerStopping: the worker shuts down while Redis is unreachable.
         """
         word = "locked"
         while word == "locked":
@@ -128,16 +128,16 @@ class Lease:
             raise JobCancelled(CANCELLED)
 
     def started(self) -> None:
-        """Note that the record is processing: whoever wants the job cancelled may write it from now on."""
+        """Report that the record is processing: from now on a cancel may write it."""
         self._phase = "started"
         self._wake.set()
 
     def closed(self) -> None:
-        """Note that the record is closed: a ledger that has forgotten the job counts it in Directus, and not by us."""
+        """Report that the record is closed. A ledger that lost the job counts it from Directus, not from us."""
         self._closed = True
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not past a lost fence."""
+        """Sleep, but not after a lost fence."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.check_fence()
@@ -153,11 +153,11 @@ class Lease:
                     ticket_due = time.monotonic() + RUN_VISIBILITY_SECONDS / 2.5
             except (LedgerUnavailable, TicketsUnavailable) as error:
                 logger.warning("lease not renewed", extra={"job_id": self.job.job_id, "error": str(error)})
-            except Exception:  # a lease that nobody renews is worse than any bug
+            except Exception:  # a lease that is not renewed is worse than any bug
                 logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
 
     def _pause(self) -> bool:
-        """Wait until it is time to renew; True when the run is over."""
+        """Wait until the next renewal; True if the run has ended."""
         if self._wake.wait(RENEW_SECONDS) and not self._over.wait(STARTED_SECONDS):
             self._wake.clear()
         return self._over.is_set()
@@ -168,7 +168,7 @@ class Lease:
         self.journal.sent(changes if word != "unknown" else 0)
         if word == "unknown" and self._closed:
             return "ok"
-        if word == "unknown":  # the ledger was wiped: take the job back, unless somebody was faster
+        if word == "unknown":  # the ledger was wiped: restore the job, unless another worker did
             mine = LostJob(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
             logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})

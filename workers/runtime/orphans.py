@@ -1,4 +1,4 @@
-"""Outputs that no record names: of runs that died, or lost their lease, after they had uploaded them."""
+"""Deletes orphaned files: outputs that no record names, of runs that died or lost their lease after the upload."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def clear(directus: Directus, job_id: str, keep: Sequence[str] = ()) -> None:
-    """Delete the outputs of a job that is over, but for those that its record names and those to keep.
+    """Delete the outputs of an ended job, except those that its record names and those in `keep`.
 
-    The files are listed before the record is read: what a later admission uploads, once the record is open again, is not among
-    them.
+    The files are listed before the record is read. So the files of a later admission, made after the record is reopened, are
+    not in the list.
 
     Raises:
-        DirectusUnavailable: some may be left.
+        DirectusUnavailable: some files may be left.
     """
     found = directus.find_files(f"{job_id}/")
     if not set(found) - set(keep):
@@ -34,12 +34,12 @@ def clear(directus: Directus, job_id: str, keep: Sequence[str] = ()) -> None:
 
 
 def _tells(record: Record, keep: Sequence[str]) -> bool:
-    """Say whether its outputs are known: a completed one that is not ours needs the optional column `result` to tell them."""
+    """Return whether the outputs are known: a job completed by another run needs the optional column `result`."""
     return record.status != "completed" or isinstance(record.result, dict) or record.output_file_id in keep
 
 
 def _named_by(record: Record | None) -> list[str]:
-    """Return the ids of the files that a record names as its outputs."""
+    """Return the ids of the outputs that a record names."""
     if record is None:
         return []
     listed = record.result.get("outputs") if isinstance(record.result, dict) else None

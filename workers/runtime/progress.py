@@ -1,4 +1,4 @@
-"""Tells Directus how far a job is, from a thread of its own: a slow Directus must not hold up the work, nor the lease."""
+"""Reports progress to Directus from a thread of its own, so that a slow Directus delays neither the work nor the lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY_POINTS = 5
 
 
 class ProgressReporter:
-    """A context manager; inside it, what the lease notes reaches the record every 5 s and 5 points at most."""
+    """A context manager: inside it, progress is written to the record at most every 5 s and 5 points."""
 
     def __init__(self, directus: Directus, lease: Lease) -> None:
         self._directus = directus
@@ -44,4 +44,4 @@ class ProgressReporter:
                 self._directus.update_open_job(self._lease.job.job_id, {"progress": percent})
                 self._told = percent
             except DirectusUnavailable:
-                continue  # the next report says more
+                continue  # the next report has newer progress

@@ -1,4 +1,4 @@
-"""Puts jobs back into a ledger that has forgotten them: their tickets still hold everything."""
+"""Restores jobs into a ledger that was wiped. Their tickets contain everything."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directus) -> bool:
-    """Adopt the ticket's job, and more of the queue while at it: a wiped ledger has forgotten them all.
+    """Restore the ticket's job, and receive more tickets to restore theirs, since a wiped ledger lost them all.
 
-    Returns False when the ticket stands for nothing any more: its record is closed or gone, or was admitted anew. What a
-    forgotten run of it may have left is deleted then.
+    Returns False if the ticket is no longer needed: its record is closed, gone, or was admitted again. Files that a lost run
+    left are deleted then.
 
     Raises:
-        Unavailable: a dependency is away.
+        Unavailable: a dependency is unreachable.
     """
     assert ticket.job is not None
     more = _receive_more(ticket.pool, tickets)
@@ -47,14 +47,14 @@ def _receive_more(pool: str, tickets: Tickets) -> list[Ticket]:
     try:
         return tickets.receive(pool, RECEIVE_AT_MOST, wait_seconds=0)
     except TicketsUnavailable:
-        return []  # one at a time, then
+        return []  # then one by one
 
 
 def _give_back(ticket: Ticket, tickets: Tickets) -> None:
     try:
         tickets.hold(ticket)
     except TicketsUnavailable:
-        return  # it comes back when its visibility ends
+        return  # its visibility timeout brings it back
 
 
 def _is_open(record: Record | None) -> bool:

@@ -1,7 +1,7 @@
-"""One ticket from claim to commit, for both pools.
+"""Handles one ticket, from claim to commit, for both pools.
 
-Commit order: the outputs are uploaded, the record is closed, the ledger counts, the ticket goes. A crash between any two
-leaves the next attempt only what is missing.
+Commit order: upload the outputs, close the record, count in the ledger, delete the ticket. After a crash between two steps, the
+next attempt does only what is missing.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 UNKNOWN_STATE_MS = (30_000, 60_000)
 DISK_FULL_RETRIES_MAX = 20
-"""A job that no worker has had the disk for that often will not fit the next one either."""
+"""A job that failed so often for lack of disk space fails for good."""
 DEFERRALS_MAX = 50
-"""A job that a server has put off that often spends attempts."""
+"""A job that a server deferred so often spends attempts from then on."""
 RELEASE_MS = (30_000, 40_000)
 MOVE_MS = 2000
-"""Before its job has moved, a ticket would only be held for long."""
+"""The visibility timeout while Redis does not answer: short, so that the ticket returns soon."""
 
 
 class Runner:
-    """Runs jobs, any number at a time. `stop` makes all of them give their job back."""
+    """Runs jobs, any number in parallel. `stop` makes all of them release their jobs."""
 
     def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools) -> None:
         self._ledger = ledger
@@ -65,7 +65,7 @@ class Runner:
         self._stopped: WorkerStopping | None = None
 
     def handle(self, ticket: Ticket) -> bool:
-        """Do what a ticket stands for, and say whether it is done with; it never raises for what a dependency does."""
+        """Handle a ticket and return whether it is no longer needed. Never raises for an unreachable dependency."""
         try:
             return self._handle(ticket)
         except Unavailable as error:
@@ -74,7 +74,7 @@ class Runner:
             return False
 
     def stop(self, reason: WorkerStopping | None = None) -> None:
-        """Make every running job go back to the queue, unharmed, and those that may still start."""
+        """Make every running job release its lease, also those that are about to start."""
         with self._lock:
             self._stopped = reason or WorkerStopping("The worker is shutting down")
             for lease in self._leases:
@@ -102,7 +102,7 @@ class Runner:
                 self._tickets.hold(ticket, claim.hold_ms)
             case "unknown":
                 self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
-            case _:  # drop, elsewhere
+            case _:  # `drop` or `elsewhere`
                 self._tickets.delete(ticket)
                 return True
         return False
@@ -118,7 +118,7 @@ class Runner:
         return claim
 
     def _run(self, claim: Claim, ticket: Ticket | None) -> bool:
-        """Run a claimed job; True when it is over, or has another ticket."""
+        """Run a claimed job; True if it ended, or has another ticket."""
         lease = Lease(claim, ticket, self._ledger, self._tickets)
         job = lease.job
         logger.thread_safe_append_keys(job_id=job.job_id, bull_job_id=job.id, attempt=claim.attempt)
@@ -139,7 +139,7 @@ class Runner:
         except RetryLater as error:
             until = timestamp(seconds=error.seconds)
             self._release(lease, round(error.seconds * 1000), f"{error} and asks to wait until {until}")
-        except (Unavailable, AttemptFailed) as error:  # the latter from a record that cannot be closed
+        except (Unavailable, AttemptFailed) as error:  # the second for a record that cannot be closed
             self._release(lease, _jitter(RELEASE_MS), str(error), cause=error.__cause__)
         finally:
             with self._lock:
@@ -178,7 +178,7 @@ class Runner:
         return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
 
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
-        """Count the outcome, waiting for Redis if it has to, and let the ticket follow; True when the job is over."""
+        """Count the outcome, waiting for Redis as long as necessary, and update the ticket; True if the job ended."""
         job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
         summary = {"outcome": outcome, "attempt": claim.attempt, **note}
         lost = False
@@ -191,7 +191,7 @@ class Runner:
                     raise
             try:
                 lease.wait(1)
-            except LeaseLost:  # perhaps to our own call, whose answer was lost: the ledger will say so when asked again
+            except LeaseLost:  # perhaps by our own call, with its answer lost: asking again tells
                 lost = True
         logger.info("finished", extra={**summary, "ledger": word})
         if word == "lost":
@@ -204,7 +204,7 @@ class Runner:
         return True
 
     def _move(self, lease: Lease, reason: str) -> bool:
-        """Give the job to the container pool, its new ticket first; True when its old one stands for nothing any more."""
+        """Move the job to the container pool, new ticket first; True if the old one is no longer needed."""
         moved = msgspec.structs.replace(lease.job, pool="container")
         lease.journal.end("moved", reason)
         try:
@@ -225,12 +225,12 @@ class Runner:
         try:
             word = self._ledger.release(lease.job, lease.token, delay_ms, lease.journal.text())
         except LedgerUnavailable:
-            return  # the lease will run out and a sweep will find the job
+            return  # the lease expires, and a sweep finds the job
         if word != "lost":
             self._release_for_later(lease, delay_ms)
 
     def _release_for_later(self, lease: Lease, delay_ms: int) -> None:
-        """See to it that a ticket turns up when the job is due."""
+        """Make sure that a ticket is visible when the job is due."""
         if lease.ticket is not None:
             self._hold(lease.ticket, delay_ms)
             return

@@ -1,6 +1,6 @@
-"""Keeps ECS from taking the machine away under a running job, and notices when a deployment waits for it.
+"""ECS task scale-in protection: keeps ECS from stopping a busy task, and detects a waiting deployment.
 
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html. Elsewhere it does nothing.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html. Does nothing outside ECS.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ EXPIRES_MINUTES = 60
 RENEW_SECONDS = 600.0
 ASK_AGAIN_SECONDS = 30.0
 IDLE_SECONDS = 5.0
-"""Between two jobs protection is not given up."""
+"""Protection is kept between two jobs for this long."""
 TIMEOUT_SECONDS = 5.0
 WAITED_FOR = "DEPLOYMENT_BLOCKED"
-"""Why ECS refuses protection when more tasks are protected than the service should have. Of a task that is protected already it
-says that a deployment, or a service that became smaller, waits for this one among others."""
+"""The reason that ECS gives when more tasks are protected than the service wants. For a protected task it means that a
+deployment or a scale-in waits for it."""
 
 
 class TaskProtection:
-    """The protection of this task, switched on while there are jobs."""
+    """The protection of this task, enabled while there are jobs."""
 
     def __init__(self, agent: str | None, clock: Callable[[], float] = time.monotonic) -> None:
-        """`agent` is the address of the ECS agent, as it stands in ECS_AGENT_URI; None is anywhere else."""
+        """`agent` is the URL of the ECS agent, from ECS_AGENT_URI; None outside ECS."""
         self._url = f"{agent}/task-protection/v1/state" if agent else ""
         self._clock = clock
         self._protected: bool | None = False  # None: an answer was lost
         self._retry_at = self._renew_at = 0.0
         self._busy_at = -IDLE_SECONDS
         self.waited_for = False
-        """True once a deployment waits for this task to end: it should take no more jobs."""
+        """True if a deployment waits for this task: it should take no more jobs."""
 
     def follow(self, *, busy: bool) -> None:
-        """Protect the task while it is `busy`, and give it free afterwards. Fails quietly: the job is safe either way."""
+        """Protect the task while it is `busy`, and release it afterwards. Errors are only logged: no job depends on it."""
         if not self._url:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Puts together what the machine lends to every job, by the settings."""
+"""Creates what all jobs of this process share, from the settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def make_tools(services: Services) -> Tools:
-    """Make the tools.
+    """Create the tools.
 
     Raises:
-        SettingsError: ffmpeg is missing or too old, or a key is none.
+        SettingsError: ffmpeg is missing or too old, or a key is invalid.
     """
     current = services.settings
     return Tools(

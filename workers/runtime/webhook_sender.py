@@ -1,7 +1,6 @@
-"""Tells callback addresses that jobs are over: what the ledger has due, one after another, tried again with growing pauses.
+"""Delivers webhooks: takes due events from the ledger, sends them, and retries with backoff.
 
-An address is under the same rules as one that a file is fetched from, and no redirect is followed. What is told may arrive
-twice, and bears an id to know that by.
+The address rules of downloads apply, and no redirect is followed. An event may be delivered twice; its id identifies it.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 ANSWER_SECONDS = 10.0
 LEASE_MS = 60_000
-"""Longer than a try takes, with a look into Directus before it."""
+"""Longer than one delivery takes, with a read from Directus before it."""
 CONCURRENT_SENDS = 4
-"""How many are told at the same time, of as many users."""
+"""How many deliveries run in parallel, for as many users."""
 AGAIN_MS = (5_000, 20_000, 80_000, 320_000, 1_280_000, 5_120_000, 14_400_000)
-"""The pause after each failed try; after the last of them, nobody tries any more: 8 tries within 6 hours."""
+"""The backoff after each failed attempt. After the last one the event is given up: 8 attempts within 6 hours."""
 UNREACHABLE_MS = 30_000
 UNANSWERED_MS = 30_000
-"""How long the other callbacks of a user wait after one that was not answered."""
+"""How long the user's other webhooks wait after an attempt without an answer."""
 GONE = 410
 LABEL = "callback_url"
 
 
 class WebhookSender:
-    """Delivers. Any number of them may work at the same time."""
+    """Delivers webhooks. Any number of senders may run in parallel."""
 
     def __init__(self, ledger: Ledger, directus: Directus, fetcher: Fetcher, secrets: Sequence[str]) -> None:
         self._ledger = ledger
@@ -54,7 +53,7 @@ class WebhookSender:
         self._awake = 0
 
     def deliver_due(self, seconds: float) -> int:
-        """Deliver what is due, for about `seconds`; return how many tries there were. Never raises for a dependency."""
+        """Deliver due events for about `seconds`; return the number of attempts. Never raises for an unreachable dependency."""
         until, attempts = time.monotonic() + seconds, 0
         try:
             while time.monotonic() < until and not self._stopping.is_set():
@@ -68,7 +67,7 @@ class WebhookSender:
         return attempts
 
     def wake(self, due: int) -> None:
-        """Deliver what is due beside whatever else this process does, as many abreast as there is work for."""
+        """Deliver due events in the background, with as many threads as there is work for."""
         with self._lock:
             wanted = min(due, CONCURRENT_SENDS) - self._awake
             self._awake += max(0, wanted)
@@ -78,20 +77,20 @@ class WebhookSender:
     def _run(self) -> None:
         try:
             self.deliver_due(float("inf"))
-        except Exception:  # the next sweep sends another
+        except Exception:  # the next sweep starts another one
             logger.exception("callbacks are not delivered")
         finally:
             with self._lock:
                 self._awake -= 1
 
     def stop(self) -> None:
-        """Take up nothing more; what is under way has its time."""
+        """Start no more deliveries; those in progress finish."""
         self._stopping.set()
 
     def _deliver(self, event: WebhookEvent) -> None:
         try:
             job = decode(event.body, event.id)
-        except UnknownEnvelope:  # of a later release: its workers know it
+        except UnknownEnvelope:  # of a later release: its workers can read it
             return
         try:
             record = self._directus.read_job(event.job_id)
@@ -106,7 +105,7 @@ class WebhookSender:
         logger.info("called back", extra=outcome)
 
     def _send(self, event: WebhookEvent, job: MediaJob, body: bytes) -> tuple[int, str, bool]:
-        """Return the status (0: no answer), what went wrong, and whether that is the last word."""
+        """Return the status (0: no answer), the error, and whether it is final."""
         if not self._secrets:
             return 0, "This deployment has no WEBHOOK_SECRET any more", False
         at = int(time.time())
@@ -118,7 +117,7 @@ class WebhookSender:
         }
         try:
             status = self._fetcher.post(job.callback_url or "", io.BytesIO(body), len(body), headers, ANSWER_SECONDS, LABEL)
-        except MediaRejected as error:  # the address is not allowed, and will not be
+        except MediaRejected as error:  # the address is not allowed, and never will be
             return 0, str(error), True
         except (AttemptFailed, JobStopped) as error:
             return 0, str(error), False

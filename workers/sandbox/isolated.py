@@ -1,4 +1,4 @@
-"""Runs a module of ours inside the sandbox: for libraries that read untrusted media in their own process's memory."""
+"""Runs one of our modules in the sandbox, for libraries that parse untrusted media in process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(
     check: Callable[[], None],
 ) -> sandbox.Finished:
     """Run `main()` of `module` with `arguments`, as `sandbox.run` runs a command."""
-    # -I: the job's folder is hostile, and must not be a place that modules are found in. -S: the places are known.
+    # -I: the job's folder is hostile and must not be on the module path. -S: the path is known.
     places = [HOME, *(one for one in sys.path if one)]
     code = f"import sys; sys.path[:0] = {places!r}; from {module} import main; main()"
     command = [sys.executable, "-ISB", "-c", code, *arguments]

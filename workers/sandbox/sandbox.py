@@ -1,8 +1,7 @@
-"""Runs one media process behind walls: its own process group, limits, an empty environment, a private folder, a clock.
+"""Runs one media process with its own process group, resource limits, an empty environment, a private folder and a timeout.
 
-The process never sees a network: its inputs are files that were fetched before, the white-lists of `ffmpeg.py` let it open
-nothing else, and where the machine allows it (not on Lambda or Fargate) it runs in a network namespace that has no network.
-It does not outlive the worker either.
+The process has no network: its inputs were fetched before, the allow-lists of `ffmpeg.py` let it open nothing else, and where
+the machine allows it (not on Lambda or Fargate) it runs in an empty network namespace. It does not outlive the worker.
 """
 
 from __future__ import annotations
@@ -32,35 +31,35 @@ GIB = 1 << 30
 POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
 LINE_MAX = 1 << 20
-NOT_STARTED = (126, 127)  # what a shell says of a command that it cannot run
+NOT_STARTED = (126, 127)  # the exit code of a shell that cannot run a command
 LAMBDA_OWN_BYTES = 400 << 20
-"""What the worker in a Lambda needs itself."""
+"""The memory that the worker in a Lambda needs itself."""
 LAMBDA_LEAST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process may use."""
+    """The limits of one process."""
 
     seconds: float = 12 * 3600
     memory_bytes: int = 8 * GIB
-    """Of address space, of which a program with many threads reserves more than it touches."""
+    """Address space; a program with many threads reserves more than it uses."""
     data_bytes: int = 6 * GIB
-    """Of memory that it writes to."""
+    """Private writable memory."""
     file_bytes: int = 32 * GIB
     folder_bytes: int = 48 * GIB
-    """Of all files in its folder together."""
+    """The total size of its folder."""
     open_files: int = 256
 
 
 @dataclass
 class Finished:
-    """How a process ended."""
+    """The end of a process."""
 
     code: int
     stderr: str = field(repr=False)
     peak_bytes: int = 0
-    """The most memory that it had in use, or that we had when we started it: the kernel counts from there."""
+    """Peak memory of the process, or ours when it started: the kernel counts from there."""
 
 
 class _Namespace:
@@ -68,10 +67,10 @@ class _Namespace:
 
 
 def use_namespace(mode: str) -> None:
-    """Choose whether processes get a network namespace: `auto`, `off`, or `required`.
+    """Choose the network isolation: `auto`, `off`, or `required`.
 
     Raises:
-        SettingsError: it is required, and this machine gives none.
+        SettingsError: it is required, and this machine does not support it.
     """
     _Namespace.mode = mode
     if mode == "required" and not _works(UNSHARE):
@@ -80,12 +79,12 @@ def use_namespace(mode: str) -> None:
 
 UNSHARE = ("unshare", "--user", "--net", "--")
 SETPRIV = ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--")
-"""The process is killed when the thread that started it ends, as it does when the worker is killed."""
+"""The process is killed when the thread that started it ends, as when the worker is killed."""
 
 
 @cache
 def _works(words: tuple[str, ...]) -> bool:
-    """Say whether this machine has a wall."""
+    """Return whether this machine supports an isolation."""
     try:
         done = subprocess.run([*words, "true"], capture_output=True, check=False)  # noqa: S603 - our own words
     except OSError:
@@ -95,7 +94,7 @@ def _works(words: tuple[str, ...]) -> bool:
 
 @contextmanager
 def private_folder(parent: Path) -> Iterator[Path]:
-    """Make a 0700 folder that is gone afterwards, whatever happens inside."""
+    """Create a 0700 folder that is deleted at the end."""
     parent.mkdir(parents=True, exist_ok=True)
     folder, lock = _locked_folder(parent)
     try:
@@ -106,7 +105,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
-    """Make a folder and hold a lock on it as long as we live: see `sweep`, which may be faster, and then another is made."""
+    """Create a folder and hold a lock on it. `sweep` may delete it before the lock is taken; then another is created."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=parent))
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
@@ -116,12 +115,12 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
                 if folder.is_dir():
                     return folder, lock
             except BlockingIOError:
-                pass  # it is being swept
+                pass  # a sweep deletes it
             os.close(lock)
 
 
 def sweep(parent: Path) -> int:
-    """Delete the folders that killed workers left in `parent`; return how many. Those in use are locked, and stay."""
+    """Delete the folders that killed workers left in `parent`; return how many. Folders in use are locked and stay."""
     swept = 0
     for folder in parent.glob("job-*"):
         with contextlib.suppress(OSError):
@@ -144,10 +143,10 @@ def run(
     on_error_line: Callable[[str], None] = lambda line: None,
     check: Callable[[], None] = lambda: None,
 ) -> Finished:
-    """Run `command` in `folder`; its standard output goes to `on_line`, its standard error to `on_error_line`, line by line.
+    """Run `command` in `folder`; pass its stdout to `on_line` and its stderr to `on_error_line`, line by line.
 
-    `check` is called several times a second and stops the process by raising. Whatever ends this call, nothing of the
-    process group is left.
+    `check` is called several times a second and stops the process by raising. However the call ends, no process of the group
+    is left.
 
     Raises:
         MediaRejected: it took longer than `limits.seconds`, or wrote more than `limits.folder_bytes`.
@@ -175,15 +174,15 @@ def run(
 
 
 def _lambda_bytes() -> int:
-    """Return what a process may take of a Lambda's memory, so that it fails and not the Lambda; elsewhere no limit."""
+    """Return the memory limit of a process on Lambda, so that it fails before the Lambda does; no limit elsewhere."""
     megabytes = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     return max(LAMBDA_LEAST_BYTES, (int(megabytes) << 20) - LAMBDA_OWN_BYTES) if megabytes.isdigit() else 1 << 62
 
 
 def _confined(limits: Limits) -> list[str]:
-    """Return the words in front of a command that confine it: a shell that sets limits and becomes the command.
+    """Return the command prefix that sets the limits: a shell that sets them and then becomes the command.
 
-    Not `preexec_fn`: Python code between fork and exec may deadlock in a process with threads.
+    `preexec_fn` is not an option: Python code between fork and exec can deadlock in a process with threads.
     """
     data_bytes = min(limits.data_bytes, _lambda_bytes())
     wanted = (
@@ -200,7 +199,7 @@ def _confined(limits: Limits) -> list[str]:
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         steps.append(f"ulimit {flag} {allowed // unit}")
     walls: tuple[str, ...] = UNSHARE if _Namespace.mode != "off" and _works(UNSHARE) else ()
-    walls += SETPRIV if _works(SETPRIV) else ()  # after the namespace, whose making forgets it
+    walls += SETPRIV if _works(SETPRIV) else ()  # after the namespace, which resets it
     return [*walls, "/bin/sh", "-c", " && ".join(steps) + ' && exec "$@"', "sandbox"]
 
 
@@ -211,7 +210,7 @@ def _follow(
     on_lines: tuple[Callable[[str], None], Callable[[str], None]],
     check: Callable[[], None],
 ) -> str:
-    """Read what a process writes until it ends; return the end of its standard error."""
+    """Read the output of a process until it ends; return the end of its stderr."""
     assert process.stdout is not None
     assert process.stderr is not None
     clock = _Clock(folder, limits, check)
@@ -229,21 +228,21 @@ def _follow(
                 elif key.fileobj is process.stderr:
                     kept = (kept + data)[-STDERR_KEPT:]
             clock.tick()
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:  # it closed its outputs and goes on
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:  # it closed its outputs but runs on
         clock.tick()
         time.sleep(0.01)
     return kept.decode(errors="replace")
 
 
 class _Lines:
-    """Cuts what arrives into lines."""
+    """Splits output into lines."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._partial = b""
 
     def feed(self, data: bytes) -> None:
-        """Take what has arrived; nothing is the end."""
+        """Add output; empty at the end."""
         *lines, self._partial = (self._partial[-LINE_MAX:] + data).split(b"\n")
         if not data and self._partial:
             lines.append(self._partial)
@@ -252,7 +251,7 @@ class _Lines:
 
 
 class _Clock:
-    """What is looked at while a process runs."""
+    """What is checked while a process runs."""
 
     def __init__(self, folder: Path, limits: Limits, check: Callable[[], None]) -> None:
         self._folder = folder
@@ -275,15 +274,15 @@ class _Clock:
 def _folder_bytes(folder: Path) -> int:
     total = 0
     for file in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # renamed or deleted while we look
+        with contextlib.suppress(FileNotFoundError):  # renamed or deleted meanwhile
             total += file.lstat().st_size
     return total
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
-    """Kill what is left of a process group and wait for its leader; return the most memory that had in use, in bytes.
+    """Kill the rest of a process group and reap its leader; return its peak memory, in bytes.
 
-    In this order: until it is waited for, nobody else can be given the leader's number, and be killed in its place.
+    In this order: until the leader is reaped, its number cannot be reused by a process that would be killed instead.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
