@@ -1,1 +1,1 @@
-"""Speech to captions: engines that hear words, and the pure builder that makes cues of them."""
+"""Speech to captions: the recognition engines, and the builder that turns words into cues."""

@@ -1,8 +1,8 @@
-"""Makes cues of words, as broadcasters set them. Pure: words and a style in, cues out. All times are whole milliseconds.
+"""Builds cues from words, as broadcasters set them. Pure: words and a style in, cues out. All times are in whole ms.
 
-What holds of every result, whatever the words: their order and text are kept, lines are short enough and few enough, a cue
-lasts from the shortest to the longest duration, and two cues are apart by the gap. A cue stays long enough to be read, unless
-the next one would then come more than LAG_MS after it is spoken.
+True of every result: the order and the text of the words are kept; lines are short enough and few enough; a cue lasts between
+the shortest and the longest duration; cues have a minimum gap. A cue stays long enough to be read, unless the next one would
+then start more than LAG_MS after it is spoken.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PAUSE_MS = 1200
-"""Silence that ends a cue."""
+"""A silence of this length ends a cue."""
 LAG_MS = 1500
-"""The most that reading time may make the next cue late."""
+"""The longest delay of the next cue in favour of reading time."""
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - of scripts that have their own
 CLAUSE_ENDS = (",", ";", ":", "—", "–")  # noqa: RUF001 - dashes
 
 
 class Word(msgspec.Struct, frozen=True):
-    """One word as an engine heard it; `confidence` 0..1."""
+    """One recognised word; `confidence` is 0..1."""
 
     text: str
     start_ms: int
@@ -32,7 +32,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Style(msgspec.Struct, frozen=True):
-    """How cues are set: characters a line, lines a cue, characters a second, and durations in ms."""
+    """The limits of a cue: characters per line, lines per cue, characters per second, and durations in ms."""
 
     line_length: int = 42
     lines: int = 2
@@ -43,7 +43,7 @@ class Style(msgspec.Struct, frozen=True):
 
 
 class Cue(msgspec.Struct, frozen=True):
-    """Some words on the screen, from `start_ms` to before `end_ms`."""
+    """Text on the screen, from `start_ms` until before `end_ms`."""
 
     start_ms: int
     end_ms: int
@@ -52,21 +52,21 @@ class Cue(msgspec.Struct, frozen=True):
 
     @property
     def characters(self) -> int:
-        """What has to be read."""
+        """The number of characters to read."""
         return sum(map(len, self.lines))
 
 
 def build(words: Iterable[Word], style: Style) -> list[Cue]:
-    """Make cues of `words`."""
+    """Return the cues of `words`."""
     return list(_timed(list(_grouped(list(_sized(words, style)), style)), style))
 
 
 def wrap(texts: list[str], length: int) -> list[str]:
-    """Break words into the fewest lines of at most `length`, and among those into the most even ones.
+    """Break words into the fewest lines of at most `length` characters, as even as possible.
 
-    A line had better end with a clause, and the lower line be the longer one. No word may be longer than `length`.
+    A line break after a clause and a longer lower line are preferred. No word may be longer than `length`.
     """
-    best: list[tuple[tuple[int, float], int]] = [((0, 0.0), 0)] * (len(texts) + 1)  # cost of the rest, where its line ends
+    best: list[tuple[tuple[int, float], int]] = [((0, 0.0), 0)] * (len(texts) + 1)  # cost of the rest, by where its line ends
     for first in range(len(texts) - 1, -1, -1):
         options, width = [], -1
         for end in range(first + 1, len(texts) + 1):
@@ -89,7 +89,7 @@ def wrap(texts: list[str], length: int) -> list[str]:
 
 
 def _sized(words: Iterable[Word], style: Style) -> Iterator[Word]:
-    """Bring words into order and to a length that fits a line, their time shared out."""
+    """Sort the words, and split those longer than a line, sharing their time."""
     clock = 0
     for word in words:
         text = "".join(char if char.isprintable() else " " for char in word.text)
@@ -115,7 +115,7 @@ def _grouped(words: list[Word], style: Style) -> Iterator[list[Word]]:
 
 
 def _ends(group: list[Word], word: Word, style: Style, readable: int) -> bool:
-    """Say whether a cue is over before `word`."""
+    """Return whether a cue ends before `word`."""
     texts = [one.text for one in group] + [word.text]
     lasted = group[-1].end_ms - group[0].start_ms
     return (

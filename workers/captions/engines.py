@@ -1,7 +1,7 @@
-"""The engines that hear words, behind one call: `hear(engine, sound, language, work)`.
+"""The speech recognition engines, behind one call: `hear(engine, sound, language, work)`.
 
-`pocketsphinx` is built in: it works offline and makes drafts. `whisper` (faster-whisper) needs the operator's model folder,
-`transcribe` (Amazon Transcribe) the operator's bucket. The first two run in the sandbox and print a word a line.
+`pocketsphinx` is built in: it works offline, with draft quality. `whisper` (faster-whisper) needs the operator's model folder;
+`transcribe` (Amazon Transcribe) needs the operator's bucket. The first two run in the sandbox and print one word a line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = Logger(service="mediaq", child=True)
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine: what it says of itself in `result`, and how it hears."""
+    """One engine: its description in `result`, and its function."""
 
     draft: bool
     hear: Callable[[Path, str, float, Work], list[Word]]
@@ -79,7 +79,7 @@ def _read(words: list[Word], seconds: float, work: Work, text: str) -> None:
     try:
         line = msgspec.json.decode(text, type=Line)
     except msgspec.MsgspecError:
-        return  # a library's own chatter
+        return  # messages of the library
     if line.at is not None:
         work.progress(min(1.0, line.at / seconds) if seconds else 1.0)
     elif line.text:

@@ -15,7 +15,7 @@ MIME = {"vtt": "text/vtt", "srt": "application/x-subrip", "json": "application/j
 
 
 def clock(seconds: float, point: str = ".") -> str:
-    """Write a time as hh:mm:ss.mmm."""
+    """Format a time as hh:mm:ss.mmm."""
     ms = round(seconds * 1000)
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{point}{ms % 1000:03}"
 
@@ -30,7 +30,7 @@ def vtt(cues: list[Cue], language: str, note: str = "") -> str:
 
 
 def srt(cues: list[Cue], language: str, note: str = "") -> str:
-    """Write SubRip, which has no place for a language or a note."""
+    """Write SubRip. The format has no language and no comments."""
     del language, note
     blocks = []
     for number, cue in enumerate(cues, 1):

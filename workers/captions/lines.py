@@ -1,4 +1,4 @@
-"""What an engine's process prints, a line each: a word, or how far it is."""
+"""The output of an engine process, one line each: a word, or the progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """A word from `start` to `end`, or `at`, how far the engine is; all in s."""
+    """A word from `start` to `end`, or the progress `at`; all in s."""
 
     text: str = ""
     start: float = 0
@@ -18,6 +18,6 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 def say(line: Line) -> None:
-    """Print a line, at once."""
+    """Print a line and flush."""
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()

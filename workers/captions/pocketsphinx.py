@@ -1,6 +1,6 @@
-"""Hears English with pocketsphinx and the model inside its wheel. Runs in the sandbox: `main()` prints a word a line.
+"""Recognises English with pocketsphinx and the model in its wheel. Runs in the sandbox; `main()` prints one word a line.
 
-Speech is cut out by its voice detector, and into pieces of at most PIECE_SECONDS, so that memory does not grow with the sound.
+Its voice detector cuts the sound into utterances of at most PIECE_SECONDS, so that memory does not grow with the length.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from workers.captions.lines import Line, say
 PIECE_SECONDS = 20
 FRAMES_A_SECOND = 100
 NOT_WORDS = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
-VARIANT = re.compile(r"\(\d+\)$")  # the dictionary's second pronunciation of a word
+VARIANT = re.compile(r"\(\d+\)$")  # alternative pronunciations in the dictionary
 
 
 def main() -> None:
-    """Print the words of the 16 kHz mono WAV file that the second last argument names."""
+    """Print the words of a 16 kHz mono WAV file, the second last argument."""
     from pocketsphinx import Decoder, Segmenter  # noqa: PLC0415 - only this process pays for it
 
     with wave.open(str(Path(sys.argv[-2])), "rb") as sound:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 class _Stream:
-    """A WAV file as the stream of bytes that the segmenter reads."""
+    """A WAV file as a stream of bytes for the segmenter."""
 
     def __init__(self, sound: wave.Wave_read) -> None:
         self._sound = sound

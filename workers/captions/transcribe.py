@@ -1,7 +1,7 @@
-"""Hears with Amazon Transcribe: the sound goes to the operator's bucket, the words come back there, and both are deleted.
+"""Recognises speech with Amazon Transcribe, through the operator's bucket. Both sound and transcript are deleted afterwards.
 
-The requests and the transcript's form are those of the API reference (StartTranscriptionJob, GetTranscriptionJob, "Example
-output"); the contract test holds them to the emulator.
+Requests and transcript follow the API reference (StartTranscriptionJob, GetTranscriptionJob, "Example output"). The integration
+test runs them on the emulator.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ DEFAULT_REGIONS = {
     "ko": "ko-KR", "zh": "zh-CN", "ar": "ar-SA", "hi": "hi-IN", "ru": "ru-RU", "sv": "sv-SE", "da": "da-DK", "pl": "pl-PL",
     "tr": "tr-TR",
 }  # fmt: skip
-"""Transcribe wants a region with the language: what "de" alone stands for."""
+"""Transcribe needs a region with the language: the default of each language."""
 
 
 def hear(sound: Path, language: str, work: Work) -> list[Word]:
     """Return the words of a sound file.
 
     Raises:
-        MediaRejected: the operator has set up no bucket, or Transcribe does not know the language.
-        AttemptFailed: Transcribe or S3 is away, or failed.
+        MediaRejected: there is no bucket, or Transcribe does not support the language.
+        AttemptFailed: Transcribe or S3 is unreachable, or failed.
     """
     bucket = work.tools.speech.transcribe_bucket
     if not bucket:
@@ -60,7 +60,7 @@ def hear(sound: Path, language: str, work: Work) -> list[Word]:
 
 
 class _Transcription:
-    """One transcription, from upload to cleaning up."""
+    """One transcription, from the upload to the clean-up."""
 
     def __init__(self, s3: Any, service: Any, bucket: str) -> None:
         self._s3 = s3
@@ -107,7 +107,7 @@ class _Transcription:
             try:
                 delete()
             except (BotoCoreError, ClientError):
-                continue  # the bucket's lifecycle rule is the backstop
+                continue  # the lifecycle rule of the bucket deletes the rest
 
 
 class _Alternative(msgspec.Struct):
@@ -131,7 +131,7 @@ class _Transcript(msgspec.Struct):
 
 
 def read(body: bytes) -> list[Word]:
-    """Read a transcript: punctuation, which has no time, is put to the word before it."""
+    """Parse a transcript. Punctuation has no time and is appended to the word before it."""
     try:
         items = msgspec.convert(msgspec.json.decode(body), _Transcript, strict=False).results.items
     except msgspec.MsgspecError as error:

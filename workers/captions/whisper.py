@@ -1,4 +1,4 @@
-"""Hears with faster-whisper and the operator's model. Runs in the sandbox: `main()` prints a word a line."""
+"""Recognises speech with faster-whisper and the operator's model. Runs in the sandbox; `main()` prints one word a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workers.captions.lines import Line, say
 
 
 def main() -> None:
-    """Print the words of a WAV file; the last arguments are its path, the language and the model's folder."""
+    """Print the words of a WAV file. Arguments, at the end: its path, the language, the model's folder."""
     from faster_whisper import WhisperModel  # noqa: PLC0415 - only this process pays for it
 
     sound, language, folder = sys.argv[-3:]

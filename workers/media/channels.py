@@ -1,4 +1,4 @@
-"""Maps the channels of any input to a layout that an encoder takes. Layouts and channels are named as ffmpeg names them."""
+"""Maps the audio channels of an input to a layout that the encoder supports. Names are those of ffmpeg."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LAYOUTS: dict[str, str] = {
 }  # fmt: skip
 """Layout -> its channels."""
 COMMON = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
-"""What a file with so many channels and no layout most likely means, by their number."""
+"""Number of channels -> the most likely layout, for files without one."""
 ENCODED: dict[str, tuple[str, ...]] = {
     "aac": ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1(wide)", "7.1"),
     "opus": ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"),
     "mp3": ("mono", "stereo"),
     "pcm": tuple(LAYOUTS),
 }
-"""Codec -> the layouts that its encoder writes and players know."""
+"""Codec -> layouts that its encoder writes and players support."""
 SAME = {"SL": "BL", "SR": "BR", "DL": "FL", "DR": "FR"}
-"""Channels that stand in for each other where a layout has only one of them."""
+"""Channels that replace each other if a layout has only one of them."""
 
 
 def target(sound: Stream, codec: str, wanted: str) -> tuple[str, bool]:
-    """Return the layout to encode, and whether channels are mixed into fewer against the caller's wish.
+    """Return the layout to encode, and whether channels are mixed down although the caller asked to keep them.
 
     `wanted` is `keep`, `stereo` or `mono`.
     """
@@ -47,17 +47,17 @@ def target(sound: Stream, codec: str, wanted: str) -> tuple[str, bool]:
 
 
 def filters(sound: Stream, layout: str) -> list[str]:
-    """Return the filters that bring a sound to a layout. The centre is mixed into the sides, so that voices stay audible."""
+    """Return the filters that convert to a layout. The centre is mixed into the sides, so that voices stay audible."""
     known = []
-    if not sound.layout and sound.channels > len(COMMON):  # nobody says what they are: the first two are taken
+    if not sound.layout and sound.channels > len(COMMON):  # unknown channels: take the first two
         known = ["pan=stereo|c0=c0|c1=c1"]
-    elif not sound.layout:  # ffmpeg would take the third of three channels for the bass
+    elif not sound.layout:  # ffmpeg would use the third of three channels as bass
         known = [f"channelmap=channel_layout={COMMON[sound.channels - 1]}"]
     return [*known, f"aformat=channel_layouts={layout}"]
 
 
 def _distance(have: list[str], can: list[str]) -> tuple[int, int, int]:
-    """Return how bad a layout is for some channels: those that it lacks, those that it has over, those that move."""
+    """Return the cost of a layout: channels that it lacks, extra channels, channels that move."""
     roles, places = {SAME.get(one, one) for one in have}, {SAME.get(one, one) for one in can}
     both = len(have) - len(roles)  # side and back at once
     lost = len(roles - places) + max(0, both - (len(can) - len(places)))

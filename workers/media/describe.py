@@ -1,4 +1,4 @@
-"""Describes a media file; runs in the sandbox, see `probe.py`. It imports next to nothing: a probe is paid for twice a job."""
+"""Describes a media file; runs in the sandbox, see `probe.py`. It imports little, because every job probes twice."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from av.error import FFmpegError
 from workers.media.formats import ATTACHED_PICTURE, FORMATS, PROTOCOLS, STILLS, is_heif
 
 UNREADABLE = 3
-"""The code that the process ends with when the file is no media."""
+"""Exit code: the file is not media."""
 UNKNOWN = "unknown"
-"""The codec of a stream that nothing here can decode."""
+"""The codec of a stream without a decoder."""
 UNDECODABLE, EMPTY = "cannot be decoded", "is empty"
-"""What is wrong with a stream of a known codec."""
+"""Problems of a stream with a known codec."""
 HDR_TRANSFERS = {16: "pq", 18: "hlg"}
-"""Of ITU-T H.273: SMPTE ST 2084 and ARIB STD-B67."""
+"""ITU-T H.273: SMPTE ST 2084 and ARIB STD-B67."""
 FIELD_ORDERS = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
-"""libavcodec's AVFieldOrder, by the field that is shown first."""
+"""AVFieldOrder of libavcodec -> the field shown first."""
 DISPOSITIONS = {"default": 0x1, "commentary": 0x8, "impaired": 0x80 | 0x100}
-"""libavformat's AV_DISPOSITION_*; impaired: for people who do not hear, or do not see, well."""
+"""AV_DISPOSITION_* of libavformat; impaired: for the hearing or visually impaired."""
 TAGS_MAX, TAG_MAX = 64, 1000
 LANGUAGE = re.compile("[a-z]{3}")
 CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)$")
 SIDE_BY_SIDE_MAX = 256
-"""Streams that are looked at: a file with more is refused by its number of streams."""
+"""How many streams are inspected; a file with more is rejected for its number of streams."""
 PACKETS_MAX, PACKET_BYTES_MAX, ERRORS_MAX = 2000, 32 << 20, 25
-"""How far into a file its streams are decoded to see whether they can be."""
+"""How much of a file is decoded to test its streams."""
 DECODED_PIXELS_MAX = 4096 * 2304
-"""A larger picture is not decoded here: the walls of the probe are narrow."""
+"""A larger picture is not decoded here: the limits of the probe are small."""
 XING_BYTES = 4096
 
 
 def main() -> None:
-    """Print `probe.Media` as JSON. Arguments: `decode` to try every stream, else "", a demuxer or "", the file."""
+    """Print `probe.Media` as JSON. Arguments: `decode` to test every stream, else ""; a demuxer or ""; the file."""
     decode, demuxer, file = sys.argv[-3] == "decode", sys.argv[-2] or None, Path(sys.argv[-1])
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
     try:
@@ -89,11 +89,11 @@ def _media(container: Any, file: Path, *, decode: bool) -> dict[str, Any]:
 INDEXED = {
     "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "wav", "aiff", "flac", "mxf",
 }  # fmt: skip
-"""Containers that say at their beginning, or in an index, how long they are."""
+"""Containers that state their duration at the start or in an index."""
 
 
 def _has_xing(file: Path) -> bool:
-    """Say whether an MP3 begins with a frame that counts the others."""
+    """Return whether an MP3 starts with a frame that counts the others."""
     with file.open("rb") as data:
         head = data.read(10)
         size = (
@@ -107,7 +107,7 @@ def _has_xing(file: Path) -> bool:
 
 
 def _is_cut(container: Any, size: int) -> bool:
-    """Say whether the index of a file names bytes that the file does not have."""
+    """Return whether the index names bytes beyond the end of the file."""
     for stream in container.streams:
         entries = stream.index_entries
         if len(entries) and entries[-1].pos + entries[-1].size > size:
@@ -116,7 +116,7 @@ def _is_cut(container: Any, size: int) -> bool:
 
 
 def _tags(container: Any) -> dict[str, str]:
-    """Return what the container says of itself; an Ogg file says it of its first stream."""
+    """Return the tags of the container; Ogg has them on its first stream."""
     tags = dict(container.metadata)
     if container.format.name == "ogg" and container.streams:
         tags = {**container.streams[0].metadata, **tags}
@@ -147,7 +147,7 @@ def _stream(stream: Any, *, still: bool, begins: int | None) -> dict[str, Any]:
 
 
 def _times(stream: Any, begins: float) -> dict[str, float]:
-    """Return when a stream starts, after the file does, and how long it is, in s; Matroska says it in a tag."""
+    """Return the start of a stream, relative to the file, and its duration, in s. Matroska has it in a tag."""
     found = {}
     if stream.duration and stream.time_base:
         found["duration"] = round(max(0.0, float(stream.duration * stream.time_base)), 3)
@@ -160,13 +160,13 @@ def _times(stream: Any, begins: float) -> dict[str, float]:
 
 def _sound(context: Any) -> dict[str, Any]:
     layout = context.layout.name if context.channels and context.layout else ""
-    if layout.endswith("channels"):  # their number, and nothing of where they are
+    if layout.endswith("channels"):  # the number of chapters, not their times
         layout = ""
     return {"sample_rate": context.sample_rate or 0, "channels": context.channels or 0, "layout": layout}
 
 
 def try_streams(container: Any, streams: list[dict[str, Any]]) -> None:
-    """Decode the beginning of every stream that can be decoded at all; note of the others what is wrong with them."""
+    """Decode the start of every stream that has a decoder; record the problems of the others."""
     tried = {one["index"]: Trial() for one in streams if one["codec"] != UNKNOWN and _is_small(one)}
     ended = not tried or _feed(container, tried)
     for stream in streams:
@@ -180,27 +180,27 @@ def try_streams(container: Any, streams: list[dict[str, Any]]) -> None:
 
 
 class Trial:
-    """How the decoding of one stream goes."""
+    """The decoding of one stream."""
 
     def __init__(self) -> None:
         self.packets = self.errors = 0
         self.decoded = False
 
     def feed(self, packet: Any) -> None:
-        """Try a packet."""
+        """Decode a packet."""
         self.packets += packet.size > 0
         if self.decoded or self.errors >= ERRORS_MAX:
             return
         try:
             self.decoded = bool(packet.decode())
         except MemoryError:
-            self.decoded = True  # the wall is at fault, not the stream
+            self.decoded = True  # our memory limit is the cause, not the stream
         except (FFmpegError, ValueError):
             self.errors += 1
 
 
 def _feed(container: Any, tried: dict[int, Trial]) -> bool:
-    """Feed packets until every stream is decided; True when the file ended before that."""
+    """Feed packets until every stream is decided; True if the file ended first."""
     seen = size = 0
     try:
         for packet in container.demux(*(container.streams[index] for index in tried)):
@@ -209,7 +209,7 @@ def _feed(container: Any, tried: dict[int, Trial]) -> bool:
             if all(one.decoded for one in tried.values()) or seen > PACKETS_MAX or size > PACKET_BYTES_MAX:
                 return False
     except FFmpegError:
-        pass  # the file breaks off
+        pass  # the file ends early
     return True
 
 

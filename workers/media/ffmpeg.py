@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from workers.context.work import Work
 
-# What ffmpeg says when the machine or the build is at fault rather than the input (fftools, libavutil/error.c). Everything
-# else is the input's doing: the arguments are ours, and another attempt would end in the same way.
+# Messages of ffmpeg that mean a fault of the machine or the build (fftools, libavutil/error.c). Every other error is caused by
+# the input: the arguments are ours, and another attempt would fail the same way.
 MACHINE_AT_FAULT = re.compile(
     r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
     r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
@@ -30,9 +30,9 @@ TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
 
 
 def input_arguments(file: Path) -> list[str]:
-    """Return the arguments that open `file`, and only it: no protocol but file, no playlist format.
+    """Return the arguments that open `file` and nothing else: only the file protocol, no playlist formats.
 
-    No picture beyond our bounds either: of a stream that is not used ffmpeg may decode a frame all the same.
+    They also limit the size of pictures, because ffmpeg may decode a frame of an unused stream.
     """
     return [
         "-max_pixels",
@@ -47,7 +47,7 @@ def input_arguments(file: Path) -> list[str]:
 
 
 class CommandResult(NamedTuple):
-    """What a finished run left: the end of its standard error, and how far it came, in s."""
+    """The result of a run: the end of its stderr, and the last time in the output, in s."""
 
     said: str
     reached: float
@@ -65,12 +65,12 @@ def run(
 ) -> CommandResult:
     """Run ffmpeg with `arguments`.
 
-    Of an output of `seconds`, what is done counts as `share` (from, to) of the job's progress. `counts`: whether errors while
-    decoding are the input's, and not those of a seek into it.
+    For an output of `seconds`, report progress from `share[0]` to `share[1]`. `counts`: decode errors are warnings of the
+    input, and not effects of a seek.
 
     Raises:
-        MediaRejected: ffmpeg says that the input is at fault.
-        AttemptFailed: anything else went wrong.
+        MediaRejected: ffmpeg reports a fault of the input.
+        AttemptFailed: any other error.
     """
     shown, reached, errors = share[0], 0.0, 0
 
@@ -103,7 +103,7 @@ def run(
 
 
 def _failure(finished: sandbox.Finished, work: Work) -> Exception:
-    """Say who is at fault: the input, for which another attempt is in vain, or the machine."""
+    """Return the error: of the input, for which a retry cannot succeed, or of the machine."""
     lines = _messages(finished.stderr, work.folder.parent)
     text, said = "\n".join(lines), lines[-1][:300] if lines else "it said nothing"
     if "No space left on device" in text:
@@ -118,14 +118,14 @@ def _failure(finished: sandbox.Finished, work: Work) -> Exception:
 
 
 def number(value: float) -> str:
-    """Write a number as ffmpeg reads it: no exponent, no zeros that say nothing."""
+    """Format a number for ffmpeg: no exponent, no trailing zeros."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _messages(stderr: str, folder: Path) -> list[str]:
-    """Return ffmpeg's errors without the paths of this machine, and without the description of a file.
+    """Return the errors of ffmpeg, without paths of this machine and without the description of a file.
 
-    That is indented, and holds whatever somebody wrote into the file's tags: it must not speak for ffmpeg.
+    The description is indented and contains the tags of the file: untrusted text that could look like an error.
     """
     lines = [re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] ", "", line).rstrip() for line in stderr.replace(str(folder), "").splitlines()]
     return [line.partition("] ")[2] for line in lines if line.startswith(("[error] ", "[fatal] ", "[panic] "))]

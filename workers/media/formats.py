@@ -1,4 +1,4 @@
-"""What a file is by its content, whatever it is called: file name suffix and type for each container that is accepted."""
+"""Identifies containers by content, not by name: file suffix and media type of each accepted container."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Containers only: playlists and the like, which name other files or addresses, are not on the list.
+# Only containers: playlists and similar formats, which refer to other files or URLs, are not in the list.
 FORMATS = (
     "mov,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,wav,mp3,aac,flac,gif,png_pipe,apng,jpeg_pipe,webp_pipe,aiff,amr,m4v,mxf"
 )
 PROTOCOLS = "file"
 PIXELS_MAX = 8192 * 8192
-"""Of one picture, or one frame."""
+"""The limit for one picture or frame."""
 ATTACHED_PICTURE = 0x400
-"""libavformat's AV_DISPOSITION_ATTACHED_PIC: a cover rather than a film."""
+"""AV_DISPOSITION_ATTACHED_PIC of libavformat: a cover."""
 STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe", "heif", "avif", "webp_anim", "apng")
-"""Containers that hold one picture, or the frames of an animated one."""
+"""Containers of one picture, or of an animated one."""
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1", b"avif", b"avis"}
-"""Major brands of photos in ISO base media files, which are no films."""
+"""Major brands of photos in ISO base media files."""
 
 
 class Kind(NamedTuple):
-    """How a container is called: its usual suffix, its media type (IANA), and ffmpeg's muxer, "" where we do not write it."""
+    """A container: its usual suffix, its media type (IANA), and ffmpeg's muxer ("": never written)."""
 
     suffix: str
     mime: str
     muxer: str
     aliases: tuple[str, ...] = ()
-    """Other suffixes that are as right."""
+    """Other correct suffixes."""
 
 
 MP4 = Kind("mp4", "video/mp4", "mp4", ("m4v", "mov", "3gp", "3g2", "mj2", "qt"))
@@ -67,7 +67,7 @@ UNKNOWN = Kind("bin", "application/octet-stream", "")
 
 
 def kind_of(container: str, brand: str, codecs: set[str], *, moving: bool) -> Kind:
-    """Return what a file is by its content: its container, the `major_brand` of it, its codecs, and whether it has a film."""
+    """Return the kind of a file, from its container, its `major_brand`, its codecs, and whether it has video."""
     if container.startswith("mov,mp4"):
         if not moving:
             return M4A
@@ -80,12 +80,12 @@ def kind_of(container: str, brand: str, codecs: set[str], *, moving: bool) -> Ki
 
 
 def is_heif(file: Path) -> bool:
-    """Say whether a file begins as a HEIC, HEIF or AVIF does."""
+    """Return whether the file starts like HEIC, HEIF or AVIF."""
     with file.open("rb") as data:
         head = data.read(12)
     return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def agrees(kind: Kind, suffix: str) -> bool:
-    """Say whether a file of this kind may have that suffix; one without a suffix claims nothing."""
+    """Return whether a file of this kind may have the suffix; a name without a suffix always fits."""
     return suffix.lower() in ("", kind.suffix, *kind.aliases)

@@ -1,4 +1,4 @@
-"""Finds out what the probe does not look for: how the frames are spaced, how the picture is turned, its colours' standard.
+"""Measures what the probe does not: frame spacing, rotation, colour standard.
 
 `python -m workers.media.frame_survey FILE` prints JSON; `survey()` runs it in the sandbox. Packets are read, not decoded,
 except one frame.
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 PACKETS_MAX = 5000
-"""Three minutes at 25 frames a second: enough to tell whether the spacing is even."""
+"""Three minutes at 25 frames a second: enough to see whether the spacing is constant."""
 JITTER_SECONDS = 0.0015
-"""Containers that count milliseconds space 30 frames a second by 33 and 34."""
+"""Containers with ms time stamps space 30 frames a second by 33 and 34."""
 TEXT_SUBTITLES = {"subrip", "ass", "ssa", "webvtt", "mov_text", "text"}
 # ITU-T H.273.
 PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 12: "display-p3"}
@@ -36,23 +36,23 @@ RANGES = {1: "limited", 2: "full"}
 
 
 class Survey(msgspec.Struct, omit_defaults=True):
-    """What was found; "" and None where the file does not say."""
+    """The result; "" or None if unknown."""
 
     frame_rate_mode: str = ""
     """`constant` or `variable`."""
     rotation: int = 0
-    """Degrees that the picture is to be turned by, counter-clockwise."""
+    """Rotation to apply, counter-clockwise, in degrees."""
     bit_depth: int = 0
     primaries: str = ""
     transfer: str = ""
     matrix: str = ""
     range: str = ""
     subtitles: int | None = None
-    """The number, among the subtitle streams, of the first one that is text."""
+    """The index, among the subtitle streams, of the first text stream."""
 
 
 def survey(file: Path, picture: int | None, *, check: Callable[[], None] = lambda: None) -> Survey:
-    """Look at a file that the probe has accepted, and its stream of index `picture`. What cannot be read is left empty."""
+    """Survey a file that passed the probe; `picture` is the index of its video stream. Unreadable values stay empty."""
     lines: list[str] = []
     try:
         finished = isolated.run(
@@ -63,7 +63,7 @@ def survey(file: Path, picture: int | None, *, check: Callable[[], None] = lambd
             on_line=lines.append,
             check=check,
         )
-    except MediaRejected:  # it took too long
+    except MediaRejected:  # it timed out
         return Survey()
     if finished.code != 0 or not lines:
         logger.warning("nothing surveyed", extra={"code": finished.code, "said": finished.stderr[-500:]})
@@ -72,7 +72,7 @@ def survey(file: Path, picture: int | None, *, check: Callable[[], None] = lambd
 
 
 def main() -> None:
-    """Print what is found. Arguments: the file, and the index of its picture or -1."""
+    """Print the survey. Arguments: the file, and the index of its video stream or -1."""
     import av  # noqa: PLC0415 - only this process pays for it
 
     file, film, found = Path(sys.argv[-2]), int(sys.argv[-1]), Survey()
@@ -127,6 +127,6 @@ def _first_frame(container: Any, index: int, found: Survey) -> None:
     try:
         frame = next(container.decode(container.streams[index]), None)
     except FFmpegError:
-        return  # the rest is still worth telling
+        return  # the other values are still useful
     if frame is not None:
         found.rotation = frame.rotation

@@ -1,9 +1,9 @@
-"""Photos and animated pictures that ffmpeg does not read as people see them: HEIC, HEIF, AVIF, animated WebP, animated PNG.
+"""Photos and animated images that ffmpeg does not read correctly: HEIC, HEIF, AVIF, animated WebP, animated PNG.
 
-Pillow and pillow-heif read them, in the sandbox: tiles, rotation and mirroring, the primary one of several pictures, 10 bits,
-alpha, colour profiles, frames with their times. What comes out is a picture or a film that everything else here can work on.
+Pillow and pillow-heif read them in the sandbox: tiles, rotation and mirroring, the primary image, 10 bits, alpha, colour
+profiles, frame durations. The output is a picture or a film that all other code can process.
 
-`python -m workers.media.images still|moving FILE TARGET` writes it, in the sandbox. `describe()` is called there too.
+`python -m workers.media.images still|moving FILE TARGET` converts a file, in the sandbox. `describe()` is also called there.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 LIMITS = sandbox.Limits(seconds=600, memory_bytes=8 * sandbox.GIB, data_bytes=3 * sandbox.GIB, file_bytes=8 * sandbox.GIB)
 UNREADABLE, TOO_LARGE = 3, 4
-"""The codes that the process ends with."""
+"""Exit codes."""
 CONTAINERS = {"HEIF": "heif", "AVIF": "avif", "WEBP": "webp_anim", "PNG": "apng"}
-"""Pillow's format -> what `Media.container` says."""
+"""Format of Pillow -> `Media.container`."""
 CODECS = {"heif": "hevc", "avif": "av1", "webp_anim": "webp", "apng": "apng"}
 RENDERED = tuple(CODECS)
-"""Containers whose picture is read from another file: see `render`."""
+"""Containers whose picture is read from a converted file: see `render`."""
 FRAMES_MAX = 20_000
 FILM_PIXELS_MAX = 1 << 33
-"""Of all frames together: half a minute of 4K."""
+"""All frames together: half a minute of 4K."""
 PROBED_PIXELS_MAX = 1 << 28
-"""Of all frames together: a longer film's length is guessed until it is rendered."""
+"""All frames together, for the probe: above this, the duration is an estimate until the file is rendered."""
 MS = Fraction(1, 1000)
 SHORTEST_MS, USUAL_MS = 11, 100
-"""Browsers show a frame that says it lasts less for a tenth of a second."""
+"""Browsers show a frame with a shorter duration for 100 ms."""
 ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 
 
 def render(source: Path, folder: Path, *, moving: bool, check: Callable[[], None] = lambda: None) -> Path:
-    """Write a picture as a PNG in sRGB, right side up, or an animated one as a Matroska file; return the new file.
+    """Convert a still to PNG in sRGB, upright, or an animation to Matroska; return the new file.
 
     Raises:
-        MediaRejected: the picture cannot be decoded, or is too large.
+        MediaRejected: the image cannot be decoded, or is too large.
     """
     target = folder / ("rendered.mkv" if moving else "rendered.png")
     arguments = ["moving" if moving else "still", str(source), str(target)]
@@ -61,7 +61,7 @@ def render(source: Path, folder: Path, *, moving: bool, check: Callable[[], None
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run the command line."""
     how, source, target = sys.argv[-3:]
     try:
         with _open(Path(source)) as picture:
@@ -76,19 +76,19 @@ def main() -> None:
 
 
 def describe(file: Path) -> dict[str, Any]:
-    """Return what `describe.py` says of a file, for these formats.
+    """Return the description of a file in these formats, like `describe.py`.
 
     Raises:
-        ValueError: it is none that can be read.
+        ValueError: the file is in another format.
     """
     try:
         with _open(file) as picture:
             frames = getattr(picture, "n_frames", 1)
             container = CONTAINERS[picture.format or ""]
-            moving = frames > 1 and container != "heif"  # several pictures of a HEIF are no film
+            moving = frames > 1 and container != "heif"  # several images in a HEIF are not a film
             seconds = sum(_milliseconds(picture)) / 1000 if moving else 0
             orientation = _orientation(picture)
-            turned = orientation in SIDEWAYS and picture.format != "HEIF"  # whose reader has turned it already
+            turned = orientation in SIDEWAYS and picture.format != "HEIF"  # the reader has already turned it
             width, height = picture.size[:: -1 if turned else 1]
             depth = int(picture.info.get("bit_depth") or 8)
     except (OSError, SyntaxError, KeyError, EOFError, OverflowError) as error:
@@ -101,12 +101,12 @@ def describe(file: Path) -> dict[str, Any]:
 
 
 def _open(file: Path) -> Any:
-    """Open a picture, its size within bounds; nothing is decoded yet."""
+    """Open an image and check its size; nothing is decoded yet."""
     import pillow_heif  # noqa: PLC0415 - only this process pays for it
     from PIL import Image  # noqa: PLC0415
 
     pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
-    Image.MAX_IMAGE_PIXELS = None  # the probe says it in our words
+    Image.MAX_IMAGE_PIXELS = None  # the probe reports it in our words
     picture = Image.open(file, formats=["HEIF", "AVIF", "WEBP", "PNG"])
     if picture.width * picture.height > PIXELS_MAX and sys.argv[-3] in ("still", "moving"):
         raise OverflowError
@@ -114,27 +114,27 @@ def _open(file: Path) -> Any:
 
 
 def _tags(picture: Any) -> dict[str, str]:
-    """Return the names of the blocks that hold what people may not want to publish."""
+    """Return the names of metadata blocks that may be private."""
     names = {"exif": "Exif", "xmp": "XMP", "XML:com.adobe.xmp": "XMP", "metadata": "metadata"}
     return {name: "" for key, name in names.items() if picture.info.get(key)}
 
 
 def _orientation(picture: Any) -> int:
-    """Return how the stored picture is turned, as EXIF counts it."""
+    """Return the EXIF orientation of the stored image."""
     if picture.format == "HEIF":
         return int(picture.info.get("original_orientation") or 1)
     return int(picture.getexif().get(ORIENTATION, 1))
 
 
 def _upright(picture: Any) -> Any:
-    """Return a picture right side up, 8 bits, in sRGB."""
+    """Return an upright image with 8 bits in sRGB."""
     import io  # noqa: PLC0415
 
     from PIL import ImageCms, ImageOps  # noqa: PLC0415
 
     profile = picture.info.get("icc_profile")
     picture.load()
-    turned = picture if picture.format == "HEIF" else ImageOps.exif_transpose(picture)  # HEIF's reader has done it
+    turned = picture if picture.format == "HEIF" else ImageOps.exif_transpose(picture)  # the HEIF reader has done it
     shown = turned.convert("RGBA" if "A" in turned.mode or "transparency" in turned.info else "RGB")
     if profile:
         alpha = shown.getchannel("A") if shown.mode == "RGBA" else None
@@ -143,7 +143,7 @@ def _upright(picture: Any) -> Any:
             srgb: Any = ImageCms.createProfile("sRGB")
             shown = ImageCms.profileToProfile(shown.convert("RGB"), source, srgb, outputMode="RGB") or shown
         except (ImageCms.PyCMSError, OSError):
-            return shown  # a profile that is damaged, or of another kind of colours, is ignored as viewers do
+            return shown  # a damaged or unsuitable profile is ignored, as viewers do
         if alpha is not None:
             shown.putalpha(alpha)
     shown.info = {}
@@ -151,13 +151,13 @@ def _upright(picture: Any) -> Any:
 
 
 def _milliseconds(picture: Any) -> Iterator[int]:
-    """Yield how long each frame is shown."""
+    """Yield the duration of each frame, in ms."""
     if picture.n_frames > FRAMES_MAX:
         raise OverflowError
     known = picture.n_frames * picture.width * picture.height <= PROBED_PIXELS_MAX
     for number in range(picture.n_frames):
         picture.seek(number)
-        if known:  # only decoding a frame tells
+        if known:  # known only after decoding a frame
             picture.load()
         yield _shown(picture)
     picture.seek(0)
@@ -169,7 +169,7 @@ def _shown(picture: Any) -> int:
 
 
 def _film(picture: Any, target: Path) -> None:
-    """Write each frame, whole, with its time; nothing is lost."""
+    """Write each full frame with its time, losslessly."""
     import av  # noqa: PLC0415
 
     if picture.n_frames > FRAMES_MAX or picture.n_frames * picture.width * picture.height > FILM_PIXELS_MAX:

@@ -1,12 +1,11 @@
-"""Finds out whether a film is interlaced by looking at its frames, because what files say of it is often wrong.
+"""Detects interlaced video from its frames, because the flags in files are often wrong.
 
-`python -m workers.media.interlacing FILE INDEX` prints the answer; `detect()` runs that in the sandbox.
+`python -m workers.media.interlacing FILE INDEX` prints the answer; `detect()` runs it in the sandbox.
 
-A frame holds two fields. Where something moves, combs show if the fields of one frame are of different moments. Each frame is
-compared with two others that are put together of the same fields: the one with the bottom field of the frame before, and the
-one with its top field. In a progressive film both have more combs. In an interlaced one the pair that is as close in time as
-the frame itself has no more of them, which also tells the order of the fields. (idet, which compares fewer pairs, takes some
-progressive films for interlaced.)
+A frame consists of two fields. If something moves and the fields are of different times, the frame shows combs. Each frame is
+compared with two frames built from the same fields: one with the bottom field of the previous frame, one with its top field. In
+progressive video both have more combs. In interlaced video, the pair that is as close in time as the frame itself has no more
+combs, which also gives the field order. (idet compares fewer pairs and misjudges some progressive films.)
 """
 
 from __future__ import annotations
@@ -29,27 +28,27 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 LIMITS = sandbox.Limits(seconds=60, memory_bytes=4 * sandbox.GIB, data_bytes=sandbox.GIB, file_bytes=0)
 PLACES = (0.1, 0.4, 0.7, 0.9)
-"""Where in the film frames are looked at, as shares of its length."""
+"""Where frames are inspected, as shares of the duration."""
 FRAMES, FRAMES_LEAST, FRAMES_ENOUGH = 16, 6, 10
-"""Of each place; and those with motion that are needed, and that are enough, to decide."""
+"""At each place: frames inspected; frames with motion that are necessary, and sufficient, to decide."""
 WIDTH = 96
-"""Frames are made narrow, not low: the lines are what matters."""
+"""Frames are scaled in width only, since the lines matter."""
 MOTION = 1.05
-"""How many more combs a wrong pair of fields must have for a frame to count."""
+"""How many more combs a wrong pair must have for a frame to count."""
 INTERLACED_SHARE = 0.25
-"""A film with this share of interlaced frames, weighed by their combs, is deinterlaced: a telecined one has two in five."""
+"""From this share of interlaced frames, weighted by combs, a film is deinterlaced. Telecined film has two in five."""
 PAIRS = {"bottom field of the frame before": ("tff", "bottom"), "top field of the frame before": ("bff", "top")}
 
 
 class FieldOrder(NamedTuple):
-    """What one frame is, and how much it counts: by how many combs the wrong pair of fields has more."""
+    """The order of one frame and its weight: how many more combs the wrong pair has."""
 
     order: str
     weight: float
 
 
 def detect(file: Path, media: Media, picture: Stream, *, check: Callable[[], None] = lambda: None) -> str:
-    """Return `progressive`, or the field that is shown first: `top` or `bottom`. Where nothing moves, the file is believed."""
+    """Return `progressive`, or the field shown first: `top` or `bottom`. Without motion, the flags in the file decide."""
     if media.still or picture.attached:
         return "progressive"
     lines: list[str] = []
@@ -58,7 +57,7 @@ def detect(file: Path, media: Media, picture: Stream, *, check: Callable[[], Non
         finished = isolated.run(
             "workers.media.interlacing", arguments, folder=file.parent, limits=LIMITS, on_line=lines.append, check=check
         )
-    except MediaRejected:  # it took too long
+    except MediaRejected:  # it timed out
         return picture.field_order or "progressive"
     if finished.code != 0:
         logger.warning("field order not found", extra={"code": finished.code, "said": finished.stderr[-500:]})
@@ -66,7 +65,7 @@ def detect(file: Path, media: Media, picture: Stream, *, check: Callable[[], Non
 
 
 def main() -> None:
-    """Print the order of the fields, or nothing when no frame tells. Arguments: a file, a stream's index, its length in s."""
+    """Print the field order, or nothing if no frame has motion. Arguments: a file, a stream's index, its duration in s."""
     import av  # noqa: PLC0415 - only this process pays for it
     from av.error import FFmpegError  # noqa: PLC0415
 
@@ -81,14 +80,14 @@ def main() -> None:
                 container.seek(int((begins + float(seconds) * place) * av.time_base))
                 seen += _look(container, stream)
             except (FFmpegError, ValueError):
-                continue  # a damaged place is no reason to give the others up
+                continue  # a damaged place does not affect the others
             if len(seen) >= FRAMES_ENOUGH:
                 break
     sys.stdout.write(decide(seen) + "\n")
 
 
 def decide(seen: list[FieldOrder]) -> str:
-    """Return what the frames with motion say, "" when there are too few: noise looks like anything now and then."""
+    """Return the majority of frames with motion; "" if there are too few, since noise looks like anything."""
     if len(seen) < FRAMES_LEAST:
         return ""
     weights = dict.fromkeys(("progressive", "top", "bottom"), 0.0)
@@ -100,7 +99,7 @@ def decide(seen: list[FieldOrder]) -> str:
 
 
 def evaluate_alarms(own: float, before_bottom: float, before_top: float) -> FieldOrder | None:
-    """Say what one frame is by its combs and those of the two other pairs of fields; None where nothing moves."""
+    """Classify a frame by its combs and those of the two other pairs; None without motion."""
     less, more = sorted((before_bottom, before_top))
     if more <= own * MOTION or more == own:
         return None
@@ -117,7 +116,7 @@ def _look(container: Any, stream: Any) -> list[FieldOrder]:
         for sink, found in zip(sinks, combs, strict=True):
             found.extend(_pull(sink))
     own, before_bottom, before_top = combs
-    del graph  # it has to outlive its filters, and they do not hold it
+    del graph  # it must outlive its filters, which hold no reference
     return list(filter(None, map(evaluate_alarms, own[1:], before_bottom, before_top)))
 
 
@@ -134,7 +133,7 @@ def _pull(sink: Any) -> list[float]:
 
 
 def _graph(stream: Any) -> tuple[Any, Any, list[Any]]:
-    """Make the filters that measure the combs of each frame, and of the two other pairs of fields."""
+    """Build the filters that count the combs of each frame and of the two other pairs."""
     import av.filter  # noqa: PLC0415 - see main
 
     graph = av.filter.Graph()

@@ -1,6 +1,6 @@
-"""Finds out what a media file is, inside the same walls as every other media process, and which of its streams can be used.
+"""Describes a media file, in the sandbox, and which of its streams can be used.
 
-What looks at the file is `describe.py`, in the sandbox. `tracks.py` chooses among the streams.
+`describe.py` reads the file in the sandbox. `tracks.py` chooses among the streams.
 """
 
 from __future__ import annotations
@@ -26,108 +26,108 @@ FRAMES_MAX = DURATION_MAX_SECONDS * 120
 CHANNELS_MAX = 64
 SAMPLE_RATE_MAX = 768_000
 UNREADABLE = 3
-"""The code that `describe.py` ends with when the file is no media."""
+"""Exit code of `describe.py`: the file is not media."""
 UNKNOWN = "unknown"
-"""Its name for the codec of a stream that nothing here can decode."""
+"""Its name for the codec of a stream without a decoder."""
 UNDECODABLE, EMPTY = "cannot be decoded", "is empty"
-"""Its names for what it finds wrong with a stream of a known codec."""
+"""Its names for problems of a stream with a known codec."""
 CRASHED = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGXCPU)
 WORDS = {"video": "picture", "audio": "sound"}
 
 
 class Stream(msgspec.Struct, omit_defaults=True):
-    """One stream, as its container describes it."""
+    """One stream."""
 
     kind: str
     codec: str
     index: int = 0
-    """Its place among all streams of the file."""
+    """Its index among all streams."""
     start: float = 0
-    """In s, after the beginning of the file."""
+    """In s, relative to the start of the file."""
     duration: float = 0
-    """In s, 0 when the container does not say it of the stream."""
+    """In s; 0: unknown."""
     width: int = 0
     height: int = 0
     fps: float = 0
     frames: int = 0
-    """As the container counts them, 0 when it does not."""
+    """As counted by the container; 0: unknown."""
     pixel_format: str = ""
     hdr: str = ""
-    """`pq` or `hlg`, "" for an ordinary picture."""
+    """`pq` or `hlg`; "": standard dynamic range."""
     field_order: str = ""
-    """`progressive`, or the field that is shown first: `top` or `bottom`; "" when the file does not say."""
+    """`progressive`, or the field shown first: `top` or `bottom`; "": unknown."""
     sample_rate: int = 0
     channels: int = 0
     layout: str = ""
-    """Of the channels, in ffmpeg's words; "" when the file does not say."""
+    """The channel layout, in ffmpeg's names; "": unknown."""
     language: str = ""
-    """Three letters of ISO 639-2, "" when the file does not say."""
+    """ISO 639-2, three letters; "": unknown."""
     attached: bool = False
-    """A cover picture rather than a film."""
+    """A cover picture."""
     default: bool = False
-    """What players choose first."""
+    """The default of players."""
     commentary: bool = False
     impaired: bool = False
-    """For people who do not hear, or do not see, well."""
+    """For the hearing or visually impaired."""
     problem: str = ""
-    """Why the stream cannot be used, such as `is empty`; "" is nothing."""
+    """Why the stream cannot be used, such as `is empty`; "": it can."""
 
     @property
     def copyable(self) -> bool:
-        """Whether its packets can be copied, which needs no decoder here but a container that can name its codec."""
+        """Whether its packets can be copied. That needs no decoder, but a codec that the container can name."""
         return self.problem in ("", UNDECODABLE, EMPTY)
 
     @property
     def pixels(self) -> int:
-        """The size of a picture."""
+        """Pixels per frame."""
         return self.width * self.height
 
 
 class Media(msgspec.Struct):
-    """What a file holds. `duration` in seconds, `bitrate` in bit/s; 0 when the file does not say."""
+    """The description of a file. `duration` is in s, `bitrate` in bit/s; 0: unknown."""
 
     container: str
     duration: float
     bitrate: int
     bytes: int
     streams: list[Stream]
-    """Pictures and sound."""
+    """Video and audio streams."""
     stream_count: int = 0
-    """Of all kinds."""
+    """All streams."""
     tags: dict[str, str] = {}
     data_streams: list[str] = []
-    """The codec of each stream that is neither picture nor sound, or its kind."""
+    """The codec, or the kind, of each stream that is neither video nor audio."""
     promises: bool = False
-    """Whether the container says at its beginning, or in an index, how long it is."""
+    """Whether the container states its duration at the start or in an index."""
     cut: bool = False
-    """Whether its index names bytes that the file does not have."""
+    """Whether the index names bytes beyond the end of the file."""
     orientation: int = 1
-    """Of a photo, as EXIF counts it: 1 is upright. `width` and `height` are those of the upright picture."""
+    """EXIF orientation of a photo; 1: upright. `width` and `height` are those of the upright picture."""
     chosen: dict[str, int] = {}
-    """Kind -> the index of the stream to use, where a caller named it."""
+    """Kind -> the index of the stream that the caller chose."""
 
     @property
     def still(self) -> bool:
-        """Whether it is a picture rather than a film."""
+        """Whether it is a still picture."""
         return self.container in STILLS and not self.duration
 
     @property
     def kind(self) -> Kind:
-        """What the file is, whatever it is called."""
+        """The kind of the file, whatever its name."""
         codecs = {stream.codec for stream in self.streams}
         brand = self.tags.get("major_brand", "").strip()
         moving = any(one.kind == "video" and not one.attached for one in self.streams)
         return kind_of(self.container, brand, codecs, moving=moving)
 
     def all(self, kind: str) -> list[Stream]:
-        """Return the streams of a kind, in the order of the file, covers among the pictures."""
+        """Return the streams of a kind, in file order; covers are video."""
         return [one for one in self.streams if one.kind == kind]
 
     def track(self, kind: str) -> Stream | None:
-        """Return the stream of a kind that is used: the one that a caller named, else the one that players choose.
+        """Return the stream of a kind to use: the caller's choice, else the choice of a player.
 
-        That is, of those that can be used and are no cover: the default one; not commentary; not for the hearing or visually
-        impaired; the larger picture, the more channels; the first.
+        Players choose, among usable streams that are no cover: the default; not commentary; not for the hearing or visually
+        impaired; the larger picture or more channels; the first.
         """
         if kind in self.chosen:
             return next(one for one in self.streams if one.index == self.chosen[kind])
@@ -135,49 +135,49 @@ class Media(msgspec.Struct):
         return min(usable, key=rank, default=None)
 
     def cover(self) -> Stream | None:
-        """Return the first cover that can be used."""
+        """Return the first usable cover."""
         return next((one for one in self.streams if one.attached and not one.problem), None)
 
     def number(self, stream: Stream) -> int:
-        """Return the place of a stream among those of its kind, as `audio_track` and `video_track` count."""
+        """Return the number of a stream among its kind, as in `audio_track` and `video_track`."""
         return self.all(stream.kind).index(stream)
 
     def without(self, kind: str) -> str:
-        """Say that the file has nothing of a kind that can be used, and why."""
+        """Return the message that no stream of a kind can be used, and why."""
         word = WORDS[kind]
         why = [f"{one.codec} {one.problem}" for one in self.all(kind) if one.problem and not one.attached]
         return f"The input has no {word} that can be used: " + "; ".join(why[:5]) if why else f"The input has no {word}"
 
     def promised(self, streams: list[Stream]) -> float:
-        """Return how long the file says that some of its streams are together, in s; 0 when it does not say."""
+        """Return the duration that the file promises for some of its streams together, in s; 0: unknown."""
         if not self.promises or not streams:
             return 0.0
         if all(one.duration for one in streams):
             return max(one.start + one.duration for one in streams)
         others = len(self.streams) + len(self.data_streams) > len(streams)
-        return 0.0 if others else self.duration  # that of the file may be another stream's
+        return 0.0 if others else self.duration  # the duration of the file may be that of another stream
 
 
 def rank(stream: Stream) -> tuple[object, ...]:
-    """Return what streams are sorted by: what players choose comes first."""
+    """Return the sort key of streams: the choice of players first."""
     return (not stream.default, stream.commentary, stream.impaired, -stream.pixels, -stream.channels, stream.index)
 
 
 def probe(file: Path, *, check: Callable[[], None] = lambda: None, container: str = "", decode: bool = False) -> Media:
-    """Describe `file`; `container` says what it is where we know, because we made it, and its name would mislead.
+    """Describe `file`. `container` names the demuxer of a file that we made, where the name would mislead.
 
-    `decode`: try every stream, for a file that is not our own. Then all of them may have a problem: see `require_usable`.
+    `decode`: test every stream, for a file that is not ours. All streams may have a problem: see `require_usable`.
 
     Raises:
-        MediaRejected: it is no media file, or one beyond our bounds; the text says which.
-        AttemptFailed: the machine could not look at it.
+        MediaRejected: it is not media, or exceeds a limit; the message says which.
+        AttemptFailed: the machine could not read it.
     """
     lines: list[str] = []
     arguments = ["decode" if decode else "", container, str(file)]
     finished = isolated.run(
         "workers.media.describe", arguments, folder=file.parent, limits=PROBE_LIMITS, on_line=lines.append, check=check
     )
-    if decode and finished.code in CRASHED:  # a decoder of one stream; another may be all that is wanted
+    if decode and finished.code in CRASHED:  # the decoder of one stream crashed; another may be wanted
         return probe(file, check=check, container=container)
     if finished.code not in (0, UNREADABLE, *CRASHED):
         raise AttemptFailed(f"The input could not be looked at: the probe ended with code {finished.code}")
@@ -202,10 +202,10 @@ def _check_bounds(media: Media) -> None:
 
 
 def require_usable(media: Media) -> None:
-    """See that a file has a stream that can be used.
+    """Check that a file has a usable stream.
 
     Raises:
-        MediaRejected: it has none; the text says why, and of which codec they are.
+        MediaRejected: it has none; the message names the problems and the codecs.
     """
     if all(stream.problem for stream in media.streams):
         kind = next((one.kind for one in media.streams if not one.attached), media.streams[0].kind)
@@ -215,7 +215,7 @@ def require_usable(media: Media) -> None:
 
 
 def _beyond_bounds(stream: Stream, duration: float) -> str:
-    """Say what is wrong with the figures of a stream, "" if nothing is."""
+    """Return the limit that a stream exceeds; "" if none."""
     if stream.codec == UNKNOWN:
         return "is of a codec that cannot be decoded here"
     if stream.kind == "audio":

@@ -1,4 +1,4 @@
-"""Opens a job's input: probes it, chooses its streams, and reports those that are ignored."""
+"""Opens the input of a job: probes it, chooses streams, and warns of ignored ones."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PARAMETERS = {"video": "video_track", "audio": "audio_track"}
 
 
 def open_input(work: Work, *kinds: str) -> Media:
-    """Probe the input of a job and choose its streams of `kinds`; what is ignored becomes a warning.
+    """Probe the input and choose its streams of `kinds`; ignored streams become warnings.
 
     Raises:
-        MediaRejected: it is no media file, nothing of it can be used, or `audio_track` or `video_track` names no stream.
+        MediaRejected: it is not media, has no usable stream, or `audio_track` or `video_track` names no stream.
     """
     media = probe.probe(work.input, check=work.check, decode=True)
     if any(one.codec == probe.UNKNOWN for one in media.streams):
@@ -48,9 +48,9 @@ def open_input(work: Work, *kinds: str) -> Media:
 
 
 def open_picture(work: Work, *kinds: str) -> tuple[Media, Path]:
-    """Like `open_input`, for what shows the input: return also the file to read the picture from.
+    """Like `open_input`, and also return the file to read the picture from.
 
-    That is another one for pictures that ffmpeg does not read as people see them; see `images.py`.
+    It differs for images that ffmpeg does not read correctly; see `images.py`.
     """
     return rendered(work, open_input(work, *kinds))
 
@@ -65,7 +65,7 @@ def rendered(work: Work, media: Media) -> tuple[Media, Path]:
 
 
 def taken(media: Media, *kinds: str) -> dict[str, int | None]:
-    """Return what `result` says of the streams that were taken: `video_track`, `audio_track`."""
+    """Return the chosen streams for `result`: `video_track`, `audio_track`."""
     found = {}
     for kind in kinds:
         stream = media.track(kind)
@@ -74,7 +74,7 @@ def taken(media: Media, *kinds: str) -> dict[str, int | None]:
 
 
 def _named(media: Media, kind: str, wanted: int | str) -> Stream:
-    """Return the stream that a caller means by its number among its kind, or by its language."""
+    """Return the stream that the caller chose, by number or language."""
     streams = media.all(kind)
     if isinstance(wanted, str):
         found = [one for one in streams if one.language and _same_language(one.language, wanted)]
@@ -95,7 +95,7 @@ def _same_language(found: str, wanted: str) -> bool:
 
 
 def _line(media: Media, stream: Stream) -> str:
-    """Describe a stream in some words."""
+    """Describe a stream in a few words."""
     size = f"{stream.width}x{stream.height}" if stream.kind == "video" else stream.layout or f"{stream.channels} channels"
     flags = [name for name in ("default", "commentary") if getattr(stream, name)] + (["a cover"] if stream.attached else [])
     about = [stream.codec, size, stream.language, *flags, stream.problem]
@@ -103,7 +103,7 @@ def _line(media: Media, stream: Stream) -> str:
 
 
 def _name_unknown_codecs(work: Work, media: Media) -> None:
-    """Put the fourcc in place of `unknown`, where ffmpeg knows it."""
+    """Replace `unknown` by the fourcc that ffmpeg reports."""
     said: Any = None
     try:
         command = [work.tools.ffmpeg, "-nostdin", "-hide_banner", *input_arguments(work.input)]

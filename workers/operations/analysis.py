@@ -1,7 +1,7 @@
-"""`analysis`: what is in a file, measured. It makes no file; everything is in `result`.
+"""`analysis`: measurements of a file, in `result`. It makes no file.
 
-Sound and picture are decoded once, the picture small, by filters of ffmpeg that note what they find: EBU R128 loudness,
-silence, black, and scene changes. Colours come from a few frames, terms from the taxonomy.
+One pass decodes audio and a small picture through filters of ffmpeg: EBU R128 loudness, silence, black, scene changes. Colours
+come from a few frames, terms from the taxonomy.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from workers.media.probe import Media, Stream
 
 LOOK = "320:180"
-"""Proportions do not matter for black and for changes of scene."""
+"""Black and scene detection do not need the proportions."""
 SPANS_MAX = 1000
-"""Of each kind, in `result`."""
+"""The limit of each list in `result`."""
 SCENES, BLACK, SILENCE = "scenes.txt", "black.txt", "silence.txt"
 LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=64 << 20)
 COLOUR_FRAMES, COLOUR_SIDE, COLOURS = 8, 32, 5
 LEVEL = 32
-"""Colours closer than this, in each of red, green and blue, are one."""
+"""Colours with smaller differences in red, green and blue are merged."""
 SUBTITLE_LIMITS = sandbox.Limits(seconds=20, file_bytes=2 << 20)
 MEASURED = 0.9
-"""The share of progress that the decoding is."""
+"""The share of progress for decoding."""
 MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{[^{}\n]{0,200}\}|^\d+$|^[\d:,. ]+-->.*$", re.MULTILINE)
 
 
 def run(work: Work) -> Done:
-    """Measure."""
+    """Run the operation."""
     original = tracks.open_input(work, "video", "audio")
     result: dict[str, Any] = summary.describe(original) | {"type": original.kind.mime, "tags": original.tags}
     source, file = tracks.rendered(work, original)
@@ -66,7 +66,7 @@ def run(work: Work) -> Done:
 
 
 def _measure(work: Work, source: Media) -> tuple[str, float]:
-    """Decode everything once; return what ffmpeg said, and how long it found the file to be, in s."""
+    """Decode everything once; return the output of ffmpeg and the decoded duration, in s."""
     params: AnalysisParams = work.params
     number = ffmpeg.number
     command = [*ffmpeg.input_arguments(work.input), "-t", number(probe.DURATION_MAX_SECONDS), "-sn", "-dn"]
@@ -114,7 +114,7 @@ def _video(work: Work, source: Media, picture: Stream, found: Survey, duration: 
 
 
 def _loudness(said: str) -> dict[str, float | None]:
-    """Read the summary of the filter ebur128: LUFS, LU, dBFS. None stands for silence."""
+    """Parse the summary of ebur128: LUFS, LU, dBFS. None: silence."""
     summary_text = said[said.rfind("Summary:") :]
 
     def read(name: str, unit: str) -> float | None:
@@ -131,7 +131,7 @@ def _loudness(said: str) -> dict[str, float | None]:
 
 
 def _spans(file: Path, name: str, duration: float) -> list[dict[str, float]]:
-    """Pair starts and ends; what lasts to the end of the file has no end of its own."""
+    """Pair starts and ends. A span until the end of the file has no end."""
     starts = _numbers(file.with_name(f"{file.name}.start"), f"{name}_start")
     ends = _numbers(file.with_name(f"{file.name}.end"), f"{name}_end")
     ends += [duration] * (len(starts) - len(ends))
@@ -147,14 +147,14 @@ def _numbers(file: Path, key: str) -> list[float]:
 
 
 def _colours(work: Work, source: Media, picture: Stream) -> list[dict[str, Any]]:
-    """Return the most frequent colours of frames from all over the film, as #rrggbb with their share."""
+    """Return the most frequent colours of frames across the film, as #rrggbb with their share."""
     count = 1 if source.still or not source.duration else COLOUR_FRAMES
     raw = work.folder / "colours.rgb"
     bins: Counter[tuple[int, int, int]] = Counter()
     for number in range(count):
         moment = stills.last_moment(source, picture) * (number + 0.5) / count if count > 1 else 0
         shrink = ["-vf", f"scale={COLOUR_SIDE}:{COLOUR_SIDE}", "-pix_fmt", "rgb24", "-f", "rawvideo", f"file:{raw}"]
-        with suppress(MediaRejected):  # a damaged place is no reason to give the others up
+        with suppress(MediaRejected):  # a damaged place does not affect the others
             stills.take(work, picture, moment, shrink)
         data = raw.read_bytes() if raw.exists() else b""
         raw.unlink(missing_ok=True)
@@ -178,7 +178,7 @@ def _terms(work: Work, source: Media, found: Survey) -> list[dict[str, Any]]:
 
 
 def _subtitles(work: Work, found: Survey) -> str:
-    """Return the text of the file's own subtitles, "" when it has none that is text."""
+    """Return the text of the first text subtitles; "" if there are none."""
     if found.subtitles is None:
         return ""
     target = work.folder / "subtitles.srt"
@@ -186,5 +186,5 @@ def _subtitles(work: Work, found: Survey) -> str:
     try:
         ffmpeg.run(work, take, limits=SUBTITLE_LIMITS)
     except (MediaRejected, AttemptFailed):
-        return ""  # subtitles that cannot be read are no reason to fail the analysis
+        return ""  # unreadable subtitles do not fail the analysis
     return MARKUP.sub(" ", target.read_text(errors="replace"))

@@ -1,4 +1,4 @@
-"""`caption_generation`: what is said, as captions. The quality is the engine's; a draft engine says so in `result`."""
+"""`caption_generation`: speech to captions. `result` names the engine and whether its quality is a draft."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from chalicelib.domain.params.caption_generation import CaptionParams
     from workers.context.work import Work
 
-SAMPLE_RATE = 16_000  # what all engines want
+SAMPLE_RATE = 16_000  # the sample rate of all engines
 WORDS_IN_RESULT = 5000
 EXTRACTION = 0.1
-"""The share of progress that taking the sound out is."""
+"""The share of progress for the extraction of the audio."""
 DRAFT = "Draft by {engine}: to be corrected before it is published."
 
 
 def run(work: Work) -> Done:
-    """Write captions."""
+    """Run the operation."""
     params: CaptionParams = work.params
     source = tracks.open_input(work, "audio")
     track = source.track("audio")
@@ -77,7 +77,7 @@ def run(work: Work) -> Done:
 
 
 def style_of(params: CaptionParams) -> Style:
-    """Return the style that parameters ask for."""
+    """Return the style in the parameters."""
     return Style(
         line_length=params.max_line_length,
         lines=params.max_lines,
@@ -89,5 +89,5 @@ def style_of(params: CaptionParams) -> Style:
 
 
 def _later(work: Work) -> Work:
-    """Return the work, its progress counted from the end of the extraction."""
+    """Return the work, with progress after the extraction."""
     return replace(work, progress=lambda share: work.progress(EXTRACTION + (1 - EXTRACTION) * share))

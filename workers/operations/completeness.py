@@ -1,4 +1,4 @@
-"""Reads a file through, without decoding it, and compares how far it goes with what its index promises."""
+"""Reads a file to its end without decoding, and compares the duration with the one that its index promises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITS = sandbox.Limits(data_bytes=2 * sandbox.GIB, file_bytes=0)
 
 
 def check(work: Work, file: Path, media: Media) -> None:
-    """Warn of a film or a sound that breaks off; pictures are not read."""
+    """Warn if a film or a sound ends early. Still pictures are not checked."""
     streams = [one for one in media.streams if not one.attached and one.codec and not one.problem]
     promised = media.promised(streams)
     if not promised:

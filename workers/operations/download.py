@@ -1,4 +1,4 @@
-"""`download`: remote media as a Directus file. `fetch.py` has brought it already; here it is looked at, checked and named."""
+"""`download`: a remote file as a Directus file. The runtime has fetched it; the operation probes, checks and names it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(work: Work) -> Done:
-    """Check what has arrived and hand it on."""
+    """Run the operation."""
     params: DownloadParams = work.params
     work.source.check_sha256(params.sha256)
     media = tracks.open_input(work)
@@ -29,7 +29,7 @@ def run(work: Work) -> Done:
 
 
 def sensible_name(name: str, suffix: str) -> str:
-    """Return a file name that is safe to show and to store, with the suffix that the content deserves."""
+    """Return a file name that is safe to display and store, with the suffix of the content."""
     stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
     kept = re.sub(r"[^\w\-. ]+", "_", stem).strip("._ -")[:100]
     return f"{kept or 'media'}.{suffix}"

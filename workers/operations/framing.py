@@ -1,4 +1,4 @@
-"""Fits a picture into a box. Filters are made of our own words and of numbers that were checked."""
+"""Filters that fit a picture into a box. They consist of our own text and validated numbers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from workers.media.probe import Stream
 
 SHOWN_WIDTH = "iw*clip(sar,0.25,4)"
-"""How wide a picture is shown. A file may say that its pixels are a thousand times as wide as high: no further than this."""
+"""The limit of the displayed width. A file may declare pixels that are a thousand times wider than high."""
 TRANSFERS = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 
 
 def whole_frames(picture: Stream, fields: str, rate: float | None = None) -> list[str]:
-    """Return the filters that make whole frames of the fields of an interlaced film, at `rate` frames a second (None: its own).
+    """Return the filters that deinterlace to `rate` frames a second (None: the film's own).
 
-    `fields` is the field that is shown first, or `progressive`: then a mark that says otherwise is taken off. A rate of nearly
-    twice the film's own shows every field.
+    `fields`: the field shown first, or `progressive`; then a wrong interlaced flag is removed. At about twice the film's own
+    rate, every field becomes a frame.
     """
     steps = [f"fps={ffmpeg.number(rate)}:eof_action=pass"] if rate else []
     if fields != "progressive":
@@ -29,9 +29,9 @@ def whole_frames(picture: Stream, fields: str, rate: float | None = None) -> lis
 
 
 def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:
-    """Return the filters that bring the picture into a box: square pixels, proportions kept, sides multiples of `even`.
+    """Return the filters that fit the picture into a box: square pixels, proportions kept, sides multiples of `even`.
 
-    `box` is a width and a height in ffmpeg's expressions, of `iw`, `ih` and SHOWN_WIDTH; None keeps the size.
+    `box`: width and height as ffmpeg expressions of `iw`, `ih` and SHOWN_WIDTH; None keeps the size.
     """
     width, height = box or (str(SIDE_MAX), str(SIDE_MAX))
     pick = "max" if how == "cover" else "min"
@@ -43,7 +43,7 @@ def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = Fa
         "setsar=1",
     ]
     if box and how != "contain" and even == 1:
-        filters.append("format=rgb24")  # with half the colours, crop and pad would round to even sides
+        filters.append("format=rgb24")  # with subsampled colours, crop and pad would round to even sides
     if box and how == "cover":
         filters.append(f"crop=w='{even}*floor(min(iw,{width})/{even})':h='{even}*floor(min(ih,{height})/{even})'")
     if box and how == "pad":
@@ -53,12 +53,12 @@ def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = Fa
 
 
 def standard_range(picture: Stream) -> list[str]:
-    """Return the filters that map a high dynamic range to what 8 bits of BT.709 can show; none for an ordinary picture."""
+    """Return the filters that map HDR to 8-bit BT.709; none for a standard picture."""
     if not picture.hdr:
         return []
     known = f"color_primaries=bt2020:color_trc={TRANSFERS[picture.hdr]}:colorspace=bt2020nc:range=tv"
     return [
-        f"setparams={known}",  # many files say the transfer alone
+        f"setparams={known}",  # many files have only the transfer
         f"zscale=tin={TRANSFERS[picture.hdr]}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100",
         "format=gbrpf32le",
         "zscale=p=bt709",

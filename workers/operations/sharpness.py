@@ -1,11 +1,10 @@
-"""Scores a frame as a thumbnail: 0 for a black, white or flat one, and the more the sharper and the better lit it is.
+"""Scores a frame as a thumbnail: 0 if black, white or flat; higher if sharper and better lit.
 
-The file is opened once, in the sandbox, and each candidate is the key frame before its moment, so that what it costs does not
-grow with the length of the film; only where two moments share a key frame is the film decoded up to the second.
+The file is opened once, in the sandbox. Each candidate is the key frame before its moment, so the time does not grow with the
+length of the film. If two moments share a key frame, the film is decoded up to the second one.
 
-The frame is looked at small and grey. Sharpness is the variance of the Laplacian (Pech-Pacheco and others, 2000), which falls
-when edges are blurred; it counts by its logarithm, so that noise does not outdo everything. Light is how far the mean is from
-black and white, contrast the standard deviation.
+Frames are scored small and grey. Sharpness is the logarithm of the variance of the Laplacian (Pech-Pacheco et al., 2000), so
+that noise does not dominate. Light is the distance of the mean from black and white; contrast is the standard deviation.
 """
 
 from __future__ import annotations
@@ -31,25 +30,25 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 160, 90
 FLAT = 6.0
-"""A standard deviation (of 0..255) below this is a picture of nothing."""
+"""A standard deviation (of 0..255) below this is a flat picture."""
 DARK, BRIGHT = 20, 235
 ENOUGH_CONTRAST = 50.0
 DECODED_MAX = 300
-"""Frames that are decoded for one candidate."""
+"""The limit of decoded frames per candidate."""
 
 
 class Candidate(msgspec.Struct):
-    """A frame: when it is shown, in s, and how good it is."""
+    """A frame: its time in s, and its score."""
 
     at: float
     score: float
 
 
 def rank(work: Work, picture: Stream, moments: list[float], progress: Callable[[float], None]) -> list[Candidate]:
-    """Score the frames near `moments` (s, ascending), as many of them as can be decoded; the best first.
+    """Score the frames near `moments` (s, ascending) that can be decoded; best first.
 
     Raises:
-        MediaRejected: none can.
+        MediaRejected: none can be decoded.
     """
     found: list[Candidate] = []
 
@@ -71,7 +70,7 @@ def rank(work: Work, picture: Stream, moments: list[float], progress: Callable[[
 
 
 def main() -> None:
-    """Print the candidates near the moments that the arguments name: a file, a stream's index, moments in s."""
+    """Print the candidates. Arguments: a file, a stream's index, moments in s."""
     import av  # noqa: PLC0415 - only this process pays for it
 
     file, index, *moments = sys.argv[1:]
@@ -100,7 +99,7 @@ def _frames(container: Any, stream: Any, moments: list[float]) -> Iterator[tuple
                         break
             last_key = key
         except (FFmpegError, StopIteration):
-            continue  # a damaged place is no reason to give the others up
+            continue  # a damaged place does not affect the others
         small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
         plane = small.planes[0]
         data, stride = bytes(plane), plane.line_size

@@ -1,4 +1,4 @@
-"""What `result` says of a media file, for every operation that describes one."""
+"""The description of a media file in `result`, for all operations that have one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`thumbnail`: stills of a film at chosen moments or at its best one, of a picture, or of the cover of a song.
+"""`thumbnail`: stills at given moments or at the best one, of a film, a picture, or the cover of a song.
 
-Every frame is reached by seeking, so that the time it takes does not grow with the length of the film.
+Every frame is reached by seeking, so the time does not grow with the length of the film.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 CHOSEN = 0.7
-"""The share of progress that choosing the moments is."""
+"""The share of progress for choosing moments."""
 CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
 
 
 def run(work: Work) -> Done:
-    """Take the pictures."""
+    """Run the operation."""
     params: ThumbnailParams = work.params
     source, file = tracks.open_picture(work, "video")
     picture = source.track("video") or source.cover()
@@ -60,7 +60,7 @@ def run(work: Work) -> Done:
 
 
 def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, float | None]]:
-    """Return the moments to take, in s, with their scores where they were scored."""
+    """Return the moments in s, with their scores if they were scored."""
     params: ThumbnailParams = work.params
     if source.still or picture.attached or source.duration <= 0:
         if params.count > 1:
@@ -82,7 +82,7 @@ def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, fl
 
 
 def _fields(work: Work, source: Media, picture: Stream) -> str:
-    """Return the field that is shown first of a film to deinterlace, else `progressive`."""
+    """Return the field shown first of a film to deinterlace, else `progressive`."""
     params: ThumbnailParams = work.params
     if params.deinterlace == "off":
         return "progressive"
@@ -91,7 +91,7 @@ def _fields(work: Work, source: Media, picture: Stream) -> str:
 
 
 def _take(work: Work, picture: Stream, fields: str, moment: float, number: int, count: int) -> tuple[Path, float]:
-    """Take one picture, at an earlier moment if there is none at this one; return it and when it was."""
+    """Take one picture, earlier if there is no frame at this moment; return it and its moment."""
     params: ThumbnailParams = work.params
     target = work.folder / (f"output.{params.format}" if count == 1 else f"picture-{number:03}.{params.format}")
     kind = "png" if params.sprite else params.format
@@ -110,7 +110,7 @@ def _take(work: Work, picture: Stream, fields: str, moment: float, number: int, 
             break
     else:
         raise MediaRejected("The input's picture could not be decoded")
-    if kind == "png":  # which carries what a camera wrote beside the picture
+    if kind == "png":  # which contains metadata of the camera
         taken = target.rename(target.with_name("taken.png"))
         image_metadata.clean(taken, target, "png_pipe", check=work.check)
         taken.unlink()
@@ -127,7 +127,7 @@ def _box(params: ThumbnailParams) -> tuple[str, str] | None:
 
 
 def _encoder(kind: str, quality: int) -> list[str]:
-    """Return the encoder's arguments. A JPEG's scale runs from 31 (worst) to 2."""
+    """Return the encoder arguments. The JPEG scale runs from 31 (worst) to 2."""
     words = ["-c:v", CODECS[kind], "-map_metadata", "-1", "-update", "1"]
     if kind == "jpg":
         return [*words, "-pix_fmt", "yuvj420p", "-q:v", str(round(31 - 29 * quality / 100)), "-f", "image2"]
@@ -137,9 +137,9 @@ def _encoder(kind: str, quality: int) -> list[str]:
 
 
 def _sheet(work: Work, source: Media, moments: list[tuple[float, float | None]], files: list[Path]) -> list[Output]:
-    """Put the pictures on one sheet and write the track that maps times to places on it.
+    """Put the pictures on one sheet, and write the track that maps times to positions.
 
-    In the track a picture is `<file id>#xywh=x,y,w,h`, which a player resolves beside the track's own address.
+    In the track a picture is `<file id>#xywh=x,y,w,h`, which players resolve relative to the track's URL.
     """
     params: ThumbnailParams = work.params
     cell = probe.probe(files[0], check=work.check, container=DEMUXERS["png"]).track("video")
@@ -148,7 +148,7 @@ def _sheet(work: Work, source: Media, moments: list[tuple[float, float | None]],
     rows = -(-len(files) // columns)
     sheet = work.folder / f"output.{params.format}"
     tile = f"tile={columns}x{rows}"
-    pattern = ["-f", "image2", "-framerate", "1", "-start_number", "1", "-i", "file:picture-%03d.png"]  # in our own folder
+    pattern = ["-f", "image2", "-framerate", "1", "-start_number", "1", "-i", "file:picture-%03d.png"]  # in our private folder
     ffmpeg.run(work, [*pattern, "-vf", tile, "-frames:v", "1", *_encoder(params.format, params.quality), f"file:{sheet}"])
     for file in files:
         file.unlink()

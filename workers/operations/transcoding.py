@@ -1,4 +1,4 @@
-"""`transcoding`: another container, codec, size or sound. Every argument is made of our own words and checked numbers."""
+"""`transcoding`: another container, codec, size or audio. Every argument is our own text or a validated number."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ ENCODERS = {"h264": "libx264", "h265": "libx265", "vp9": "libvpx-vp9", "av1": "l
 SOUND_ENCODERS = {"aac": "aac", "opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
 SOUND_BITRATE = {"aac": 160_000, "opus": 128_000, "mp3": 192_000}
 CRF = {"h264": 23, "h265": 26, "vp9": 32, "av1": 32}
-# The presets' names are x264's; the others get what stands at the same place on their own scale, fastest first.
+# The presets have the names of x264; other encoders get the value at the same position of their scale, fastest first.
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 VP9_SPEED = (8, 7, 6, 5, 5, 4, 3, 2, 1)
 AV1_PRESET = (12, 11, 10, 9, 8, 8, 6, 5, 4)
 GIF_FPS = 12
 NOTHING_LEFT = "The input has no picture after params.start, {:g} s"
 ABOUT_THE_INPUT = ("major_brand", "minor_version", "compatible_brands")
-"""Tags that say something of the container that the input was in."""
+"""Tags that describe the input's container."""
 WITHOUT_INDEX = ("mpeg", "mpegts")
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 FIRST_PASS = 0.3
-"""The share of progress of the first of two passes."""
+"""The share of progress for the first of two passes."""
 LOUDNESS_FIELDS = {
     "input_i": ("measured_I", -99, 0),
     "input_tp": ("measured_TP", -99, 99),
@@ -48,12 +48,12 @@ LOUDNESS_FIELDS = {
     "input_thresh": ("measured_thresh", -99, 0),
     "target_offset": ("offset", -99, 99),
 }
-"""What loudnorm says after the first pass -> the option that tells it in the second, and what that option takes."""
+"""Output of loudnorm's first pass -> the option of the second pass, and its values."""
 OPUS_CHANNEL_MAX = 256_000
 
 
 def run(work: Work) -> Done:
-    """Transcode `work.input`."""
+    """Run the operation."""
     params: TranscodingParams = work.params
     source, file = tracks.open_picture(work, "video", "audio")
     check_fits(params, source)
@@ -87,7 +87,7 @@ def run(work: Work) -> Done:
 
 
 def _fields(work: Work, source: Media, file: Path) -> str:
-    """Return the field that is shown first of a film to deinterlace, else `progressive`."""
+    """Return the field shown first of a film to deinterlace, else `progressive`."""
     params: TranscodingParams = work.params
     picture = source.track("video")
     if picture is None or params.format in WITHOUT_PICTURE or params.deinterlace == "off":
@@ -110,7 +110,7 @@ def _warn_of_mixed_channels(work: Work, source: Media) -> None:
 
 
 def _promised(params: TranscodingParams, source: Media) -> float:
-    """Return how long the output is if nothing of the input is missing, in s; 0 when the input does not say."""
+    """Return the duration of the output of a complete input, in s; 0: unknown."""
     used = [source.track("audio")]
     if params.format not in WITHOUT_PICTURE:
         used = [source.track("video"), *(used if params.sound_codec else [])]
@@ -120,10 +120,10 @@ def _promised(params: TranscodingParams, source: Media) -> float:
 
 
 def check_fits(params: TranscodingParams, source: Media) -> None:
-    """See whether the input has what the format needs.
+    """Check that the input has the streams that the format needs.
 
     Raises:
-        MediaRejected: it lacks it.
+        MediaRejected: it does not.
     """
     if params.format in WITHOUT_PICTURE and source.track("audio") is None:
         raise MediaRejected(f"{source.without('audio')}; {params.format} holds nothing else")
@@ -139,7 +139,7 @@ def arguments(
     loudness: dict[str, float] | None = None,
     fields: str = "progressive",
 ) -> list[str]:
-    """Return ffmpeg's arguments. `loudness` is what a first pass measured, `fields` the first field of an interlaced film."""
+    """Return ffmpeg's arguments. `loudness`: the first pass; `fields`: the field shown first."""
     wants_picture = params.format not in WITHOUT_PICTURE
     wants_sound = params.sound_codec is not None and source.track("audio") is not None
     return [
@@ -149,13 +149,13 @@ def arguments(
         *(_sound(params, source, loudness) if wants_sound else ["-an"]),
         "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
-        # Else a time code among the tags becomes a track of its own: when, and by which camera's clock, it was filmed.
+        # Otherwise a time code tag becomes a track, which tells when and with which camera it was filmed.
         *(["-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1"] if params.strip_metadata else []),
         *[word for name in ABOUT_THE_INPUT for word in ("-metadata", f"{name}=")],
-        *(["-rf64", "auto"] if params.format == "wav" else []),  # else one of more than 4 GiB is broken
+        *(["-rf64", "auto"] if params.format == "wav" else []),  # without it, files above 4 GiB are broken
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
         "-max_muxing_queue_size", "4096",
-        "-t", ffmpeg.number(probe.DURATION_MAX_SECONDS),  # whatever the time stamps say
+        "-t", ffmpeg.number(probe.DURATION_MAX_SECONDS),  # whatever the time stamps are
         "-f", MUXERS.get(params.format, params.format), f"file:{target}",
     ]  # fmt: skip
 
@@ -164,7 +164,7 @@ def _input(params: TranscodingParams, source: Media, file: Path) -> list[str]:
     trim = ["-ss", ffmpeg.number(params.start)] if params.start else []
     if params.duration is not None:
         trim += ["-t", ffmpeg.number(params.duration)]
-    if source.container in WITHOUT_INDEX:  # a seek would miss the key frame: what comes before the start is decoded
+    if source.container in WITHOUT_INDEX:  # a seek would miss the key frame, so what comes before the start is decoded
         return [*ffmpeg.input_arguments(file), *trim]
     return [*trim, *ffmpeg.input_arguments(file)]
 
@@ -174,7 +174,7 @@ def _picture(params: TranscodingParams, source: Media, palette: str, fields: str
     assert picture is not None
     rate = params.fps or (GIF_FPS if params.format == "gif" else None)
     filters = [*framing.whole_frames(picture, fields, rate), *framing.standard_range(picture), *_scale(params)]
-    if params.format == "gif":  # two passes, because one keeps every frame in memory until the palette is known
+    if params.format == "gif":  # two passes, because a single one keeps every frame in memory until the palette is known
         chain = ",".join(filters)
         graph = (
             f"[0:{picture.index}]{chain},palettegen"
@@ -192,7 +192,7 @@ def _picture(params: TranscodingParams, source: Media, palette: str, fields: str
 
 
 def _scale(params: TranscodingParams) -> list[str]:
-    """Return the filters that fit the picture into its box: square pixels, proportions kept, sides as the codec wants."""
+    """Return the filters that fit the picture into its box: square pixels, proportions kept, even sides for the codec."""
     even = 1 if params.format == "gif" else 2
     if params.resolution is None:
         return framing.fit(None, even=even)
@@ -204,7 +204,7 @@ def _scale(params: TranscodingParams) -> list[str]:
 
 
 def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> dict[str, float] | None:
-    """Run the first of two passes of EBU R128 normalisation; None when there is nothing but silence."""
+    """Run the first pass of EBU R128 normalisation; None for silence."""
     sound = source.track("audio")
     if sound is None:
         return None
@@ -250,7 +250,7 @@ def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] 
         if codec == "opus":
             bits = min(bits, OPUS_CHANNEL_MAX * (1 if layout == "mono" else 2))
         rate = ["-b:a", str(bits)]
-    if measured is not None:  # loudnorm works at 192 kHz: back to what every codec takes
+    if measured is not None:  # loudnorm outputs 192 kHz: resample to what every codec supports
         known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, (option, _, _) in LOUDNESS_FIELDS.items())
         filters += [f"{_loudnorm(params)}:{known}:linear=true", "aresample=48000"]
     if codec == "opus" and layout not in ("mono", "stereo"):

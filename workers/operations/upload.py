@@ -1,8 +1,8 @@
-"""`upload`: checks that a file is what it claims to be, takes private metadata out without encoding anew, and delivers it.
+"""`upload`: verifies that a file is what it claims, removes private metadata without encoding, and delivers the file.
 
-Sound and picture are copied as they are. Of the tags, an allow-list of those that describe a work stays. Places, devices,
-people and dates go, and with them what may hold them: subtitles and data tracks (drones write their path into those),
-attachments, and covers (which are photos, with all that photos carry).
+Video and audio are copied. Of the tags, an allow-list of descriptive ones stays. Places, devices, people and dates are removed,
+and what may contain them: subtitles and data tracks (drones store their route there), attachments, and covers (photos with
+metadata of their own).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 PUBLIC_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc", "copyright")
 PICTURE_MAX_BYTES = 256 << 20
 WHOLE = 0.9
-"""A copy that is shorter than this share of what the headers promise is of a damaged file."""
+"""A copy shorter than this share of the declared duration comes from a damaged file."""
 TECHNICAL = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-"""What a container says of itself."""
+"""Tags that describe the container."""
 BOTH = ("mov,mp4", "matroska", "ogg", "asf", "mpegts", "mpeg")
-"""Containers that are called video also when they hold only sound."""
+"""Containers whose media type is video even if they only have audio."""
 CLEANED = 0.6
-"""The share of progress that cleaning is; delivering is the rest."""
+"""The share of progress for cleaning; the rest is the delivery."""
 FASTSTART = ("mp4", "mov", "ipod")
 
 
 def run(work: Work) -> Done:
-    """Verify, clean, hash and deliver."""
+    """Run the operation."""
     params: UploadParams = work.params
     work.source.check_sha256(params.sha256)
     media = tracks.open_input(work)
@@ -68,13 +68,13 @@ def _verify(work: Work, media: Media, kind: Kind) -> None:
     if not agrees(kind, suffix):
         raise MediaRejected(f"The file is called .{suffix[:10]}, but its content is {kind.mime}")
     claimed, found = (mime.partition("/")[0] for mime in (work.source.mime, kind.mime))
-    either = media.container.startswith(BOTH) and claimed in ("audio", "video")  # a browser calls every .mp4 video
+    either = media.container.startswith(BOTH) and claimed in ("audio", "video")  # browsers call every .mp4 video
     if claimed in ("audio", "video", "image") and claimed != found and not either:
         raise MediaRejected(f"The file is said to be {work.source.mime[:60]}, but its content is {kind.mime}")
 
 
 def _check_whole(work: Work, media: Media, made: Media) -> None:
-    """See that there was something behind the headers: what is copied is only what could be read."""
+    """Check that the copied file has content: the copy has only what could be read."""
     moves = not media.still and not _is_picture(media)
     work.findings.check_length(media.promised(_copied(media)), made.duration)
     if moves and (made.duration <= 0 or made.duration < media.duration * WHOLE - 1):
@@ -82,7 +82,7 @@ def _check_whole(work: Work, media: Media, made: Media) -> None:
 
 
 def _is_picture(media: Media) -> bool:
-    """Say whether the file is a picture, animated or not, that its own cleaner takes."""
+    """Return whether the file is a picture, animated or not, that the image cleaner supports."""
     return media.still or media.container == "gif" or media.container in images.RENDERED
 
 
@@ -97,7 +97,7 @@ def _keep(work: Work, media: Media, target: Path) -> list[str]:
 
 
 def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
-    """Write the file without what is private; return the names of the tags that went."""
+    """Write the file without private metadata; return the names of the removed tags."""
     if _is_picture(media):
         if media.bytes > PICTURE_MAX_BYTES:
             raise MediaRejected(f"The picture is larger than {PICTURE_MAX_BYTES >> 20} MiB")
@@ -129,7 +129,7 @@ def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
 
 
 def _clean_user_data(work: Work, target: Path, kind: Kind) -> None:
-    """Take private user data out of H.264 and HEVC, in another container where this one cuts frames into pieces."""
+    """Remove private user data from H.264 and HEVC, via another container if this one splits frames."""
     removed = user_data.clean(target, check=work.check)
     if removed is None:
         whole = work.folder / "whole.mkv"

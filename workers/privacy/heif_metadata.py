@@ -1,7 +1,7 @@
-"""Takes private metadata out of HEIC, HEIF and AVIF files without touching a pixel, and without moving a byte.
+"""Removes private metadata from HEIC, HEIF and AVIF files. Pixels and file offsets do not change.
 
-An image is a list of items, each somewhere in the file. By allow-list: items that are pictures stay, with the properties that
-show them. What belongs to no such item is overwritten with zeros: Exif, XMP, boxes of cameras, what lies between and behind.
+An image is a list of items at places in the file. By allow-list, items that are pictures stay, with the properties needed to
+show them. Everything else is overwritten with zeros: Exif, XMP, boxes of cameras, gaps and trailing bytes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ PROPERTIES = {
     b"auxC", b"a1op", b"a1lx", b"lsel", b"clli", b"mdcv", b"cclv", b"amve", b"rloc", b"oinf", b"tols", b"iscl",
 }  # fmt: skip
 TRACK_BOXES = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf"}
-"""Boxes that hold boxes, of an image sequence."""
+"""Boxes that contain boxes, of an image sequence."""
 TRACK_PRIVATE = {b"udta", b"meta", b"uuid"}
 TIMED = {b"mvhd", b"tkhd", b"mdhd"}
-"""Boxes that begin with the times of creation and of the last change."""
+"""Boxes that start with the times of creation and modification."""
 NO_EXIF = struct.pack(">I", 0) + b"MM\0\x2a" + struct.pack(">IHI", 8, 0, 0)
-"""An Exif item that says nothing."""
+"""An empty Exif item."""
 BOXES_MAX = 100_000
 
 
 class Damaged(Exception):
-    """The bytes are not what the format says they are."""
+    """The bytes are not as the format requires."""
 
 
 class Box(NamedTuple):
-    """A box: its kind, where it and its content begin, and where it ends."""
+    """A box: its kind, where it and its content start, and where it ends."""
 
     kind: bytes
     at: int
@@ -41,10 +41,10 @@ class Box(NamedTuple):
 
 
 def without_private_metadata(data: bytes) -> bytes:
-    """Return a file's bytes without what is private.
+    """Return the bytes of a file without private metadata.
 
     Raises:
-        Damaged: its boxes are not what the format says.
+        Damaged: its boxes are not as the format requires.
     """
     try:
         return bytes(_cleaned(bytearray(data)))
@@ -53,10 +53,10 @@ def without_private_metadata(data: bytes) -> bytes:
 
 
 def boxes(data: bytearray | bytes, start: int, end: int, *, top: bool = False) -> list[Box]:
-    """Return the boxes between two places; of a whole file (`top`) those before anything that is no box.
+    """Return the boxes in a range; of a whole file (`top`), those before any bytes that are not a box.
 
     Raises:
-        Damaged: one ends behind the last place.
+        Damaged: a box ends after the range.
     """
     found: list[Box] = []
     while start + 8 <= end:
@@ -69,7 +69,7 @@ def boxes(data: bytearray | bytes, start: int, end: int, *, top: bool = False) -
             size = end - start
         if size < head or start + size > end or len(found) > BOXES_MAX:
             if top and {b"meta", b"mdat"} <= {one.kind for one in found}:
-                break  # behind the picture
+                break  # after the picture
             raise Damaged
         found.append(Box(kind, start, start + head, start + size))
         start += size
@@ -99,7 +99,7 @@ def _cleaned(data: bytearray) -> bytearray:
 
 
 def _blank(data: bytearray, box: Box) -> None:
-    """Make a box free space."""
+    """Turn a box into free space."""
     data[box.at + 4 : box.at + 8] = b"free"
     data[box.start : box.end] = bytes(box.end - box.start)
 
@@ -138,7 +138,7 @@ def _clean_tracks(data: bytearray, box: Box) -> None:
 
 
 def _items(data: bytearray, meta: Box) -> tuple[list[tuple[int, int]], list[tuple[bytes, int, int]]]:
-    """Return the extents of pictures, and those of everything else with its type."""
+    """Return the extents of pictures, and those of all other items with their types."""
     inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)}
     if b"iinf" not in inside or b"iloc" not in inside:
         raise Damaged
@@ -159,7 +159,7 @@ def _items(data: bytearray, meta: Box) -> tuple[list[tuple[int, int]], list[tupl
 
 
 def _item_types(data: bytearray, box: Box) -> dict[int, bytes]:
-    """Return the type of each item, and overwrite the names that somebody gave them."""
+    """Return the type of each item, and overwrite item names."""
     start = box.start + (6 if data[box.start] == 0 else 8)
     kinds = {}
     for entry in boxes(data, start, box.end):
@@ -176,7 +176,7 @@ def _item_types(data: bytearray, box: Box) -> dict[int, bytes]:
 
 
 def _locations(data: bytearray, box: Box) -> list[tuple[int, int, list[tuple[int, int]]]]:
-    """Return of each item its id, how its places are counted, and the places: (offset, length)."""
+    """Return for each item its id, the base of its offsets, and its extents: (offset, length)."""
     version, at = data[box.start], box.start + 4
     sizes = data[at] >> 4, data[at] & 15, data[at + 1] >> 4, data[at + 1] & 15 if version else 0
     at += 2

@@ -1,11 +1,11 @@
-"""Takes private metadata out of pictures without touching a pixel: places, devices, people, dates.
+"""Removes private metadata from images without changing a pixel: places, devices, people, dates.
 
-JPEG, PNG, WebP and GIF are read here, HEIC and AVIF in `heif_metadata.py`.
+JPEG, PNG, WebP and GIF are parsed here, HEIC and AVIF in `heif_metadata.py`.
 
-By allow-list: what is known to be needed to show the picture stays, such as the colour profile and a JPEG's orientation (in an
-Exif block that holds nothing else); all the rest goes, what is appended to the file included.
+By allow-list: what is needed to show the picture stays, such as the colour profile and the orientation of a JPEG (in an Exif
+block with nothing else). Everything else is removed, including bytes after the end of the image.
 
-`python -m workers.privacy.image_metadata CONTAINER INPUT OUTPUT` does it; `clean()` runs that in the sandbox.
+`python -m workers.privacy.image_metadata CONTAINER INPUT OUTPUT` does it; `clean()` runs it in the sandbox.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LIMITS = sandbox.Limits(seconds=120, memory_bytes=4 * sandbox.GIB, data_bytes=2 * sandbox.GIB, file_bytes=sandbox.GIB)
 DAMAGED = 3
-"""The code that the process ends with when the picture is damaged."""
+"""Exit code: the image is damaged."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = {
@@ -33,7 +33,7 @@ PNG_KEPT = {
 }  # fmt: skip
 
 WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
-WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # bits of VP8X's first byte
+WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # bits in the first byte of VP8X
 ANMF_HEAD = 16
 
 SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -48,14 +48,14 @@ GIF_LOOP = b"NETSCAPE2.0"
 
 
 class Damaged(Exception):
-    """The bytes are not what the format says they are."""
+    """The bytes are not as the format requires."""
 
 
 def clean(source: Path, target: Path, container: str, *, check: Callable[[], None] = lambda: None) -> None:
-    """Write `source`, a picture of a container as the probe names it, to `target` without what is private.
+    """Write `source`, an image in the given container, to `target` without private metadata.
 
     Raises:
-        MediaRejected: the picture is damaged.
+        MediaRejected: the image is damaged.
     """
     said: list[str] = []
     arguments = [container, str(source), str(target)]
@@ -69,7 +69,7 @@ def clean(source: Path, target: Path, container: str, *, check: Callable[[], Non
 
 
 def main() -> None:
-    """Clean the picture that the arguments name."""
+    """Run the command line."""
     container, source, target = sys.argv[-3:]
     try:
         Path(target).write_bytes(without_private_metadata(Path(source).read_bytes(), container))
@@ -78,10 +78,10 @@ def main() -> None:
 
 
 def without_private_metadata(data: bytes, container: str) -> bytes:
-    """Return a picture's bytes without what is private.
+    """Return the bytes of an image without private metadata.
 
     Raises:
-        Damaged: its parts are not what its format says.
+        Damaged: its parts are not as the format requires.
     """
     cleaners = {"png_pipe": _png, "apng": _png, "jpeg_pipe": _jpeg, "webp_pipe": _webp, "webp_anim": _webp, "gif": _gif}
     try:
@@ -108,7 +108,7 @@ def _png(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg(data: bytes) -> Iterator[bytes]:
-    """Keep frames, tables and scans; of the application segments JFIF without its thumbnail, the colour profile, Adobe's."""
+    """Keep frames, tables and scans, JFIF without its thumbnail, the colour profile, and Adobe's segment."""
     yield data[:2]
     at, begun = 2, False
     while True:
@@ -141,7 +141,7 @@ def _jpeg_segment(marker: int, body: bytes) -> Iterator[bytes]:
 
 
 def _marker(data: bytes, at: int) -> tuple[int, int]:
-    """Return the marker at `at`, which any number of fill bytes may precede, and where its segment begins."""
+    """Return the marker at `at`, after any number of fill bytes, and the start of its segment."""
     if data[at] != 0xFF:  # noqa: PLR2004 - what every marker begins with
         raise Damaged
     while data[at] == 0xFF:  # noqa: PLR2004
@@ -150,7 +150,7 @@ def _marker(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _entropy(data: bytes, at: int) -> int:
-    """Return where the compressed data that begins at `at` ends: at the next marker that is no restart and no stuffing."""
+    """Return the end of the compressed data at `at`: the next marker that is not a restart or a stuffed byte."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
@@ -161,7 +161,7 @@ def _entropy(data: bytes, at: int) -> int:
 
 
 def _orientation(tiff: bytes) -> int:
-    """Read the orientation (1..8) from a TIFF block; 1 when it does not say."""
+    """Read the orientation (1..8) from a TIFF block; 1 if there is none."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     try:
         if order is None:
@@ -173,7 +173,7 @@ def _orientation(tiff: bytes) -> int:
             if tag == ORIENTATION:
                 return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - there are eight
     except struct.error:
-        pass  # a damaged block is dropped like any other
+        pass  # a damaged block is dropped
     return 1
 
 
@@ -206,7 +206,7 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _gif(data: bytes) -> Iterator[bytes]:
-    """Keep the screen, the colours, the images with their controls, and how often it is repeated."""
+    """Keep the screen, colours, images with their controls, and the loop count."""
     at = 13 + _palette(data[10])
     yield data[:at]
     while True:
@@ -231,7 +231,7 @@ def _palette(flags: int) -> int:
 
 
 def _blocks(data: bytes, at: int) -> int:
-    """Return where a chain of sub-blocks ends."""
+    """Return the end of a chain of sub-blocks."""
     while data[at]:
         at += 1 + data[at]
     return at + 1

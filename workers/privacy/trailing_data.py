@@ -1,6 +1,6 @@
-"""Cuts off what stands behind the last frame of an MP3: copying the sound keeps it as if it were sound.
+"""Removes bytes after the last frame of an MP3, which a stream copy would keep as sound.
 
-`python -m workers.privacy.trailing_data FILE` does it and prints how many bytes went; `cut()` runs that in the sandbox.
+`python -m workers.privacy.trailing_data FILE` does it and prints the number of bytes; `cut()` runs it in the sandbox.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMITS = sandbox.Limits(seconds=600, data_bytes=sandbox.GIB)
-# ISO/IEC 11172-3 and 13818-3: kbit/s by the index in the header, for (MPEG-1 or not, layer).
+# ISO/IEC 11172-3 and 13818-3: kbit/s by the index in the header, for (MPEG-1 or not, layer)
 BITRATES = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -28,15 +28,15 @@ BITRATES = {
 }
 RATES = (44_100, 48_000, 32_000)
 VERSIONS = {3: 1, 2: 2, 0: 4}
-"""Version in the header -> what the sample rate is divided by: MPEG-1, 2 and 2.5."""
+"""Version in the header -> divisor of the sample rate: MPEG-1, 2 and 2.5."""
 ID3_HEAD = 10
 
 
 def cut(file: Path, *, check: Callable[[], None] = lambda: None) -> int:
-    """Cut an MP3 of ours behind its last frame; return how many bytes went.
+    """Cut one of our MP3 files after its last frame; return the number of removed bytes.
 
     Raises:
-        AttemptFailed: it does not work.
+        AttemptFailed: the process failed.
     """
     lines: list[str] = []
     finished = isolated.run(
@@ -58,14 +58,14 @@ def main() -> None:
 
 
 def end_of_sound(data: mmap.mmap | bytes) -> int:
-    """Return where the last frame ends; the whole length when there is none."""
+    """Return the end of the last frame; the file size if there is none."""
     at = end = 0
     if data[:3] == b"ID3":
         at = ID3_HEAD + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
     while at >= 0:
         length = frame_length(data, at)
         following = at + length
-        # One header alone may be chance: the next frame, or the end, has to follow. The last frame may be cut short.
+        # A single header may be chance: the next frame or the end must follow. The last frame may be incomplete.
         if length and (following >= len(data) or frame_length(data, following) or end == at):
             at = end = min(following, len(data))
         else:
@@ -74,7 +74,7 @@ def end_of_sound(data: mmap.mmap | bytes) -> int:
 
 
 def frame_length(data: mmap.mmap | bytes, at: int) -> int:
-    """Return the bytes of the frame that begins at a place, 0 when none does."""
+    """Return the size of the frame at a place; 0 if there is none."""
     head = int.from_bytes(data[at : at + 4], "big") if at + 4 <= len(data) else 0
     version, layer = head >> 19 & 3, 4 - (head >> 17 & 3)
     index, rate = head >> 12 & 15, head >> 10 & 3

@@ -1,10 +1,10 @@
-"""Takes what cameras and drones write beside the picture out of H.264 and HEVC: places, serial numbers, times.
+"""Removes private user data of cameras and drones from H.264 and HEVC: places, serial numbers, times.
 
-That stands in SEI messages of user data, which copying a stream keeps. Each private one is overwritten, in the file itself,
-with a filler message of the same length, so that nothing else changes. Closed captions (ATSC A/53), HDR10+, Dolby Vision,
-HDR Vivid and the lines in which x264 and x265 say how they encoded stay.
+It is in SEI messages, which a stream copy keeps. Each private message is overwritten in place with a filler message of the same
+length, so nothing else changes. Closed captions (ATSC A/53), HDR10+, Dolby Vision, HDR Vivid, and the encoder settings of x264
+and x265 stay.
 
-`python -m workers.privacy.user_data FILE` does it and prints how many messages; `clean()` runs that in the sandbox.
+`python -m workers.privacy.user_data FILE` does it and prints the number of messages; `clean()` runs it in the sandbox.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 LIMITS = sandbox.Limits(data_bytes=sandbox.GIB)
 UNREADABLE, SCATTERED = 3, 4
-"""The codes that the process ends with; scattered: a container that cuts its frames into pieces."""
+"""Exit codes; scattered: the container splits frames."""
 CODECS = ("h264", "hevc")
 SEI_TYPES = {"h264": {6}, "hevc": {39, 40}}
 REGISTERED, UNREGISTERED = 4, 5
 FILLER, RESERVED = 3, 254
-"""Payload types that decoders skip. The second one stands where the first would be taken for an escape."""
+"""Payload types that decoders skip. The second one is used where the first would need an escape."""
 ENCODERS = {
     bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"): b"x264 - core ",
     bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"): b"x265 (build ",
@@ -36,20 +36,20 @@ ENCODERS = {
 KNOWN = (
     b"\xb5\0\x31GA94", b"\xb5\0\x31DTG1", b"\xb5\0\x2f", b"\xb5\0\x3c\0\1", b"\xb5\0\x3b", b"\x26\0\4\0\5",
 )  # fmt: skip
-"""How the registered user data that is needed begins: country, provider, and what the provider says (ITU-T T.35)."""
+"""The start of registered user data that is kept: country, provider, and the provider's code (ITU-T T.35)."""
 NEAR = 512
-"""How far behind its block a frame may begin."""
+"""How far after its block a frame may start."""
 
 
 class Scattered(Exception):
-    """A frame is not in one piece in the file."""
+    """A frame is stored in several pieces."""
 
 
 def clean(file: Path, *, check: Callable[[], None] = lambda: None) -> int | None:
-    """Overwrite private user data in a file of ours; return how many messages, None where frames are not in one piece.
+    """Overwrite private user data in one of our files; return the number of messages, None if frames are split.
 
     Raises:
-        AttemptFailed: it does not work.
+        AttemptFailed: the process failed.
     """
     lines: list[str] = []
     finished = isolated.run(
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _find(container: Any, file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield where private messages are, and what to put there."""
+    """Yield the places of private messages, and their replacements."""
     streams = [one for one in container.streams.video if one.codec_context and _codec(one) in CODECS]
     if not streams:
         return
@@ -103,7 +103,7 @@ def _find(container: Any, file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _find_in_header(header: bytes, codec: str, data: mmap.mmap) -> Iterator[tuple[int, bytes]]:
-    """Look into an hvcC, which may hold SEI messages."""
+    """Search an hvcC, which may have SEI messages."""
     if codec != "hevc" or header[:1] != b"\1":
         return
     begins, at = data.find(header), 23
@@ -119,7 +119,7 @@ def _find_in_header(header: bytes, codec: str, data: mmap.mmap) -> Iterator[tupl
 
 
 def units(body: bytes, codec: str, header: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where each NAL unit of a frame begins and ends: behind lengths (ISO/IEC 14496-15) or start codes (Annex B)."""
+    """Yield the start and end of each NAL unit of a frame, after lengths (ISO/IEC 14496-15) or start codes (Annex B)."""
     if header[:1] == b"\1":
         size = (header[4] if codec == "h264" else header[21]) % 4 + 1
         at = 0
@@ -136,7 +136,7 @@ def units(body: bytes, codec: str, header: bytes) -> Iterator[tuple[int, int]]:
 
 
 def private_messages(body: bytes, start: int, end: int, codec: str) -> Iterator[tuple[int, bytes]]:
-    """Yield of a NAL unit where each private message begins, and a filler of its length."""
+    """Yield the start of each private message in a NAL unit, and a filler of its length."""
     kind = body[start] & 31 if codec == "h264" else body[start] >> 1 & 63
     if start >= end or kind not in SEI_TYPES[codec]:
         return
@@ -155,7 +155,7 @@ def private_messages(body: bytes, start: int, end: int, codec: str) -> Iterator[
 
 
 def is_private(message: int, payload: bytes) -> bool:
-    """Say whether a message holds user data that nobody needs to show the picture."""
+    """Return whether a message has user data that is not needed to show the picture."""
     if message == UNREGISTERED:
         text = payload[16:].rstrip(b"\0")
         says = ENCODERS.get(payload[:16])
@@ -169,7 +169,7 @@ def filler_message(length: int, kind: int = FILLER) -> bytes:
         packed = bytes([kind]) + b"\xff" * (size // 255) + bytes([size % 255]) + b"\xff" * size
         if len(packed) == length:
             return packed
-    return bytes([kind, 0]) + filler_message(length - 2, kind)  # no single message is of this length
+    return bytes([kind, 0]) + filler_message(length - 2, kind)  # no single message has this length
 
 
 def _count(plain: bytes, at: int) -> tuple[int, int]:
@@ -180,7 +180,7 @@ def _count(plain: bytes, at: int) -> tuple[int, int]:
 
 
 def _unescaped(body: bytes, start: int, end: int) -> tuple[bytes, list[int]]:
-    """Return the content without the escapes that keep start codes out, and where each byte of it stands."""
+    """Return the content without emulation prevention bytes, and the position of each of its bytes."""
     plain, places, zeros = bytearray(), [], 0
     for at in range(start, end):
         if zeros >= 2 and body[at] == 3:  # noqa: PLR2004 - 0, 0, 3
