@@ -1,1 +1,1 @@
-"""What mediaq runs on: CloudFormation for AWS, and the same system on one machine."""
+"""Where mediaq runs: CloudFormation for AWS, and the same system on one machine."""

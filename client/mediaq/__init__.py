@@ -1,4 +1,4 @@
-"""mediaq: hand media over to be transcoded, cut, captioned, and get it back. See `Client`."""
+"""mediaq: transcode, cut and caption media files. Start with `Client`."""
 
 from mediaq.client import Client
 from mediaq.errors import ApiError, JobFailed, MediaqError, SignatureError, Unreachable

@@ -1,4 +1,4 @@
-"""The client: upload, record, enqueue, wait, download, and everything else that the API offers."""
+"""The client: upload, create records, enqueue, wait, download, and the rest of the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 API, DIRECTUS = "http://127.0.0.1:3001/api/queue", "http://127.0.0.1:8055"
 COLUMNS = ("input_url", "params", "priority", "creator_profile_id")
-"""What a record says of its job as well; the rest only the API is told."""
+"""Columns of the record; other fields of a job come from the API."""
 WAIT_SECONDS = 2.0
 
 
@@ -28,11 +28,10 @@ def _quietly(done: int, whole: int) -> None:
 
 
 class Client:
-    """A user's view of mediaq and its Directus.
+    """A client of mediaq and its Directus, for one user.
 
-    What is not given comes from MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN. Every method raises `ApiError` when the answer
-    is no, and `Unreachable` when there is none; calls are repeated a few times before that. `stats`, `health` and `pools`
-    need no token.
+    Arguments default to MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN. Every method raises `ApiError` if a server rejects the
+    call, and `Unreachable` if there is no answer after some retries. `stats`, `health` and `pools` need no token.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class Client:
         self._directus = (directus or os.environ.get("MEDIAQ_DIRECTUS") or DIRECTUS).rstrip("/")
         self._wire = Wire(token or os.environ.get("MEDIAQ_TOKEN") or "", timeout)
 
-    # A job, from beginning to end
+    # One job, from upload to download
 
     def submit(
         self,
@@ -54,10 +53,10 @@ class Client:
         sent: Callable[[int, int], None] = _quietly,
         **options: Any,
     ) -> str:
-        """Hand over a file, a URL, or the id of a file in Directus; return the id of the job.
+        """Submit a file, a URL, or the id of a Directus file; return the id of the job.
 
-        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. When it is broken
-        off, the error's `file_id` and `job_id` say what was made: with these as `source` and `record` it goes on from there.
+        `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. If the call fails
+        half-way, the error has `file_id` and `job_id`; pass them as `source` and `record` to continue.
         """
         given, job_id = _source(source), record
         try:
@@ -72,7 +71,7 @@ class Client:
         return job_id
 
     def upload(self, file: str | Path, sent: Callable[[int, int], None] = _quietly) -> str:
-        """Stream a file into Directus and return its id; `sent` is told the bytes so far and in all."""
+        """Upload a file as a stream and return its id; `sent` is called with the bytes so far and in total."""
         file = Path(file)
         mime = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         with file.open("rb") as stream:
@@ -81,7 +80,7 @@ class Client:
 
     def create_record(self, operation: str, input_file_id: str | None = None, **said: Any) -> str:
         """Create the media_jobs record and return its id."""
-        job_id = str(uuid.uuid4())  # ours, so that a repeated call makes no second one
+        job_id = str(uuid.uuid4())  # the id is ours, so that a retry creates no second record
         columns = {name: said[name] for name in COLUMNS if said.get(name) is not None}
         row = {"id": job_id, "operation": operation, "status": "pending", "input_file_id": input_file_id, **columns}
         try:
@@ -92,18 +91,18 @@ class Client:
         return job_id
 
     def enqueue(self, job_id: str, operation: str, **options: Any) -> str:
-        """Put a record into the queue and return the id of its admission; asked again, it is the same one."""
+        """Enqueue a record and return the id of its admission. A second call returns the same id."""
         body = {"jobId": job_id, "operation": operation, **options}
         return str(self._wire.call("POST", f"{self._api}/media", json=body)["bullJobId"])
 
     def wait(
         self, job_id: str, timeout: float | None = None, every: float = WAIT_SECONDS, watch: Callable[[Job], None] | None = None
     ) -> Job:
-        """Wait until a job is completed; `watch` sees every reading.
+        """Wait until a job is completed; `watch` is called with every state.
 
         Raises:
-            JobFailed: it failed, or was cancelled.
-            TimeoutError: neither, after `timeout` s.
+            JobFailed: it failed or was cancelled.
+            TimeoutError: it did not end within `timeout` s.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -119,7 +118,7 @@ class Client:
             time.sleep(every)
 
     def download(self, file_id: str | None, target: str | Path, came: Callable[[int, int], None] = _quietly) -> Path:
-        """Stream a file of Directus to `target`, which is there whole or not at all."""
+        """Download a Directus file to `target`, completely or not at all."""
         if file_id is None:
             raise MediaqError("the job has no output file: its result says what it found")
         target = Path(target)
@@ -131,14 +130,14 @@ class Client:
         finally:
             partial.unlink(missing_ok=True)
 
-    # Looking
+    # Read
 
     def job(self, job_id: str) -> Job:
-        """Look at one job."""
+        """Return one job."""
         return Job.read(self._wire.call("GET", f"{self._api}/jobs/{job_id}")["job"])
 
     def jobs(self, **filters: Any) -> Iterator[Job]:
-        """Go through jobs, the newest first; filters are state, operation, user, since, until, search."""
+        """Yield jobs, newest first. Filters: state, operation, user, since, until, search."""
         asked = {name: value for name, value in filters.items() if value is not None}
         while True:
             page = self._wire.call("GET", f"{self._api}/jobs", params={"limit": 100, **asked})
@@ -148,39 +147,39 @@ class Client:
             asked["cursor"] = page["next"]
 
     def usage(self, user: str | None = None) -> Json:
-        """Read one's plan: tier, cycle, and of each operation limit, used, remaining."""
+        """Return the plan of the user: tier, cycle, and for each operation limit, used, remaining."""
         return self._get("usage", {"user": user} if user else None)
 
     def stats(self) -> Json:
-        """Read the counts of the queue."""
+        """Return the counts of the queue."""
         return self._get("stats", public=True)
 
     def health(self) -> Json:
-        """Read what can be reached, and which alarms are on."""
+        """Return the state of the dependencies and the active alarms."""
         found: Json = self._wire.call("GET", f"{self._api}/health", public=True, accept=(503,))
         return found
 
     def pools(self) -> list[Json]:
-        """Read how each pool does."""
+        """Return the pools."""
         pools: list[Json] = self._get("pools", public=True)["pools"]
         return pools
 
     def callback_secret(self) -> str:
-        """Read the secret that one's callbacks are signed with: see `mediaq.verify`."""
+        """Return the secret that signs the user's webhooks: see `mediaq.verify`."""
         return str(self._get("callbacks/secret")["secret"])
 
-    # Changing
+    # Change
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job that is waiting, delayed or running."""
         self._wire.call("DELETE", f"{self._api}/jobs/{job_id}")
 
     def retry(self, job_id: str) -> str:
-        """Run a failed job again; return the id of the new admission."""
+        """Retry a failed job; return the id of the new admission."""
         return str(self._wire.call("POST", f"{self._api}/jobs/{job_id}/retry", careful=True)["bullJobId"])
 
     def pause(self, pool: str, paused: bool = True) -> None:
-        """Let no job of a pool start, or let them start again; for administrators."""
+        """Pause or resume a pool; for administrators."""
         self._wire.call("POST", f"{self._api}/pools/{pool}/{'pause' if paused else 'resume'}")
 
     def _get(self, path: str, query: Json | None = None, *, public: bool = False) -> Json:
@@ -189,7 +188,7 @@ class Client:
 
 
 def _source(source: str | Path | None) -> Json | Path:
-    """Tell a file from an address and from the id of a file in Directus."""
+    """Return whether it is a file, a URL, or the id of a Directus file."""
     if source is None:
         return {}
     text = str(source)

@@ -1,24 +1,24 @@
 """Every error that the client raises on purpose.
 
 MediaqError
-├── ApiError          an answer said no; `status` and the server's own sentence
-├── Unreachable       no answer, or 503 again and again: nothing was accepted, try later
-├── JobFailed         a job that was waited for failed or was cancelled
-└── SignatureError    a callback was not signed by this server, or long ago
+├── ApiError          a server rejected the call; has `status` and the server's message
+├── Unreachable       no answer, or 503 after several tries: nothing was accepted, try later
+├── JobFailed         the awaited job failed or was cancelled
+└── SignatureError    a webhook has no valid signature, or an old one
 """
 
 from __future__ import annotations
 
 
 class MediaqError(Exception):
-    """Base of the tree. Of a `submit` that was broken off, `file_id` and `job_id` say what was made already."""
+    """Base class. After a `submit` that failed half-way, `file_id` and `job_id` name what was created."""
 
     file_id: str | None = None
     job_id: str | None = None
 
 
 class ApiError(MediaqError):
-    """An answer said no."""
+    """A server rejected the call."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -26,11 +26,11 @@ class ApiError(MediaqError):
 
 
 class Unreachable(MediaqError):
-    """The server is away, or one that it needs."""
+    """The server, or one of its dependencies, is unreachable."""
 
 
 class JobFailed(MediaqError):
-    """A job failed or was cancelled; `job_id` says which."""
+    """A job failed or was cancelled; `job_id` names it."""
 
     def __init__(self, job_id: str, message: str) -> None:
         super().__init__(message)
@@ -38,4 +38,4 @@ class JobFailed(MediaqError):
 
 
 class SignatureError(MediaqError):
-    """A callback is not to be trusted."""
+    """A webhook cannot be trusted."""

@@ -1,4 +1,4 @@
-"""What the server says of jobs, typed. Fields that a newer server adds are in `raw`."""
+"""The responses, typed. Fields of a newer server are in `raw`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OVER = ("completed", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a job."""
+    """One attempt."""
 
     attempt: int
     started_at: str
@@ -34,7 +34,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One try to call back."""
+    """One attempt to deliver the webhook."""
 
     at: str
     status: int | None
@@ -43,16 +43,16 @@ class Delivery:
 
 @dataclass(frozen=True)
 class InputWarning:
-    """Something that was wrong with the input, and did not keep the job from completing."""
+    """A problem of the input that did not stop the job."""
 
     code: str
-    """Such as input_truncated; the API reference lists them."""
+    """For example input_truncated; the API reference lists all codes."""
     message: str
 
 
 @dataclass(frozen=True)
 class Callback:
-    """How the completion webhook of a job goes."""
+    """The delivery of the completion webhook."""
 
     url: str | None
     state: str
@@ -62,7 +62,7 @@ class Callback:
 
 @dataclass(frozen=True)
 class Job:
-    """A job. What only `Client.job` asks for is empty in a list."""
+    """A job. Fields that only `Client.job` returns are empty in a list."""
 
     job_id: str
     bull_job_id: str | None
@@ -76,7 +76,7 @@ class Job:
     output_file_id: str | None
     error: str | None
     position: int | None = None
-    """Its place in the line while it waits, 1 is next."""
+    """The position in the queue while it waits; 1 is next."""
     estimated_start: str | None = None
     run_at: str | None = None
     paused: bool = False
@@ -87,16 +87,16 @@ class Job:
     warnings: list[InputWarning] = field(default_factory=list)
     result: Json | None = None
     raw: Json = field(default_factory=dict, repr=False)
-    """All that the server said."""
+    """The complete response."""
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has ended."""
         return self.state in OVER
 
     @classmethod
     def read(cls, said: Json) -> Job:
-        """Make one of what the server said."""
+        """Build a job from a response."""
         callback = said.get("callback")
         return cls(
             job_id=said["jobId"],

@@ -1,8 +1,8 @@
-"""Tells a callback of the server's from anybody else's.
+"""Verifies the signature of a webhook.
 
     event = mediaq.verify(request.get_data(), request.headers["Mediaq-Signature"], secret)
 
-The secret is the one that `mediaq callback-secret` prints. Hand over the body as it came, byte for byte.
+The secret is the output of `mediaq callback-secret`. Pass the body byte for byte, as you received it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ TOLERANCE_SECONDS = 300
 
 
 def verify(body: bytes, signature: str, secret: str, tolerance: float = TOLERANCE_SECONDS) -> dict[str, Any]:
-    """Return the event in a callback's body.
+    """Return the event in the body of a webhook.
 
-    `signature` is the header `Mediaq-Signature`. One older than `tolerance` s is refused, as is one from the future: somebody
-    may have recorded it. The same event may come twice; its `id` tells.
+    `signature` is the header `Mediaq-Signature`. A signature that is more than `tolerance` s old, or from the future, is
+    rejected, since it may be replayed. An event can arrive twice; compare its `id`.
 
     Raises:
-        SignatureError: it was not signed with `secret`, or long ago, or has no event in it.
+        SignatureError: the signature is not valid, or too old, or the body is not an event.
     """
     sent, given = _parts(signature)
     if abs(time.time() - sent) > tolerance:

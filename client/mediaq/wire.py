@@ -1,4 +1,4 @@
-"""HTTP: one session, repeated calls where a repetition changes nothing, and errors that say what to do."""
+"""HTTP: one session, safe retries, and errors with a next step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ WRONG_ADDRESS = (
 class Wire:
     """Calls the API and Directus with one token.
 
-    An admission is known by its record, and a record by the id that we chose, so that these calls may be repeated.
-    One that may not is repeated only when it was not sent, or was answered with 503. An upload is made once.
+    Calls that are safe to repeat are retried: an admission is identified by its record, and a record by the id that we chose.
+    Other calls are retried only if they were not sent or got a 503. Uploads are not retried.
     """
 
     def __init__(self, token: str, timeout: float) -> None:
@@ -49,13 +49,13 @@ class Wire:
         accept: tuple[int, ...] = (),
         **request: Any,
     ) -> Any:
-        """Make a call and return its JSON, also that of a status in `accept`.
+        """Make a call and return its JSON, also for a status in `accept`.
 
-        `public`: it needs no token. `careful`: do not repeat it once it was sent.
+        `public`: without a token. `careful`: do not retry after it was sent.
 
         Raises:
-            ApiError: the answer said no.
-            Unreachable: there was none, or 503 again and again.
+            ApiError: the server rejected the call.
+            Unreachable: no answer, or 503 after several tries.
         """
         if not public:
             self._need_token()
@@ -63,14 +63,14 @@ class Wire:
         return _json(self._sent(session, method, url, accept, **request))
 
     def upload(self, url: str, fields: list[tuple[str, Any]], sent: Callable[[int, int], None]) -> Any:
-        """Send a form with a file, streamed; `sent` is told the bytes so far and in all."""
+        """Upload a form with a file as a stream; `sent` is called with the bytes so far and in total."""
         self._need_token()
         form = MultipartEncoder(fields)
         body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read, form.len))
         return _json(self._sent(self._once, "POST", url, data=body, headers={"Content-Type": form.content_type}))
 
     def download(self, url: str, target: IO[bytes], came: Callable[[int, int], None]) -> None:
-        """Stream a file into `target`; `came` is told the bytes so far, and in all (0: not known)."""
+        """Download a file to `target`; `came` is called with the bytes so far and in total (0: unknown)."""
         self._need_token()
         with self._sent(self._repeating, "GET", url, stream=True) as answer:
             whole, got = int(answer.headers.get("Content-Length") or 0), 0
@@ -84,7 +84,7 @@ class Wire:
 
     def _session(self, retry: Retry) -> requests.Session:
         session = requests.Session()
-        session.auth = self._sign  # and not a header, which a .netrc would replace
+        session.auth = self._sign  # not a header, which a .netrc would replace
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         return session
@@ -132,7 +132,7 @@ def _json(answer: requests.Response) -> Any:
 
 
 def _said(answer: requests.Response) -> str:
-    """Return the sentence of our API, or of Directus."""
+    """Return the error message of our API or of Directus."""
     try:
         body = answer.json()
         if "errors" in body:

@@ -1,1 +1,1 @@
-"""mediaq on AWS: the package, the template, and what puts them there."""
+"""Deployment to AWS: the package, the template, and the deployment."""

@@ -25,7 +25,7 @@ FOUNDATION = "mediaq-foundation"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 done, 1 it went wrong (the text says how), 2 the arguments are wrong."""
+    """Run a command. Exit codes: 0 success, 1 an error with a message, 2 wrong arguments."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
@@ -44,7 +44,7 @@ def make(options: argparse.Namespace) -> int:
 
 
 def foundation(options: argparse.Namespace) -> int:
-    """Make what a deployment stands on: network, bucket, image repository."""
+    """Create the foundation of a deployment: network, bucket, image repository."""
     template = json.loads((RESOURCES / "foundation.json").read_text())
     _say("a NAT gateway takes some minutes")
     _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress} if options.egress else {}))
@@ -52,7 +52,7 @@ def foundation(options: argparse.Namespace) -> int:
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Package, and bring the stack of a stage to it."""
+    """Package, and update the stack of a stage."""
     account = Account(boto3.Session(), _say)
     parameters, first = dict(options.set), read_stage(options.stage)
     bucket = options.bucket
@@ -70,20 +70,20 @@ def deploy(options: argparse.Namespace) -> int:
 
 
 def destroy(options: argparse.Namespace) -> int:
-    """Delete the stack of a stage: queues with the tickets in them, Redis, everything but the foundation."""
+    """Delete the stack of a stage: the queues with their tickets, Redis, everything except the foundation."""
     Account(boto3.Session(), _say).delete(f"mediaq-{options.stage}")
     return 0
 
 
 def alarms(options: argparse.Namespace) -> int:
-    """Print the table of alarms as it stands in docs/operations.md."""
+    """Print the table of alarms for docs/operations.md."""
     del options
     _say(runbook.table())
     return 0
 
 
 def read_stage(stage: str) -> dict[str, str]:
-    """Return the parameters of a stage, from its file if it has one."""
+    """Return the parameters of a stage, from its file if there is one."""
     file = STAGES / f"{stage}.json"
     values = json.loads(file.read_text()) if file.exists() else {}
     return {"Stage": stage} | {name: str(value) for name, value in values.items()}

@@ -1,6 +1,6 @@
-"""The zip of the API's functions: our code, the locked libraries, and compiled bytecode. The same commit gives the same bytes.
+"""The zip of the API's functions: our code, the locked libraries, and bytecode. The same commit gives the same bytes.
 
-Lambda's folder is read-only, so without bytecode every cold start would compile every module anew.
+The folder of a Lambda is read-only, so without bytecode every cold start would compile every module.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCK = ROOT / "requirements" / "api.lock"
-FUNCTION_PLATFORMS = ("manylinux2014_x86_64",)  # what Chalice's functions run on
+FUNCTION_PLATFORMS = ("manylinux2014_x86_64",)  # the platform of Chalice's functions
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-"""The runtime that Chalice names in the template is that of this interpreter; bytecode fits no other."""
+"""Chalice takes the runtime from this interpreter, and bytecode only fits that one."""
 CHALICE_RUNTIME = ("__init__.py", "app.py")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip knows
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time in a zip
 
 NEVER_IMPORTED = (
     "*.pyi",
@@ -56,14 +56,14 @@ NEVER_IMPORTED = (
     "redis/multidb/*",
     "urllib3/contrib/emscripten/*",
 )
-"""Patterns; a test looks for packages that no request and no round of the maintenance task imports."""
+"""Patterns of files to leave out. A test finds packages that no request and no maintenance run imports."""
 KEPT = (
     "*.dist-info/METADATA",  # for importlib.metadata.version
     "aws_lambda_powertools/utilities/jmespath_utils/*",
     "botocore/data/scheduler/*",
     "botocore/data/sqs/*",
 )
-"""Patterns that win over those above."""
+"""Exceptions from the patterns above."""
 
 
 def build(target: Path, work: Path) -> str:
@@ -76,7 +76,7 @@ def build(target: Path, work: Path) -> str:
 
 
 def ours(work: Path, *names: str) -> None:
-    """Copy files and folders of ours."""
+    """Copy our files and folders."""
     for name in names:
         source = ROOT / name
         for file in [source] if source.is_file() else sorted(source.rglob("*")):
@@ -85,7 +85,7 @@ def ours(work: Path, *names: str) -> None:
 
 
 def pack(folder: Path, target: Path) -> str:
-    """Compile a folder and write it as a zip whose bytes depend on the contents only; return its SHA-256."""
+    """Compile a folder and write it as a reproducible zip; return its SHA-256."""
     _compile(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -99,7 +99,7 @@ def pack(folder: Path, target: Path) -> str:
 
 
 def libraries(lock: Path = LOCK, platforms: tuple[str, ...] = FUNCTION_PLATFORMS) -> Path:
-    """Return the folder with the locked libraries, installed for `platforms` and not for this machine; made once a lock."""
+    """Return the folder with the locked libraries for `platforms`, not for this machine; cached per lock file."""
 
     def install(folder: Path) -> None:
         command = [
@@ -113,7 +113,7 @@ def libraries(lock: Path = LOCK, platforms: tuple[str, ...] = FUNCTION_PLATFORMS
 
 
 def platform_options(platforms: Iterable[str]) -> list[str]:
-    """Return the options by which pip takes wheels for any of several platforms."""
+    """Return pip's options for wheels of any of several platforms."""
     return [part for platform in platforms for part in ("--platform", platform)]
 
 
@@ -134,9 +134,9 @@ def _place(source: Path, target: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Put bytecode beside every module. It is never compared with its source, so nothing looks at the clock or at hashes.
+    """Compile every module. Bytecode is never compared with its source, so no time and no hash is checked.
 
-    In a process that does nothing else: which strings a process knows already ends up in its bytecode.
+    Runs in a separate process: the strings that a process has interned change its bytecode.
     """
     command = [sys.executable, "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", "/var/task", str(folder)]

@@ -1,4 +1,4 @@
-"""Puts a package into an account: uploads it, makes a change set, carries it out, and tells what happens."""
+"""Deploys a package: uploads it, creates a change set, executes it, and reports events."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 ENDED = ("_COMPLETE", "_FAILED")
-"""How the status of a stack ends that does nothing any more. CLEANUP_IN_PROGRESS follows a success."""
+"""Suffixes of the final statuses of a stack. CLEANUP_IN_PROGRESS follows a success."""
 NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 
 class DeploymentFailed(RuntimeError):
-    """The stack did not get there; the text says which resource was the reason, and why."""
+    """The deployment failed; the message names the resource and the reason."""
 
 
 class Account:
-    """An AWS account and region, or an emulator of one: whatever the session's clients talk to."""
+    """An AWS account and region, or an emulator: whatever the session's clients connect to."""
 
     def __init__(self, session: Any, say: Say = lambda text: None, poll_seconds: float = 1) -> None:
         self._cloudformation = session.client("cloudformation")
@@ -42,12 +42,12 @@ class Account:
     def deploy(
         self, stack: str, made: Package, bucket: str, parameters: Mapping[str, str], first: Mapping[str, str]
     ) -> dict[str, str]:
-        """Bring the stack to the package and the parameters; return its outputs.
+        """Update the stack to the package and the parameters; return its outputs.
 
-        Other parameters stay as they were; a new stack begins with those of `first`.
+        Other parameters keep their values; a new stack starts with those of `first`.
 
         Raises:
-            DeploymentFailed: it could not be changed, and is as it was before.
+            DeploymentFailed: the update failed and was rolled back.
         """
         key = self._upload(bucket, made.archive)
         template = package.placed(json.loads(made.template.read_text()), bucket, key)
@@ -61,14 +61,14 @@ class Account:
         bucket: str | None = None,
         first: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, str]:
-        """Bring the stack to a template, by way of a bucket when it is too large to be handed over (51 200 bytes)."""
+        """Update the stack to a template, through a bucket if it is larger than 51 200 bytes."""
         if unknown := (parameters.keys() | first.keys()) - template["Parameters"].keys():
             raise DeploymentFailed(f"the template has no parameter {', '.join(sorted(unknown))}")
         body = json.dumps(template, sort_keys=True, separators=(",", ":"))
         source = {"TemplateURL": self._upload_template(bucket, body)} if bucket else {"TemplateBody": body}
         there = self._status(stack)
         if there is not None and there.startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")):
-            self.delete(stack)  # a first deployment that failed leaves a stack that cannot be changed
+            self.delete(stack)  # a failed first deployment leaves a stack that cannot be updated
             there = None
         if there is None:
             parameters = {**first, **parameters}
@@ -84,7 +84,7 @@ class Account:
         return self.outputs(stack)
 
     def delete(self, stack: str) -> None:
-        """Delete the stack and wait until it is gone."""
+        """Delete the stack and wait for the end."""
         self._cloudformation.delete_stack(StackName=stack)
         while (status := self._status(stack)) is not None:
             if status == "DELETE_FAILED":
@@ -103,7 +103,7 @@ class Account:
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def _upload(self, bucket: str, file: Path) -> str:
-        """Upload under a name that says what it is, so that the same zip is the same place and changes nothing."""
+        """Upload under a name with the hash, so that the same zip changes nothing."""
         key = f"mediaq/{hashlib.sha256(file.read_bytes()).hexdigest()}.zip"
         self._say(f"uploading {file.name} to s3://{bucket}/{key}")
         self._s3.upload_file(str(file), bucket, key)
@@ -115,7 +115,7 @@ class Account:
         return f"{self._s3.meta.endpoint_url}/{bucket}/{key}"
 
     def _change(self, stack: str, source: dict[str, str], parameters: list[Any], kind: str) -> bool:
-        """Make and carry out a change set; False when there is nothing to change."""
+        """Create and execute a change set; False if there are no changes."""
         name = f"mediaq-{time.time_ns()}"
         names = {"StackName": stack, "ChangeSetName": name}
         self._cloudformation.create_change_set(
@@ -140,7 +140,7 @@ class Account:
         return True
 
     def _follow(self, stack: str, before: set[str]) -> None:
-        """Tell what happens until the stack itself has ended; `before`: the events of earlier attempts."""
+        """Print events until the stack reaches a final status; `before`: events of earlier deployments."""
         told = set(before)
         failed = ""
         while True:
@@ -154,7 +154,7 @@ class Account:
                     event.get("ResourceStatusReason", ""),
                 )
                 self._say(f"{status:24} {name}{f': {reason}' if reason else ''}")
-                if status.endswith("_FAILED") and not failed:  # the others are its consequence
+                if status.endswith("_FAILED") and not failed:  # the others follow from it
                     failed = f"{name}: {reason or 'no reason given'}"
                 if event.get("PhysicalResourceId") == event["StackId"] and status.endswith(ENDED):
                     if "ROLLBACK" in status or "FAILED" in status:
@@ -163,7 +163,7 @@ class Account:
             time.sleep(self._poll_seconds)
 
     def _events(self, stack: str) -> list[Any]:
-        """Return the events of a stack, the newest first."""
+        """Return the events of a stack, newest first."""
         pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
         return [event for page in pages for event in page["StackEvents"]]
 

@@ -1,4 +1,4 @@
-"""The alarms and the dashboard of CloudWatch, made from `chalicelib/maintenance/alarms.py`."""
+"""The CloudWatch alarms and dashboard, generated from `chalicelib/maintenance/alarms.py`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 CONDITIONAL = {"LambdaWorker": "HasWorker"}
 WORKERS_AT_STEPS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
-"""The numbers of workers that the scaling policy knows; what is wanted between two of them is rounded up."""
+"""The worker counts of the scaling policy; a count between two of them is rounded up."""
 
 
 def parameter(alarm: Alarm) -> str:
-    """Return the name of the parameter that is its threshold."""
+    """Return the name of the parameter for the threshold."""
     return f"AlarmOver{_camel(alarm.name)}"
 
 
 def parameters() -> Json:
-    """Return a parameter for every threshold that the operator may want to change."""
+    """Return a parameter for every threshold."""
     return {
         parameter(alarm): {
             "Type": "Number",
@@ -38,12 +38,12 @@ def parameters() -> Json:
 
 
 def alarm_thresholds() -> Json:
-    """Return the setting ALARM_OVER, so that the maintenance task judges by the same thresholds."""
+    """Return the setting ALARM_OVER, so that the maintenance task uses the same thresholds."""
     return {"Fn::Sub": ",".join(f"{alarm.name}=${{{parameter(alarm)}}}" for alarm in ALARMS if not alarm.below)}
 
 
 def alarms() -> Json:
-    """Return the alarms as resources of the template, one for each resource that a metric of AWS is of."""
+    """Return the alarms as resources, one for each resource of an AWS metric."""
     return {name: resource for alarm in ALARMS for name, resource in _resources(alarm)}
 
 
@@ -89,7 +89,7 @@ def _dimensions(alarm: Alarm, target: str) -> list[Json]:
 
 
 def scaling_steps() -> list[Json]:
-    """Return the steps of the scaling policy: as many workers as are wanted, above the last step as many as it says."""
+    """Return the steps of the scaling policy: the wanted number of workers, up to the last step."""
     steps: list[Json] = []
     for below, workers in zip((None, *WORKERS_AT_STEPS), WORKERS_AT_STEPS, strict=False):
         step: Json = {"ScalingAdjustment": workers, "MetricIntervalLowerBound": 0 if below is None else below + 0.5}
@@ -100,7 +100,7 @@ def scaling_steps() -> list[Json]:
 
 
 def dashboard() -> Json:
-    """Return the dashboard: what waits and runs, what came of it, the API, the Lambdas, the tickets, Redis, the alarms."""
+    """Return the dashboard: queues, outcomes, API, Lambdas, tickets, Redis, alarms."""
     rows = [
         [
             _ours("Jobs", "waiting", "active", "delayed"),

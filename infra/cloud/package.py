@@ -1,4 +1,4 @@
-"""`make package`: the template and the zip that CloudFormation is given."""
+"""`make package`: the template and the zip for CloudFormation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FUNCTIONS = template.FUNCTIONS
 
 
 class RuleBroken(RuntimeError):
-    """The template has what it must not have."""
+    """The template breaks a security rule."""
 
 
 class Package(NamedTuple):
-    """What was written, and what identifies it."""
+    """The written files and their identity."""
 
     template: Path
     archive: Path
@@ -28,7 +28,7 @@ class Package(NamedTuple):
 
 
 def make(folder: Path) -> Package:
-    """Write `template.json` and `api.zip`. The template is complete but for the place of the zip, which a deployment fills in.
+    """Write `template.json` and `api.zip`. Only the location of the zip is missing, which a deployment adds.
 
     Raises:
         RuleBroken: the template breaks a rule.
@@ -48,7 +48,7 @@ def make(folder: Path) -> Package:
 
 
 def placed(built: Json, bucket: str, key: str) -> Json:
-    """Return the template with the zip's place in S3."""
+    """Return the template with the location of the zip in S3."""
     resources = {**built["Resources"]}
     for name in FUNCTIONS:
         properties = {**resources[name]["Properties"], "CodeUri": {"Bucket": bucket, "Key": key}}

@@ -1,4 +1,4 @@
-"""One role a part, each with the calls that the part makes and no others."""
+"""One IAM role per function or service, with the calls that it makes and no others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ IN_VPC = (
     *("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface", "DescribeSubnets"),
     *("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"),
 )
-ANYWHERE = "*"  # where AWS knows no narrower resource
+ANYWHERE = "*"  # where AWS supports no narrower resource
 
 
 def resources() -> Json:
-    """Return the roles as resources of the template."""
+    """Return the roles as resources."""
     return {
         "ApiRole": _role(
             "lambda",
@@ -99,7 +99,7 @@ def resources() -> Json:
 
 
 def _enqueueing() -> list[Json]:
-    """What whoever admits and cancels jobs needs: the API, and an operator's commands."""
+    """The rights to admit and cancel jobs: for the API and for operator commands."""
     return [
         _queues("sqs:SendMessage", "sqs:GetQueueAttributes", of=QUEUES),
         _allow(
@@ -113,7 +113,7 @@ def _enqueueing() -> list[Json]:
 
 def _role(service: str, *statements: Json, condition: str = "") -> Json:
     trusted: Json = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    if service == "scheduler":  # no schedule of another account may borrow it; the others name no source
+    if service == "scheduler":  # against use by another account's schedules; the others have no source to name
         trusted["Condition"] = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     policy = {"PolicyName": "calls", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
     role: Json = {
@@ -139,7 +139,7 @@ def _logs(group: str) -> Json:
 
 
 def _in_vpc() -> Json:
-    """What Lambda does with the function's role to put it into a network."""
+    """The rights that Lambda needs to attach the function to a network."""
     return _if(
         "InVpc",
         _allow(*(f"ec2:{call}" for call in IN_VPC), on=[ANYWHERE]),

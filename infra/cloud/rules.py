@@ -1,4 +1,4 @@
-"""What no template of ours may have. `make package` and the tests refuse one that breaks a rule, and name the resource."""
+"""Security rules for templates. `make package` and the tests reject a template that breaks one, and name the resource."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ANY_RESOURCE = {f"ec2:{call}" for call in IN_VPC} | {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
 }
-"""Calls that AWS allows on nothing narrower than everything."""
+"""Actions that AWS allows on all resources only."""
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "KEYS", "BEFORE")
 PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def violations(template: Json) -> list[str]:
-    """Return what is wrong with a template, a sentence each."""
+    """Return the violations in a template, one sentence each."""
     resources: Json = template["Resources"]
     checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _secrets, _containers, _logs)
     return [f"{name}: {text}" for check in checks for name, text in check(resources)]
@@ -41,7 +41,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _walk(node: Any) -> Iterator[Json]:
-    """Yield every statement of every policy below `node`, those of a condition included."""
+    """Yield every policy statement below `node`, also inside conditions."""
     if isinstance(node, dict):
         if "Effect" in node:
             yield node

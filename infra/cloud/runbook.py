@@ -1,4 +1,4 @@
-"""The list of alarms for docs/operations.md, made from the table that the alarms themselves are made from."""
+"""The list of alarms for docs/operations.md, generated from the table of alarms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chalicelib.maintenance.alarms import ALARMS
 
 
 def table() -> str:
-    """Return the list as Markdown; every alarm links to its paragraph."""
+    """Return the list as Markdown; every alarm links to its section."""
     lines = ["| alarm | turns on when | for | seen by |", "|---|---|---|---|"]
     for alarm in ALARMS:
         when = f"no `{alarm.metric}`" if alarm.below else f"`{alarm.metric}` > {alarm.threshold:g}"

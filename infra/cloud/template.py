@@ -1,4 +1,4 @@
-"""The CloudFormation template: what Chalice makes of `app.py`, merged with the files beside this one."""
+"""The CloudFormation template: Chalice's, from `app.py`, merged with the files in `resources/`."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ SECRETS = {
 
 
 def build(work: Path) -> Json:
-    """Return the whole template; `work` is an empty folder for Chalice to work in."""
+    """Return the whole template; `work` is an empty folder for Chalice."""
     shutil.copytree(ROOT / "chalicelib", work / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "app.py", work)
     shutil.copytree(ROOT / ".chalice", work / ".chalice")
-    (work / "requirements.txt").touch()  # the archive is made by `archive.py`, from the lock
+    (work / "requirements.txt").touch()  # `archive.py` builds the zip from the lock file
     (work / "merge.json").write_text(json.dumps(ours()))
     chalice = str(Path(sys.executable).with_name("chalice"))
     command = [chalice, "package", "--stage", CHALICE_STAGE, "--merge-template", "merge.json", "out"]
@@ -69,14 +69,14 @@ def build(work: Path) -> Json:
     if done.returncode:
         raise RuntimeError(f"chalice package failed:\n{done.stderr or done.stdout}")
     template: Json = json.loads((work / "out" / "sam.json").read_text())
-    for name in ("RestAPIId", "APIHandlerName", "APIHandlerArn", "EndpointURL"):  # said once, as ApiUrl
+    for name in ("RestAPIId", "APIHandlerName", "APIHandlerArn", "EndpointURL"):  # replaced by ApiUrl
         template["Outputs"].pop(name, None)
     template["Description"] = "mediaq: a media job queue as a service"
     return template
 
 
 def ours() -> Json:
-    """Return all that is not Chalice's."""
+    """Return everything that does not come from Chalice."""
     merged: Json = {}
     for file in FRAGMENTS:
         fragment = json.loads(file.read_text())
@@ -107,7 +107,7 @@ def ours() -> Json:
 
 
 def function_environment() -> Json:
-    """Return the settings of a Lambda. Its secrets are filled in when it is deployed: see ADR 11."""
+    """Return the settings of a Lambda. Secrets are resolved at deployment: see ADR 11."""
     secrets: Json = {
         name: {"Fn::Sub": f"{{{{resolve:secretsmanager:${{SecretArn}}:SecretString:{key}}}}}"} for name, key in SECRETS.items()
     }
@@ -115,12 +115,12 @@ def function_environment() -> Json:
 
 
 def container_environment() -> Json:
-    """Return the settings of a container that are no secrets."""
+    """Return the settings of a container, without secrets."""
     return VARIABLES | {"WORK_DIR": "/work", "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"}}
 
 
 def _container_secrets() -> list[Any]:
-    """Return the secrets of a container: ECS hands them to the process, and shows them to nobody else."""
+    """Return the secrets of a container. ECS passes them to the process only."""
     secrets: list[Any] = [{"Name": name, "ValueFrom": {"Fn::Sub": f"${{SecretArn}}:{key}::"}} for name, key in SECRETS.items()]
     given = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisSecretArn}:token::"}}
     made = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisAuth}:token::"}}

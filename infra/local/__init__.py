@@ -1,1 +1,1 @@
-"""The whole system on one machine, on embedded parts, with no cloud account."""
+"""The whole system on one machine, with embedded services and without a cloud account."""

@@ -20,7 +20,7 @@ HOME = ROOT / ".local"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 done, 1 it went wrong (the text says how), 2 the arguments are wrong."""
+    """Run a command. Exit codes: 0 success, 1 an error with a message, 2 wrong arguments."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
@@ -56,7 +56,7 @@ def up(options: argparse.Namespace) -> int:
 
 
 def down(options: argparse.Namespace) -> int:
-    """Stop the system. Its state is kept for the next `up`, unless told otherwise."""
+    """Stop the system. Its state is kept for the next `up`, unless an option says otherwise."""
     stopped = stack.stop_described(HOME)
     sys.stdout.write("mediaq is down\n" if stopped else "mediaq was not up\n")
     if options.forget:
@@ -65,7 +65,7 @@ def down(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel jobs of the system that is up."""
+    """Cancel jobs of the running system."""
     description = stack.read_description(HOME)
     if description is None:
         raise StartFailed("mediaq is not up: `make up` starts it")
@@ -76,7 +76,7 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """Take one clip through the whole system."""
+    """Process one clip with the whole system."""
     if options.file is not None and not options.file.is_file():
         raise demo.DemoFailed(f"FILE {options.file} does not exist")
     demo.run(HOME, options.file, options.output, _directus(options), _Clock())
@@ -88,7 +88,7 @@ def _directus(options: argparse.Namespace) -> str:
 
 
 def _clear_stopped_state(options: argparse.Namespace) -> None:
-    """Rows of one kind of Directus mean nothing to another."""
+    """Delete state of the other kind of Directus, which cannot be read."""
     marker, kind = HOME / "directus-kind", _directus(options)
     if marker.exists() and marker.read_text() != kind:
         stack.forget(HOME)
@@ -121,7 +121,7 @@ def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
 
 
 def _write_environment(description: dict[str, object]) -> None:
-    """Write `env` for a shell to read, for its owner only: it has tokens."""
+    """Write the shell file `env`, readable by its owner only: it has tokens."""
     wanted = demo.client_environment(*(str(description[name]) for name in ("api", "directus", "token")))
     wanted |= {"MEDIAQ_ADMIN_TOKEN": str(description["admin_token"])}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
@@ -136,7 +136,7 @@ def _relative(path: Path) -> Path:
 
 
 def _curl(description: dict[str, object]) -> str:
-    """Make a record ready to be enqueued, and return the call that enqueues it."""
+    """Create a record, and return the curl call that enqueues it."""
     app = CreatorApp(str(description["directus"]), str(description["api"]), str(description["token"]))
     clip = demo.synthesise(HOME / "clip.mp4")
     job_id = app.create_record("transcoding", app.upload(clip), params=demo.PARAMS)
@@ -148,7 +148,7 @@ def _curl(description: dict[str, object]) -> str:
 
 
 class _Clock:
-    """Says a line with the seconds since it was made."""
+    """Prints a line with the seconds since the start."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Headless Chromium, as an npm package brings it whole: for the tests of the dashboard, its bench and its pictures."""
+"""Headless Chromium, from an npm package: for the dashboard's tests, benchmarks and screenshots."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ for (const [from, to] of [['chromium.br', 'chromium'], ['al2023.tar.br', 'librar
   fs.writeFileSync(to, zlib.brotliDecompressSync(fs.readFileSync('node_modules/@sparticuz/chromium/bin/' + from)));
 """
 FONTS = '<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>'
-"""Its own and no others: a picture looks the same wherever it is taken."""
+"""Only its own fonts, so that screenshots are the same on every machine."""
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run")
-"""It shows our own page only, and its sandbox wants what a container does not give."""
+"""It loads only our own page, and its sandbox needs rights that a container lacks."""
 
 
 def install() -> Path:
     """Install the locked package and return its folder.
 
     Raises:
-        StartFailed: Node or the registry would not do; the text has what they said.
+        StartFailed: Node or the registry failed; the message has their output.
     """
     return once(f"chromium-{digest([*PACKAGE.iterdir(), Path(__file__)], node.version())}", _install)
 
 
 @contextmanager
 def launch() -> Iterator[Browser]:
-    """Run it, driven by Playwright."""
+    """Start Chromium with Playwright."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - development only
 
     home = install()

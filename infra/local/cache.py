@@ -1,6 +1,6 @@
-"""What is installed once a user: each thing in a folder whose name says all that it depends on.
+"""Installations that are shared by all checkouts of a user. The folder name has everything the content depends on.
 
-It is put there whole or not at all, so that two runs at once, or a run cut short, leave nothing half done.
+A folder appears complete or not at all, so parallel or interrupted installations are safe.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def cache_folder() -> Path:
-    """Return where installations are kept: MEDIAQ_CACHE, else mediaq in the user's cache folder."""
+    """Return the cache folder: MEDIAQ_CACHE, else mediaq in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("MEDIAQ_CACHE") or Path(base) / "mediaq")
 
 
 def once(name: str, make: Callable[[Path], None]) -> Path:
-    """Return the folder `name` of the cache, made by `make` if it is not there."""
+    """Return the folder `name` of the cache; `make` creates it if it is missing."""
     target = cache_folder() / name
     if target.is_dir():
         return target
@@ -32,13 +32,13 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
         made = Path(temporary) / "made"
         made.mkdir()
         make(made)
-        with contextlib.suppress(OSError):  # somebody else was faster
+        with contextlib.suppress(OSError):  # another process was faster
             made.rename(target)
     return target
 
 
 def digest(files: Iterable[Path], *words: str) -> str:
-    """Return a short name for the contents of files, and for some words."""
+    """Return a short hash of files and words."""
     found = hashlib.sha256("".join(words).encode())
     for file in sorted(files):
         found.update(file.name.encode() + b"\0" + file.read_bytes())

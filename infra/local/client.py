@@ -1,4 +1,4 @@
-"""What a creator's app does, call by call: upload, create the record, enqueue, poll, download."""
+"""The calls of a creator's app: upload, create the record, enqueue, poll, download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class CreatorApp:
-    """A user's view of Directus and of the queue."""
+    """A client of Directus and of the queue."""
 
     def __init__(self, directus: str, api: str, token: str) -> None:
         self._directus = directus
@@ -62,10 +62,10 @@ class CreatorApp:
     def wait(
         self, job_id: str, seconds: float, every: float = 0.2, watch: Callable[[Json], None] = lambda record: None
     ) -> Json:
-        """Poll until the record is completed or failed; `watch` sees every reading.
+        """Poll until the record is completed or failed; `watch` is called with every state.
 
         Raises:
-            TimeoutError: it is neither after `seconds`.
+            TimeoutError: it did not end within `seconds`.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

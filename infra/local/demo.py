@@ -1,4 +1,4 @@
-"""`make demo`: a clip goes through Directus, the API, the ledger, SQS, a worker and ffmpeg, and comes back."""
+"""`make demo`: a clip passes through Directus, the API, the ledger, SQS, a worker and ffmpeg."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PRESET = "web-720p"
 
 
 class DemoFailed(RuntimeError):
-    """The clip did not come back; the text says how far it got."""
+    """The demo failed; the message says at which step."""
 
 
 def run(home: Path, file: Path | None, output: Path, directus: str, say: Callable[[str], None]) -> None:
-    """Run the whole path once on a system of its own, and leave only the output behind.
+    """Run the whole path once on a new system, and keep only the output.
 
     Raises:
-        DemoFailed: something on the way went wrong.
-        StartFailed: the system did not come up.
+        DemoFailed: a step failed.
+        StartFailed: the system did not start.
     """
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
@@ -50,7 +50,7 @@ def run(home: Path, file: Path | None, output: Path, directus: str, say: Callabl
 
 
 def synthesise(target: Path) -> Path:
-    """Make a ten-second clip with sound: 1920x1080 test picture, 440 Hz tone."""
+    """Create a ten-second clip: 1920x1080 test picture, 440 Hz tone."""
     command = [
         programs.find().ffmpeg, "-nostdin", "-v", "error", "-y",
         "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=10",
@@ -64,7 +64,7 @@ def synthesise(target: Path) -> Path:
 
 
 def _one_job(stack: Stack, clip: Path, output: Path, say: Callable[[str], None]) -> None:
-    """Hand the clip over as anybody would, with the command `mediaq`."""
+    """Submit the clip with the command `mediaq`."""
     token = login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
     environment = client_environment(stack.url("api"), stack.url("directus"), token)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,12 @@ def _one_job(stack: Stack, clip: Path, output: Path, say: Callable[[str], None])
 
 
 def client_environment(api: str, directus: str, token: str) -> dict[str, str]:
-    """Return what tells the command `mediaq` where and as whom."""
+    """Return the environment of the command `mediaq`."""
     return {"MEDIAQ_API": f"{api}/api/queue", "MEDIAQ_DIRECTUS": directus, "MEDIAQ_TOKEN": token}
 
 
 def _report(output: Path, job: Job) -> list[str]:
-    """Say what came out, by a probe of the downloaded file rather than by what the worker claims."""
+    """Print the result of probing the downloaded file, not what the worker claims."""
     media, result = probe.probe(output), job.result or {}
     picture, sound = media.track("video"), media.track("audio")
     what = [f"{picture.codec} {picture.width}x{picture.height}"] if picture else []

@@ -1,4 +1,4 @@
-"""Serves the Chalice app under /api, as API Gateway's stage does: Chalice's own local gateway behind a production server.
+"""Serves the Chalice app under /api, like the stage of API Gateway: Chalice's local gateway behind a production server.
 
 `python -m infra.local.gateway --port 3001`
 """
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 STAGE = "/api"
-PEER = ":peer"  # no HTTP header can begin with a colon: a client cannot forge this one
-BODY_MAX_BYTES = 10 << 20  # what API Gateway takes
-READ_MAX_BYTES = 1 << 30  # what is read of a larger one before it is refused: a client that still sends hears nothing
+PEER = ":peer"  # no HTTP header starts with a colon, so a client cannot forge this one
+BODY_MAX_BYTES = 10 << 20  # the limit of API Gateway
+READ_MAX_BYTES = (
+    1 << 30
+)  # how much of a larger body is read before it is rejected: a client that is still sending reads no answer
 THREADS = 32
 
 
 class _Converter(LambdaEventConverter):
-    """Makes API Gateway events that know who called: Chalice's own says 127.0.0.1 of everybody."""
+    """Builds API Gateway events with the caller's address; Chalice's own always has 127.0.0.1."""
 
     def create_lambda_event(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> dict[str, Any]:
         peer = headers.pop(PEER)
@@ -53,7 +55,7 @@ class Gateway:
         self._gateway.event_converter = _Converter(RouteMatcher(list(app.routes)), app.api.binary_types)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
+        """Handle one request."""
         path = environ["PATH_INFO"]
         if path == "/ping":
             return _send(start_response, HTTPStatus.OK, {"Content-Type": "text/plain"}, b"pong")
@@ -72,7 +74,7 @@ class Gateway:
             answer = self._gateway.handle_request(
                 method=environ["REQUEST_METHOD"], path=route + query, headers=headers, body=body
             )
-        except (LocalGatewayException, UnicodeEncodeError):  # no such route, whatever the token looks like
+        except (LocalGatewayException, UnicodeEncodeError):  # no such route, whatever the token is
             return _refuse(start_response, HTTPStatus.NOT_FOUND)
         text = answer["body"]
         data = text if isinstance(text, bytes) else (text or "").encode()
@@ -99,12 +101,12 @@ def main() -> None:
 
     Logger(service="mediaq").append_keys(part="api")
     try:
-        assert services().enqueuer  # reads the plans and the presets: what is wrong with them should not wait for a caller
+        assert services().enqueuer  # read plans and presets now, so that an error shows at start
     except SettingsError as error:
         sys.exit(f"mediaq API: {error}")
     signal.signal(signal.SIGTERM, _stop)
     logger.info("serving", extra={"port": options.port})
-    server = waitress.create_server(  # waitress.serve would add a log handler of its own
+    server = waitress.create_server(  # waitress.serve would add a log handler
         Gateway(app),
         host=LOOPBACK,
         port=options.port,

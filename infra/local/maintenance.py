@@ -14,7 +14,7 @@ from chalicelib.services import services
 
 
 def main() -> None:
-    """Keep until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.maintenance", description=__doc__)
     parser.add_argument("--minute", type=float, default=60, metavar="SECONDS", help="how long a minute of the alarms is (60)")
     parser.add_argument("--every", type=float, default=3, metavar="SECONDS", help="how long it rests between two rounds (3)")

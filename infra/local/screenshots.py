@@ -1,4 +1,4 @@
-"""`make screenshots`: takes the pictures of the dashboard that the README shows, of a real system at work."""
+"""`make screenshots`: takes the dashboard screenshots of the README, of a system under load."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 IMAGES = ROOT / "docs" / "images"
 BUSY_SECONDS = 400
 LINE = 12
-"""How many jobs wait at most: the machine sets the pace."""
+"""The limit of waiting jobs: the machine sets the pace."""
 SMALL = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
 LONG = {"format": "mp4", "codec": "h265", "resolution": "1080p", "preset": "slow"}
 
 
 def main() -> int:
-    """Start a system, keep it busy, and photograph it by day, by night and on a phone."""
+    """Start a system, keep it busy, and take screenshots in light, dark and phone size."""
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
         stack = Stack(Path(folder) / "system", say=_say).start()
         try:
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _keep_busy(app: CreatorApp, folder: Path) -> tuple[str, str]:
-    """Let jobs run for a while; return one that made a picture, and one that runs."""
+    """Run jobs for a while; return one with an image, and a running one."""
     clip = app.upload(synthesise(folder / "clip.mp4"))
     words = folder / "words.mp4"
     words.write_text("no film at all")
@@ -87,7 +87,7 @@ def _take(running: Browser, url: str, token: str, name: str, scheme: str, size: 
     page.locator("#jobs tr").first.wait_for()
     if "#job=" in url:
         page.locator("#job dl").wait_for()
-    page.wait_for_timeout(6000)  # a round more, so that the figures move
+    page.wait_for_timeout(6000)  # one more update, so that the figures change
     IMAGES.mkdir(exist_ok=True)
     page.screenshot(path=IMAGES / f"{name}.png")
     _say(f"docs/images/{name}.png")

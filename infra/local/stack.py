@@ -1,4 +1,4 @@
-"""The local system as a whole: its parts started in order, its addresses written down, all of it stopped again."""
+"""The local system: starts its processes in order, writes down their addresses, stops them."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ def _quiet(text: str) -> None:
 
 @dataclass
 class Stack:
-    """A running system. `directus` is `standin`, `real`, or the URL of one's own."""
+    """A running system. `directus` is `standin`, `real`, or a URL."""
 
     home: Path
     directus: str = "standin"
     concurrency: int = 2
     preferred: dict[str, int] = field(default_factory=dict)
-    """Ports to use if they are free; others are picked."""
+    """Ports to use if they are free; otherwise others are chosen."""
     say: Say = _quiet
     processes: dict[str, LocalProcess] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
-        """Return the address of a part."""
+        """Return the URL of a service."""
         if name == "directus" and self.directus.startswith("http"):
             return self.directus
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
     @property
     def logs(self) -> Path:
-        """The folder of the parts' logs."""
+        """The folder of the logs."""
         return self.home / "logs"
 
     def start(self) -> Stack:
-        """Start everything, in the order of need.
+        """Start everything in dependency order.
 
         Raises:
-            StartFailed: a part did not come up. Nothing is left running.
+            StartFailed: a process did not start. Everything is stopped again.
         """
         try:
             self._start_stores()
@@ -103,7 +103,7 @@ class Stack:
             self.say(f"{part.name} is up")
 
     def stop(self) -> None:
-        """Stop everything, the worker first and without waiting for its jobs, the stores last."""
+        """Stop everything: the worker first, without waiting for its jobs; the stores last."""
         worker = self.processes.get("worker")
         if worker and worker.process and worker.process.poll() is None:
             terminate_soon(worker.process.pid)
@@ -116,7 +116,7 @@ class Stack:
         return {user.tier: login(self.url("directus"), user.email, user.password) for user in accounts.DEMO_USERS}
 
     def describe(self) -> dict[str, Any]:
-        """Return what `stack.json` holds, for scripts."""
+        """Return the content of `stack.json`, for scripts."""
         tokens = {} if self.directus.startswith("http") else self.tokens()
         return {
             "api": self.url("api"),
@@ -140,7 +140,7 @@ PASSED_ON = (
     "DIRECTUS_URL", "DIRECTUS_TOKEN", "DIRECTUS_SECRET", "PLANS_FILE", "PRESETS_FILE", "LOG_LEVEL", "FFMPEG", "FETCH_ALLOW",
     "NETWORK_NAMESPACE", "CREDENTIALS_KEYS", "WHISPER_MODEL", "TRANSCRIBE_BUCKET",
 )  # fmt: skip
-"""Settings of the caller's that win over those of the local system."""
+"""Settings of the caller that override those of the local system."""
 
 
 def login(directus: str, email: str, password: str) -> str:
@@ -162,7 +162,7 @@ def write_description(home: Path, description: dict[str, Any]) -> Path:
 
 
 def read_description(home: Path) -> dict[str, Any] | None:
-    """Read `stack.json`, or None when the system is not up."""
+    """Read `stack.json`; None if the system is not running."""
     try:
         description: dict[str, Any] = json.loads((home / "stack.json").read_text())
     except (OSError, ValueError):
@@ -171,7 +171,7 @@ def read_description(home: Path) -> dict[str, Any] | None:
 
 
 def stop_described(home: Path) -> bool:
-    """Stop what `stack.json` names; False when nothing was running."""
+    """Stop the processes in `stack.json`; False if none was running."""
     description = read_description(home)
     if description is None:
         return False
@@ -185,7 +185,7 @@ def stop_described(home: Path) -> bool:
 
 
 def alive_processes(description: dict[str, Any]) -> dict[str, int]:
-    """Return the pids that are still those of the system: after a restart of the machine they may be anybody's."""
+    """Return the pids that still belong to the system: after a reboot, other processes may have them."""
     known: dict[str, list[Any]] = description.get("processes", {})
     return {name: pid for name, (pid, birth) in known.items() if alive(pid) and born(pid) == birth}
 

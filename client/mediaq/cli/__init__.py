@@ -1,7 +1,7 @@
 """The command `mediaq`.
 
-Exit codes: 0 done; 1 a job failed or was cancelled, or not all of several went well; 2 the arguments are wrong; 3 a server
-cannot be reached, try again; 4 an answer said no; 130 interrupted.
+Exit codes: 0 success; 1 a job failed or was cancelled, or some of several jobs had an error; 2 wrong arguments; 3 a server is
+unreachable, try again; 4 a server rejected the call; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HINTS = (
     (409, "pending", "`mediaq submit FILE_OR_URL --record JOB ...` enqueues it"),
     (409, "jobId", "`mediaq status JOB` says what became of it"),
 )
-"""What to do next: after which status (0: there was no answer), if the sentence has which word."""
+"""Hints: (status, 0: no answer; a word in the message) -> what to do next."""
 
 
 @click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAQ"})
@@ -52,7 +52,7 @@ HINTS = (
 @click.version_option(package_name="mediaq")
 @click.pass_context
 def command(context: click.Context, api: str | None, directus: str | None, token: str | None) -> None:
-    """Take what goes before every command."""
+    """Transcode, cut and caption media files with mediaq."""
     context.obj = Settings(api, directus, token)
 
 
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _explain(error: MediaqError) -> int:
-    """Say what went wrong, what to do next, and what was made before; return the exit code."""
+    """Print the error, a hint, and what was created before it; return the exit code."""
     status = error.status if isinstance(error, ApiError) else 0
     hints = [hint for after, word, hint in HINTS if after == status and word in str(error)]
     _say("; ".join([str(error).rstrip("."), *hints]))

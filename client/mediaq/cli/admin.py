@@ -1,4 +1,4 @@
-"""What an administrator does."""
+"""Commands for administrators."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ POOLS = click.Choice(["lambda", "container"])
 
 @click.group(short_help="Pools, failed jobs, credentials.")
 def admin() -> None:
-    """Pause pools, run failed jobs again, encrypt a credential: for administrators of Directus."""
+    """Pause pools, retry failed jobs, encrypt credentials. For Directus administrators."""
 
 
 @admin.command()
 @as_json
 @pass_settings
 def pools(settings: Settings, /, as_json: bool) -> None:
-    """Show how each pool does."""
+    """Show the pools."""
     found = settings.client.pools()
     if as_json:
         for pool in found:
@@ -42,7 +42,7 @@ def pools(settings: Settings, /, as_json: bool) -> None:
 @as_json
 @pass_settings
 def pause(settings: Settings, /, pool: str, as_json: bool) -> None:
-    """Let no job of a pool start; running ones go on, and new ones wait."""
+    """Stop starting jobs of a pool. Running jobs continue, new jobs wait."""
     _set(settings, pool, paused=True, as_json=as_json)
 
 
@@ -51,7 +51,7 @@ def pause(settings: Settings, /, pool: str, as_json: bool) -> None:
 @as_json
 @pass_settings
 def resume(settings: Settings, /, pool: str, as_json: bool) -> None:
-    """Let the jobs of a paused pool start again."""
+    """Start the jobs of a paused pool again."""
     _set(settings, pool, paused=False, as_json=as_json)
 
 
@@ -67,11 +67,11 @@ def resume(settings: Settings, /, pool: str, as_json: bool) -> None:
 @as_json
 @pass_settings
 def redrive(settings: Settings, /, every: bool, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
-    """Run all failed jobs again that the options describe, the newest first; cancelled ones are left alone."""
+    """Retry all failed jobs that match the options, newest first. Cancelled jobs are not retried."""
     if not dry_run and every == any(filters.values()):
         raise click.UsageError("say which: --operation, --user, --since, --until, --search, or --all; --dry-run lists them")
     client = settings.client
-    # All of them first: a job that runs again is not failed any more, and would move the pages.
+    # List all of them first: a retried job is not failed any more, which would shift the pages.
     job_ids = tuple(job.job_id for job in islice(client.jobs(state="failed", **filters), limit))
 
     def one(job_id: str) -> str:
@@ -89,7 +89,7 @@ def redrive(settings: Settings, /, every: bool, limit: int, dry_run: bool, as_js
 def encrypt() -> int:
     """Encrypt the headers of a platform connection, from standard input, with the first of CREDENTIALS_KEYS.
 
-    In a checkout of mediaq that has the workers' requirements: the key never leaves the operator's machine.
+    Run it in a checkout of mediaq with the workers' requirements. The key never leaves your machine.
     """
     if not Path("workers/network/credentials.py").is_file():
         raise MediaqError("run it in a checkout of mediaq, after `make setup`: the code that decrypts is there")

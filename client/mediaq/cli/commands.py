@@ -1,4 +1,4 @@
-"""What a user does."""
+"""Commands for users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 
 
 @click.command(short_help="Hand over a file, a URL, or a file of Directus.")
-@click.argument("source", metavar="FILE_OR_URL", type=click.Path(path_type=str))  # completed as a file
+@click.argument("source", metavar="FILE_OR_URL", type=click.Path(path_type=str))  # completes file names
 @click.option("--operation", "-o", required=True, type=click.Choice(OPERATIONS), help="What is to be done.")
 @click.option("--preset", help="A named set of parameters of transcoding, such as web-720p.")
 @click.option("--param", "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the operation; repeatable.")
@@ -59,7 +59,7 @@ def submit(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Upload a file (or name a URL, or the id of a file in Directus), make its record, and enqueue it."""
+    """Upload a file (or name a URL, or the id of a Directus file), create its record, and enqueue it."""
     client = settings.client
     params = _params(params_json, pairs, preset)
     given = {name: value for name, value in options.items() if value is not None}
@@ -89,7 +89,7 @@ def submit(
 @as_json
 @pass_settings
 def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> None:
-    """Show a job: state, place in the line, attempts, log, timings."""
+    """Show a job: state, position in the queue, attempts, log, timings."""
     client = settings.client
     job = _watch(client, job_id) if watch else client.job(job_id)
     say_json(job.raw) if as_json else show.job(job)
@@ -106,7 +106,7 @@ def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> No
 @as_json
 @pass_settings
 def jobs(settings: Settings, /, limit: int, as_json: bool, **filters: Any) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     found = list(islice(settings.client.jobs(**filters, limit=min(limit, 100)), limit))
     if as_json:
         for job in found:
@@ -139,7 +139,7 @@ def cancel(settings: Settings, /, job_ids: tuple[str, ...], as_json: bool) -> in
 @as_json
 @pass_settings
 def retry(settings: Settings, /, job_ids: tuple[str, ...], as_json: bool) -> int:
-    """Run failed or cancelled jobs again."""
+    """Retry failed or cancelled jobs."""
     client = settings.client
 
     def one(job_id: str) -> str:
@@ -169,7 +169,7 @@ def download(settings: Settings, /, job_id: str, output: Path | None, as_json: b
 @as_json
 @pass_settings
 def usage(settings: Settings, /, user: str | None, as_json: bool) -> None:
-    """Show what your plan allows, and what is left of it."""
+    """Show the limits of your plan, and what is left of them."""
     found = settings.client.usage(user)
     if as_json:
         say_json(found)
@@ -202,7 +202,7 @@ def stats(settings: Settings, /, watch: bool, as_json: bool) -> None:
 @as_json
 @pass_settings
 def callback_secret(settings: Settings, /, as_json: bool) -> None:
-    """Print the secret that your callbacks are signed with."""
+    """Print the secret that signs your webhooks."""
     secret = settings.client.callback_secret()
     say_json({"secret": secret}) if as_json else click.echo(secret)
 
@@ -211,14 +211,14 @@ def callback_secret(settings: Settings, /, as_json: bool) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes commands and options: eval "$(mediaq completion bash)"."""
+    """Print the shell completion script: eval "$(mediaq completion bash)"."""
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(context.find_root().command, {}, "mediaq", "_MEDIAQ_COMPLETE").source())
 
 
 def each(job_ids: tuple[str, ...], act: Any, *, as_json: bool) -> int:
-    """Do something with each of several jobs; return the exit code. One that is refused keeps no other back."""
+    """Call a function for each job; return the exit code. An error of one job does not stop the others."""
     refused = 0
     for job_id in job_ids:
         try:
@@ -246,7 +246,7 @@ def _params(text: str | None, pairs: tuple[str, ...], preset: str | None) -> dic
 
 
 def _value(text: str) -> Any:
-    """Read a number, true, false or null as such, and everything else as text."""
+    """Parse a number, true, false or null; everything else is text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -254,7 +254,7 @@ def _value(text: str) -> Any:
 
 
 def _save(client: Client, job: Job, output: Path | None, source: str) -> Path | None:
-    """Put the result where it is wanted: a file, or what the job found, in JSON, if it made none."""
+    """Save the result: a file, or JSON if the job made no file."""
     if job.output_file_id:
         return _fetch(client, job, output or _beside(source, job))
     if output is not None:
@@ -275,16 +275,16 @@ def _watch(client: Client, job_id: str) -> Job:
 
 
 def _check_folder(output: Path | None) -> None:
-    """See that there is a place for the result, before the work."""
+    """Check that the result can be saved, before the work starts."""
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise click.BadParameter(f"{output} must be a file in a folder that exists", param_hint="--output")
 
 
 def _beside(source: str, job: Job) -> Path:
-    """Name a result after its input, never over something that is there."""
+    """Name the result after the input, without overwriting a file."""
     outputs = (job.result or {}).get("outputs") or [{}]
     suffix = Path(outputs[0].get("name", "")).suffix
-    stem = Path(urlsplit(source).path).stem[:NAME_MAX] or job.job_id  # without the query, which may be a secret
+    stem = Path(urlsplit(source).path).stem[:NAME_MAX] or job.job_id  # without the query, which may contain a secret
     target, number = Path(f"{stem}-{job.operation}{suffix}"), 1
     while target.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""What every command has: who is calling, and a way to say things to people or to programs."""
+"""What all commands share: the options, the client, and output for people or programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings:
-    """The options in front of every command."""
+    """The options before the command."""
 
     api: str | None
     directus: str | None
@@ -25,7 +25,7 @@ class Settings:
 
     @cached_property
     def client(self) -> Client:
-        """The client, made when it is needed: --help needs none."""
+        """The client, created on first use: --help needs none."""
         return Client(self.api, self.directus, self.token)
 
 
@@ -35,7 +35,7 @@ def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def say_json(value: Any) -> None:
-    """Say a value to a program."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value))
 
 

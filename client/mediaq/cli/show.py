@@ -1,4 +1,4 @@
-"""How things look on a terminal."""
+"""Output for terminals."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "active
 
 
 def clean(text: object) -> str:
-    """Return text that somebody else wrote without what would steer a terminal."""
+    """Return untrusted text without control characters."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
 
 
 class ProgressBar:
-    """Draws a job's progress: in place on a terminal, as lines elsewhere. Goes to stderr, out of the way of results."""
+    """Shows the progress of a job: in place on a terminal, as lines elsewhere. Prints to stderr; results go to stdout."""
 
     def __init__(self) -> None:
         self._shown = ""
         self._live = sys.stderr.isatty()
 
     def end(self) -> None:
-        """Leave the line of a bar that was broken off."""
+        """End the line of an unfinished bar."""
         if self._live and self._shown:
             click.echo(err=True)
 
     def __call__(self, job: Job) -> None:
-        """Draw a reading of the job."""
+        """Show the current state of the job."""
         filled = BAR * job.progress // 100
         text = f"[{'#' * filled}{'.' * (BAR - filled)}] {job.progress:3d} %  {job.state}{_more(job)}"
         if text == self._shown:
@@ -47,14 +47,14 @@ class ProgressBar:
 
 
 def transfer(label: str, done: int, whole: int) -> None:
-    """Say how far a file is, on a terminal only."""
+    """Show the progress of a transfer, on a terminal only."""
     if sys.stderr.isatty() and whole:
         text = f"  {label} {done / 1e6:.1f} of {whole / 1e6:.1f} MB"
         click.echo(f"\r\033[K{text}" if done < whole else "\r\033[K", nl=False, err=True)
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
-    """Print rows under their heads."""
+    """Print rows under their headers."""
     rows = [[clean(cell)[:CELL_MAX] for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     for number, row in enumerate([head, *rows]):
@@ -63,7 +63,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def job(found: Job) -> None:
-    """Print all there is to know of a job."""
+    """Print a job with all its details."""
     click.echo(f"job         {found.job_id}")
     click.echo("state       " + click.style(found.state, fg=COLOURS.get(found.state)) + _more(found))
     facts: list[tuple[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Who exists in a local Directus. These secrets guard nothing: every part listens on loopback only."""
+"""Users and secrets of a local Directus. They protect nothing: every service listens on loopback only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN_TTL_DAYS = 7
 
 
 class User(NamedTuple):
-    """A demo user, one a tier."""
+    """A demo user, one per tier."""
 
     email: str
     password: str
@@ -36,7 +36,7 @@ RIGHTS = {
         "directus_users": ("read",),
     },
 }
-"""Role -> collection -> what it may do. Whole rows only: Directus 12 refuses finer rules without a licence."""
+"""Role -> collection -> allowed actions. On whole rows only: Directus 12 needs a licence for finer rules."""
 
 TAXONOMY = [
     {"name": "Rock", "slug": "rock", "kind": "genre"},

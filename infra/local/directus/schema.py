@@ -1,4 +1,4 @@
-"""The collections that mediaq works with, as Directus' REST API takes them."""
+"""The collections of mediaq, as bodies of Directus' REST API."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
 }
 
 TIER = _field("subscription_tier", "string", default_value="free", is_nullable=False)
-"""The plan of a user, a column of directus_users."""
+"""The plan of a user: a column of directus_users."""
 
 RELATIONS = [
     *((name, field, "directus_users") for name in COLLECTIONS for field in ("user_created", "user_updated")),
     ("media_jobs", "input_file_id", "directus_files"),
     ("media_jobs", "output_file_id", "directus_files"),
 ]
-"""(collection, field, collection that it points to)."""
+"""(collection, field, referenced collection)."""

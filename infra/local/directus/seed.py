@@ -1,4 +1,4 @@
-"""Fills an empty Directus: the schema, roles, users, terms, and the Flow that voids the taxonomy cache."""
+"""Seeds an empty Directus: schema, roles, users, terms, and the Flow that invalidates the taxonomy cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CREATED_FLOW = "mediaq created"
 
 
 class Admin:
-    """Directus by its REST API, as its administrator."""
+    """The REST API of Directus, as administrator."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -21,10 +21,10 @@ class Admin:
         self._session.headers["Authorization"] = f"Bearer {accounts.ADMIN_TOKEN}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Make one call and return what it answers.
+        """Make one call and return its data.
 
         Raises:
-            RuntimeError: it was refused; the text is Directus' own.
+            RuntimeError: Directus rejected it; the message is its own.
         """
         answer = self._session.request(method, self._url + path, json=body, timeout=60)
         if answer.status_code >= 300:  # noqa: PLR2004 - anything but success
@@ -33,7 +33,7 @@ class Admin:
 
 
 def seed(url: str) -> None:
-    """Make everything but the Flow, which needs the address of the API: see `point_flow`."""
+    """Create everything except the Flow, which needs the URL of the API: see `point_flow`."""
     admin = Admin(url)
     for name, fields in schema.COLLECTIONS.items():
         admin.call("POST", "/collections", {"collection": name, "schema": {}, "meta": {}, "fields": fields})
@@ -51,13 +51,13 @@ def seed(url: str) -> None:
 
 
 def point_flow(url: str, api: str) -> None:
-    """Make Directus call the API at `api`, and no other, whenever the taxonomy changes."""
+    """Make Directus call the API at `api` whenever the taxonomy changes."""
     scope = ["items.create", "items.update", "items.delete"]
     _flow(Admin(url), TAXONOMY_FLOW, "taxonomy_terms", scope, f"{api}/api/queue/taxonomy/invalidate")
 
 
 def enqueue_by_flow(url: str, api: str) -> None:
-    """Make Directus enqueue every media_jobs record as it is made: the option of docs/operations.md."""
+    """Make Directus enqueue every created media_jobs record, as docs/operations.md describes."""
     _flow(Admin(url), CREATED_FLOW, "media_jobs", ["items.create"], f"{api}/api/queue/media/created")
 
 

@@ -1,1 +1,1 @@
-"""What stands between two processes: passes everything on, and misbehaves when it is told to. Nothing in mediaq knows of it."""
+"""Proxies between two processes for fault injection. mediaq does not know that they exist."""

@@ -1,4 +1,4 @@
-"""A proxy of HTTP, for Directus, and one that makes an emulator of SQS as unkind as SQS."""
+"""An HTTP proxy for Directus, and one that makes the SQS emulator behave like SQS at its worst."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class WatchedRequest:
-    """One request through an HTTP proxy, and its answer once there is one."""
+    """One request through the proxy, and its response once there is one."""
 
     method: str
     path: str
@@ -34,21 +34,21 @@ class WatchedRequest:
 
     @property
     def json(self) -> Any:
-        """The body of the request."""
+        """The request body as JSON."""
         return json.loads(self.body or b"null")
 
     @property
     def answer_json(self) -> Any:
-        """The body of the answer."""
+        """The response body as JSON."""
         return json.loads(self.answer or b"null")
 
 
 class Disconnect(Exception):
-    """Raised by a fault: the connection ends without an answer."""
+    """Raised by a fault: close the connection without an answer."""
 
 
 class HttpProxy:
-    """Carries HTTP to a port. `fault` sees each exchange before and after, and may answer itself, wait, or hang up."""
+    """Forwards HTTP to a port. `fault` sees each exchange before and after, and may answer, wait, or disconnect."""
 
     def __init__(self, target: int, record: Callable[[WatchedRequest], None] = lambda exchange: None) -> None:
         self.port = pick_port()
@@ -60,7 +60,7 @@ class HttpProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # the head of an answer and its body are two writes
+            disable_nagle_algorithm = True  # headers and body of a response are two writes
 
             def handle_one_request(self) -> None:
                 with contextlib.suppress(OSError, Disconnect, http.client.HTTPException):
@@ -122,7 +122,7 @@ class HttpProxy:
         return f"{exchange.method} {exchange.path} {target} ".encode() + exchange.body[:2000]
 
     def forward(self, exchange: WatchedRequest) -> None:
-        """Ask the server, and keep its answer."""
+        """Forward the request, and keep the response."""
         connection = http.client.HTTPConnection(LOOPBACK, self.target, timeout=60)
         try:
             headers = {**exchange.headers, "Connection": "close"}
@@ -136,7 +136,7 @@ class HttpProxy:
 
 
 class SqsProxy(HttpProxy):
-    """Delivers as AWS does: any of the messages, a returned one anywhere, some twice."""
+    """Delivers like SQS: any of the messages, in any order, some twice."""
 
     def __init__(self, target: int, dice: random.Random, duplicates: float) -> None:
         super().__init__(target)
@@ -144,7 +144,7 @@ class SqsProxy(HttpProxy):
         self._duplicates = duplicates
 
     def forward(self, exchange: WatchedRequest) -> None:
-        """Shuffle what is received, and send some messages twice."""
+        """Shuffle received messages, and deliver some twice."""
         action = exchange.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action != "ReceiveMessage":
             super().forward(exchange)
@@ -173,10 +173,10 @@ class SqsProxy(HttpProxy):
 
 
 class FaultInjector(Protocol):
-    """What a proxy may be told to do wrong."""
+    """A fault that a proxy injects."""
 
     def before(self, exchange: WatchedRequest) -> bool:
-        """Act before the server hears of it; True when that was the answer."""
+        """Act before the server receives the request; True: the proxy has answered."""
 
     def after(self, exchange: WatchedRequest) -> None:
-        """Act once the server has done what it was asked."""
+        """Act after the server has handled the request."""

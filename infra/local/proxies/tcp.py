@@ -1,4 +1,4 @@
-"""A proxy of bytes, for Redis."""
+"""A TCP proxy, for Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 1 << 16
 
 
 class TcpProxy:
-    """Carries bytes to a port. `mode`: pass; cut (no connection); swallow (half open: nothing arrives); deaf (no answers)."""
+    """Forwards bytes to a port. `mode`: pass; cut (no connection); swallow (half open: nothing arrives); deaf (no answers)."""
 
     def __init__(self, target: int) -> None:
         self.port = pick_port()
@@ -28,7 +28,7 @@ class TcpProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def set_mode(self, mode: str) -> None:
-        """Change how it behaves; connections that are cut do not come back."""
+        """Change the mode. Cut connections are not restored."""
         self.mode = mode
         if mode == "cut":
             self.hang_up()

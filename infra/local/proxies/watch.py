@@ -1,4 +1,4 @@
-"""Acts on what is seen to pass."""
+"""Acts when a given text passes a proxy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Does something, once, when it sees a text: instead of passing it on, or just after that."""
+    """Acts once, before or after the text is forwarded."""
 
     def __init__(self, text: bytes, act: Callable[[], object], *, after: bool) -> None:
         self._text = text
@@ -20,7 +20,7 @@ class Watch:
         self._lock = threading.Lock()
 
     def matches(self, data: bytes) -> bool:
-        """Say whether this is it."""
+        """Return whether this is the text."""
         with self._lock:
             if not self._armed or self._text not in data:
                 return False
@@ -28,12 +28,12 @@ class Watch:
             return True
 
     def instead(self) -> bool:
-        """Act instead of passing it on, if that is what it is for; True when it is not to be passed on."""
+        """Act before forwarding, if configured so; True: do not forward."""
         if not self._after:
             self._act()
         return not self._after
 
     def after(self) -> None:
-        """It was passed on."""
+        """Act after forwarding."""
         if self._after:
             self._act()
