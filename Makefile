@@ -1,4 +1,4 @@
-# `make` lists the targets. Every one does its own set-up; Python 3.11+ is all that has to be there.
+# `make` lists the targets. Each installs what it needs; only Python 3.11+ must be there.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
+MUTATION := .local/mutation/.installed
 INSTALL := $(BIN)/pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --require-hashes
 CLIENT := $(INSTALL) --no-deps --no-build-isolation --editable client
@@ -20,67 +21,91 @@ SEED ?= 0
 ALONE ?=
 STAGE ?= dev
 SET ?=
+SYSTEM_TESTS := tests/contract tests/integration tests/deployed tests/chaos tests/browser tests/docs
 
 .PHONY: help
 help:  ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(LOCAL)  ## one clip through the whole system, and what came out (FILE=my.mov takes yours)
+demo: $(LOCAL)  ## process one clip with the whole system (FILE=my.mov for your own)
 	@$(PY) -m infra.local demo --directus $(DIRECTUS) $(if $(FILE),--file "$(FILE)")
 
 .PHONY: up
-up: $(LOCAL) $(if $(filter real,$(DIRECTUS)),$(DEV))  ## start the whole system and leave it running (DIRECTUS=real for the real one)
+up: $(LOCAL) $(if $(filter real,$(DIRECTUS)),$(DEV))  ## start the whole system (DIRECTUS=real for the real Directus)
 	@$(PY) -m infra.local up --directus $(DIRECTUS)
 
 .PHONY: down
-down: $(LOCAL)  ## stop it
+down: $(LOCAL)  ## stop the system
 	@$(PY) -m infra.local down
 
 .PHONY: cancel
-cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<id of its record>)
+cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<record id>)
 	@$(PY) -m infra.local cancel $(if $(JOB),$(JOB),$(error say which: make cancel JOB=<id>))
 
 .PHONY: test
-test: $(DEV)  ## lint, types and every tier of tests
+test: $(DEV)  ## lint and run all tests (TEST=tests/unit/ledger runs some of them)
 	@mkdir -p .local
-	@$(PY) -m infra.local.directus.server > .local/directus-install.log 2>&1 & installing=$$!; \
+ifdef TEST
+	@$(PY) -m pytest $(TEST) -q -n $(if $(findstring ::,$(TEST)),0,2) --dist loadfile
+else
+	@$(PY) -m infra.local.directus.installation > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
-	$(PY) -m pytest tests/unit tests/security -q -n 2 || exit 1; \
+	$(PY) -m pytest tests/unit tests/security -q -n 2 -m "not slow" || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest tests/contract tests/integration tests/deployed tests/chaos tests/browser tests/docs -q -n 3 --dist loadfile
+	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadfile -m "not slow"
+endif
 
 .PHONY: lint
-lint: $(DEV)  ## ruff, mypy, hadolint and cfn-lint
+lint: $(DEV)  ## check style, types, imports, layout and templates
+	@mkdir -p .local
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@PYTHONPATH=.:client $(BIN)/lint-imports --no-logo > .local/imports.log 2>&1 || { cat .local/imports.log; exit 1; }
+	@$(PY) -m infra.layout
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint workers/Dockerfile; fi
-	@$(BIN)/cfn-lint infra/queues.json infra/cloud/foundation.json
+	@$(BIN)/cfn-lint infra/queues.json infra/cloud/resources/foundation.json
 
 .PHONY: verify
-verify: $(DEV)  ## what takes longer than a coffee: long outages, every hostile file, 2 GB inputs, many examples
-	@$(PY) -m infra.local.directus.server
+verify: $(DEV)  ## run all tests with long outages, all hostile files, 2 GB inputs and many examples (about an hour)
+	@$(PY) -m infra.local.directus.installation
 	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800
+
+.PHONY: coverage
+coverage: $(DEV)  ## run all tests of `make test` and print the branch coverage, subprocesses included
+	@rm -rf .local/coverage && mkdir -p .local/coverage
+	@$(PY) -m coverage run -m pytest tests/unit tests/security $(SYSTEM_TESTS) -q -n 2 --dist loadfile -m "not slow" --timeout 900 || true
+	@$(PY) -m coverage combine -q
+	@$(PY) -m coverage report --ignore-errors --include "chalicelib/*,workers/*,client/*,app.py"
+
+.PHONY: mutants
+mutants: $(DEV) $(MUTATION)  ## run mutation tests of the protocol's Python and Lua code (NAME=lease for one)
+	@$(PY) -m infra.mutants $(NAME)
+
+.PHONY: docs
+docs: $(DEV)  ## build the documentation website in .local/site
+	@$(BIN)/mkdocs build --quiet --config-file mkdocs.yml
+	@echo "open .local/site/index.html"
 
 .PHONY: package
 package: $(DEV)  ## write the CloudFormation template and the API's zip to .local/package
 	@$(PY) -m infra.cloud package
 
 .PHONY: deploy
-deploy: $(DEV)  ## bring a stage of an AWS account to this version (STAGE=prod SET="WorkerImage=... DirectusUrl=...")
+deploy: $(DEV)  ## deploy a stage to AWS (STAGE=prod SET="WorkerImage=... DirectusUrl=...")
 	@$(PY) -m infra.cloud deploy $(STAGE) $(foreach pair,$(SET),--set $(pair))
 
 .PHONY: chaos
-chaos: $(DEV)  ## the whole system under fire (MINUTES=30 SEED=7; ALONE=1: each fault by itself, 20 seconds each)
+chaos: $(DEV)  ## inject faults into the whole system (MINUTES=30 SEED=7; ALONE=1: one fault at a time)
 	@$(PY) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(if $(ALONE),--alone)
 
 .PHONY: bench
-bench: $(DEV)  ## print the figures, and write them to .local/bench.json (NAME=thumbnails for some)
+bench: $(DEV)  ## print the figures and draw the charts (NAME=thumbnails for one benchmark)
 	@$(PY) -m bench $(NAME)
 
 .PHONY: screenshots
-screenshots: $(DEV)  ## take the pictures of the dashboard anew, of a system at work (8 minutes)
+screenshots: $(DEV)  ## take the screenshots of the dashboard (8 minutes)
 	@$(PY) -m infra.local.screenshots
 
 .PHONY: format
@@ -89,8 +114,8 @@ format: $(DEV)  ## format the code
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: lock
-lock: $(DEV)  ## resolve the dependency groups anew
-	@for group in worker local dev peers; do \
+lock: $(DEV)  ## resolve the dependency groups and write the lock files
+	@for group in worker local dev peers mutation; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done; \
 	for target in api image; do \
@@ -99,10 +124,11 @@ lock: $(DEV)  ## resolve the dependency groups anew
 	    --no-header --constraint requirements/local.lock $$group - -o requirements/$$target.lock || exit 1; done
 
 .PHONY: setup
-setup: $(DEV)  ## install everything that development needs
+setup: $(DEV)  ## install the development tools and the git hooks
+	@if [ -d .git ]; then $(BIN)/pre-commit install > /dev/null; fi
 
 .PHONY: clean
-clean:  ## delete what the targets made in this folder
+clean:  ## delete what the targets created in this folder
 	@if [ -x $(PY) ]; then $(PY) -m infra.local down > /dev/null 2>&1 || true; fi
 	@rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -118,4 +144,9 @@ $(DEV): requirements/dev.lock client/pyproject.toml | $(PY)
 	@echo "installing the development tools (once)"
 	@$(PIP) -r requirements/dev.lock
 	@$(CLIENT)
+	@touch $@
+
+$(MUTATION): requirements/mutation.lock
+	@$(PYTHON) -m venv .local/mutation
+	@.local/mutation/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/mutation.lock
 	@touch $@

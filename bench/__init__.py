@@ -1,4 +1,4 @@
-"""Benchmarks: every figure in the README comes from here. `python -m bench --help`."""
+"""Benchmarks: every figure in the README comes from them. `python -m bench --help`."""
 
 from __future__ import annotations
 

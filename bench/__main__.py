@@ -1,6 +1,6 @@
-"""`python -m bench [NAME ...]`: measure, print a table, write `.local/bench.json`.
+"""`python -m bench [NAME ...]`: measure, print a table, write `.local/bench.json`, draw the charts of docs/figures.md.
 
-A comparison runs both sides in turns in one run and gives the ratio, because machines are noisy.
+A comparison measures both sides alternately in one run and prints the ratio, because machines are noisy.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import cold, cost, idle, ledger, looking, overhead, queues, recovery
+from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, recovery
 from bench.media import captions, thumbnails
 from infra.local.processes import ROOT
 
@@ -33,7 +33,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
 
 
 def main() -> None:
-    """Run the benches that are named, or all."""
+    """Run the named benchmarks, or all."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,6 +50,7 @@ def main() -> None:
         _print(measured)
         figures |= measured
         target.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"drawn {', '.join(charts.draw_all(figures)) or 'no chart'}", flush=True)
 
 
 def _print(figures: Figures) -> None:

@@ -83,10 +83,10 @@ def redrive(options: argparse.Namespace) -> int:
         ids = services.directus.find_failed(which, options.limit)
         for job_id in ids:
             _say(job_id)
-        _say(f"{len(ids)} jobs would be run again")
+        _say(f"{len(ids)} jobs would be retried")
         return 0
     answers = [_tell(job_id, answer) for job_id, answer in services.retrier.redrive(which, options.limit)]
-    _say(f"{sum(answers)} of {len(answers)} jobs will run again")
+    _say(f"{sum(answers)} of {len(answers)} jobs will be retried")
     return int(not all(answers))
 
 
@@ -109,7 +109,7 @@ def drain_bullmq(options: argparse.Namespace) -> int:
     old = OldQueue(options.redis, options.queue, options.prefix)
     if options.dry_run:
         ids = old.ids(active=options.active)
-        _say(f"{len(ids)} jobs would be moved")
+        _say(f"{len(ids)} jobs would be imported")
         return 0
     moved = []
     for one in old.move_all(Services(current()).enqueuer, active=options.active):
@@ -117,8 +117,8 @@ def drain_bullmq(options: argparse.Namespace) -> int:
         moved.append(one)
     left = 0 if options.active else old.count_active()
     if left:
-        _say(f"{left} are with its workers: wait for those, or stop them and say --active")
-    _say(f"{sum(not one.refusal for one in moved)} of {len(moved)} jobs were moved")
+        _say(f"{left} are active: wait for their workers, or stop the workers and use --active")
+    _say(f"{sum(not one.refusal for one in moved)} of {len(moved)} jobs were imported")
     return int(left > 0 or any(one.refusal for one in moved))
 
 
@@ -156,17 +156,17 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("redrive", help=redrive.__doc__, description=redrive.__doc__)
     sub.add_argument("--operation", help="only jobs of this operation")
     sub.add_argument("--user", type=UUID, metavar="USER_ID", help="only jobs of this user")
-    sub.add_argument("--since", type=_time, metavar="TIME", help="only jobs whose record was made then or later")
-    sub.add_argument("--until", type=_time, metavar="TIME", help="only jobs whose record was made then or before")
+    sub.add_argument("--since", type=_time, metavar="TIME", help="only jobs created at or after this time")
+    sub.add_argument("--until", type=_time, metavar="TIME", help="only jobs created at or before this time")
     sub.add_argument("--error", metavar="TEXT", help="only jobs whose error contains this")
-    sub.add_argument("--limit", type=_count, default=1000, metavar="N", help="at most so many (1000)")
+    sub.add_argument("--limit", type=_count, default=1000, metavar="N", help="the maximum number (1000)")
     sub.add_argument("--dry-run", action="store_true", help="list them, and change nothing")
     sub.set_defaults(command=redrive)
     sub = commands.add_parser("drain-bullmq", help=drain_bullmq.__doc__, description=drain_bullmq.__doc__)
     sub.add_argument("redis", metavar="REDIS_URL", help="the Redis of the BullMQ server")
     sub.add_argument("--queue", default="media", help="the name of its queue (media)")
     sub.add_argument("--prefix", default="bull", help="the prefix of its keys (bull)")
-    sub.add_argument("--active", action="store_true", help="those too that a worker had which is gone")
+    sub.add_argument("--active", action="store_true", help="also jobs of dead workers")
     sub.add_argument("--dry-run", action="store_true", help="count them, and change nothing")
     sub.set_defaults(command=drain_bullmq)
     for command in (pause, resume):

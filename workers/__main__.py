@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=math.inf,
         metavar="HOURS",
-        help="end by itself after so long, its jobs finished, for something to start a fresh one (never)",
+        help="exit after this time, when its jobs have finished (never)",
     )
     return parser
 

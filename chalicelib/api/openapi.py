@@ -27,11 +27,11 @@ SAYS = {
     400: "The request is malformed; the error names the field and what it must be",
     401: "The Directus token is missing, invalid or expired",
     403: "The caller may not do this",
-    404: "There is no such thing, or it is not the caller's",
-    409: "The job is in a state from which this cannot be done",
+    404: "There is no such resource, or the caller may not see it",
+    409: "The state of the job does not allow this",
     415: "The body is not application/json",
     429: "The user has too many delayed jobs",
-    503: "A dependency is away; nothing was accepted, try again after Retry-After",
+    503: "A dependency is unreachable; nothing was accepted; try again after Retry-After",
 }
 
 
@@ -57,25 +57,25 @@ ROUTES = (
     Route("post", "/queue/media", "Enqueue a record", p.Accepted, body=MediaRequest, refuses=(400, 403, 404, 409, 415, 429)),
     Route("post", "/queue/media/bulk", "Enqueue up to 100 records", p.BulkAnswer, body=BULK, refuses=(400, 415)),
     Route(
-        "post", "/queue/media/created", "Enqueue the record that a Flow has seen made", p.Accepted, "internal",
+        "post", "/queue/media/created", "Enqueue a record that a Flow reports as created", p.Accepted, "internal",
         body=EVENT, refuses=(400, 403, 404, 409, 415, 429),
     ),
     Route("get", "/queue/jobs", "List jobs, the newest first", p.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
     Route("get", "/queue/jobs/{jobId}", "Show a job", p.JobAnswer, refuses=(400, 404)),
-    Route("get", "/queue/jobs/{jobId}/picture", "Show a picture that a job made", p.PreviewAnswer, refuses=(400, 404)),
+    Route("get", "/queue/jobs/{jobId}/picture", "A preview image of a job's output", p.PreviewAnswer, refuses=(400, 404)),
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
-    Route("post", "/queue/jobs/{jobId}/retry", "Run a failed job again", p.Accepted, refuses=(400, 403, 404, 409, 429)),
-    Route("get", "/queue/usage", "What is left of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
-    Route("get", "/queue/callbacks/secret", "The secret that signs one's callbacks", p.SecretAnswer, refuses=(404,)),
-    Route("get", "/queue/pools", "The lines of jobs", p.PoolsAnswer, "none"),
-    Route("post", "/queue/pools/{pool}/pause", "Let no job of a pool start", p.PoolAnswer, refuses=(403, 404)),
-    Route("post", "/queue/pools/{pool}/resume", "Let the jobs of a pool start again", p.PoolAnswer, refuses=(403, 404)),
-    Route("get", "/queue/health", "What can be reached, and which alarms are on", p.HealthAnswer, "none", away=p.HealthAnswer),
-    Route("get", "/queue/trend", "The last quarter of an hour", p.TrendAnswer, "none"),
-    Route("get", "/queue/metrics", "The counts as Prometheus reads them", None, "none", content="text/plain"),
-    Route("get", "/queue/dashboard", "A page to watch the queue", None, "none", content="text/html", away=None),
+    Route("post", "/queue/jobs/{jobId}/retry", "Retry a failed job", p.Accepted, refuses=(400, 403, 404, 409, 429)),
+    Route("get", "/queue/usage", "The limits of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
+    Route("get", "/queue/callbacks/secret", "The secret of a user's webhooks", p.SecretAnswer, refuses=(404,)),
+    Route("get", "/queue/pools", "List the pools", p.PoolsAnswer, "none"),
+    Route("post", "/queue/pools/{pool}/pause", "Pause a pool", p.PoolAnswer, refuses=(403, 404)),
+    Route("post", "/queue/pools/{pool}/resume", "Resume a pool", p.PoolAnswer, refuses=(403, 404)),
+    Route("get", "/queue/health", "Dependencies and active alarms", p.HealthAnswer, "none", away=p.HealthAnswer),
+    Route("get", "/queue/trend", "The last 15 minutes", p.TrendAnswer, "none"),
+    Route("get", "/queue/metrics", "Metrics for Prometheus", None, "none", content="text/plain"),
+    Route("get", "/queue/dashboard", "The dashboard page", None, "none", content="text/html", away=None),
     Route("get", "/queue/openapi.json", "This description", None, "none", away=None),
-    Route("post", "/queue/taxonomy/invalidate", "Void the taxonomy cache", p.InvalidateAnswer, "internal", refuses=(403,)),
+    Route("post", "/queue/taxonomy/invalidate", "Invalidate the taxonomy", p.InvalidateAnswer, "internal", refuses=(403,)),
 )  # fmt: skip
 PARAMETERS: dict[str, Json] = {
     "jobId": {"type": "string", "format": "uuid", "description": "the UUID of a media_jobs record"},
@@ -173,7 +173,7 @@ def _finished(schemas: Json) -> Json:
     ]
     preset = schemas["TranscodingParams"]["properties"]["preset"]
     preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # may be a preset name
-    wrong = {"description": "what is wrong is refused alone, and keeps no other back"}
+    wrong = {"description": "an error of one does not affect the others"}
     several = {"type": "array", "items": {"anyOf": [_ref(MediaRequest), wrong]}, "minItems": 1, "maxItems": BULK_AT_MOST}
     schemas[BULK] = {"type": "object", "properties": {"jobs": several}, "required": ["jobs"]}
     key = {**PARAMETERS["jobId"], "description": "the id of the record: the body of the Flow is its {{ $trigger }}"}

@@ -296,4 +296,4 @@ def _pieces(answer: requests.Response) -> Iterator[bytes]:
     try:
         yield from answer.iter_content(1 << 20)
     except requests.RequestException as error:
-        raise DirectusUnavailable("Directus broke the download off") from error
+        raise DirectusUnavailable("Directus closed the connection too early") from error

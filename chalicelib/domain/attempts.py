@@ -16,12 +16,12 @@ def _is(description: str) -> msgspec.Meta:
 class AttemptLog(msgspec.Struct, kw_only=True):
     """One attempt."""
 
-    attempt: Annotated[int, _is("1, 2, ...; a run that was given back, or whose worker died, does not count as one")]
+    attempt: Annotated[int, _is("1, 2, ...; a run that was released, or whose worker died, is not an attempt")]
     started_at: Annotated[str, _is("ISO 8601")]
     ended_at: Annotated[str | None, _is("ISO 8601; null while it runs")] = None
     outcome: Annotated[
         AttemptOutcome | None,
-        _is("retry: it failed, another follows; released, moved: given back unharmed; interrupted: its worker died"),
+        _is("retry: it failed, another follows; released, moved: given back, no attempt spent; interrupted: its worker died"),
     ] = None
     error: Annotated[str, _is("what went wrong, empty if nothing did")] = ""
     stages: Annotated[dict[str, float], _is("seconds by stage: fetch, process, upload")] = {}

@@ -38,14 +38,14 @@ class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     since: (
         Annotated[
             datetime,
-            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records made then or later", tz=True),
+            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records created at or after it", tz=True),
         ]
         | UnsetType
     ) = UNSET
     until: (
         Annotated[
             datetime,
-            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records made then or before", tz=True),
+            _wants("an ISO 8601 time with its zone, such as 2026-11-24T18:00:00Z: records created at or before it", tz=True),
         ]
         | UnsetType
     ) = UNSET

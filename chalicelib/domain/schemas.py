@@ -131,7 +131,7 @@ class Job(msgspec.Struct, kw_only=True):
     operation: str | None
     state: Annotated[
         State | Literal["other"],
-        msgspec.Meta(description="pending: not enqueued yet; other: its record has a status that is none of ours"),
+        msgspec.Meta(description="pending: not enqueued yet; other: its record has an unknown status"),
     ]
     priority: int | None
     progress: Annotated[int, msgspec.Meta(description="0 to 100")]
@@ -156,7 +156,9 @@ class CallbackState(msgspec.Struct, kw_only=True):
     """The delivery of the completion webhook; known for one day after the end of the job."""
 
     url: str | None
-    state: Annotated[Literal["waiting", "trying", "delivered", "given up"], msgspec.Meta(description="waiting: it is not over")]
+    state: Annotated[
+        Literal["waiting", "trying", "delivered", "given up"], msgspec.Meta(description="waiting: the job has not ended")
+    ]
     deliveries: list[Delivery]
 
 
@@ -164,7 +166,7 @@ class JobDetail(Job, kw_only=True):
     """A job with all its details."""
 
     pool: Pool | None
-    position: Annotated[int | None, msgspec.Meta(description="of a waiting job: its place in the line, 1 is next")]
+    position: Annotated[int | None, msgspec.Meta(description="of a waiting job: its position in the queue, 1 is next")]
     estimated_start: Annotated[
         Time | None, msgspec.Meta(description="of a waiting job: by the pace at which jobs have started; null: not known")
     ]

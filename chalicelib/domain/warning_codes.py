@@ -13,7 +13,7 @@ MEANINGS: dict[Code, str] = {
     "stream_ignored": "A stream was left out because it cannot be decoded, is empty, or is beyond the limits.",
     "channels_mixed": "The output format has no layout for the sound channels of the input. They were mixed into fewer.",
     "metadata_dropped": "Private or technical data beside the picture and the sound was removed.",
-    "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding it anew.",
+    "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding.",
 }
 """Code -> meaning."""
 LOSSES: frozenset[Code] = frozenset({"input_truncated", "decode_errors"})

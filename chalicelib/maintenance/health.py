@@ -63,11 +63,11 @@ class HealthChecker:
                 redis, alarms = "ok", _alarms(self._ledger.evaluate_alarms())
                 programs = _lacking(self._ledger.programs())
             except Unavailable as error:
-                logger.warning("dependency away", extra={"dependency": "redis", "cause": repr(error.__cause__)})
+                logger.warning("dependency unreachable", extra={"dependency": "redis", "cause": repr(error.__cause__)})
                 redis, alarms, programs = "away", [], []
             for name, answer in others.items():
                 if not answer.result():
-                    logger.warning("dependency away", extra={"dependency": name})
+                    logger.warning("dependency unreachable", extra={"dependency": name})
             reached = {name: "ok" if one.result() else "away" for name, one in others.items()}
             return Health({"redis": redis} | reached, alarms, programs)
 

@@ -141,7 +141,7 @@ def send_missing(missing: list[MediaJob], tickets: Tickets) -> int:
         TicketsUnavailable: not all were sent; a later sweep finds the rest.
     """
     for job in missing:
-        logger.warning("sending a fresh ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
+        logger.warning("sending a new ticket", extra={"job_id": job.job_id, "bull_job_id": job.id})
     unsent = tickets.send_all([Sending(job) for job in missing])
     for error in unsent.values():
         raise error

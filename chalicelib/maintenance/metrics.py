@@ -51,7 +51,7 @@ def _families(ledger: Ledger) -> Iterable[Family]:
     yield Family("mediaq_alarm_on", "gauge", "Whether the alarm is on, as GET /health says.", alarms)
     seen = states.observed_ms / 1000
     yield _plain(
-        "mediaq_maintenance_last_run_timestamp_seconds", "gauge", "When the maintenance task last looked; 0 is never.", seen
+        "mediaq_maintenance_last_run_timestamp_seconds", "gauge", "When the maintenance task last ran; 0: never.", seen
     )
 
 

@@ -110,7 +110,7 @@ class Wire:
         if answer.status_code in accept:
             return answer
         if answer.status_code in AWAY:
-            raise Unreachable(f"{_host(url)} is away: {_said(answer)}; try again later")
+            raise Unreachable(f"{_host(url)} is unavailable: {_said(answer)}; try again later")
         if answer.status_code >= 300:  # noqa: PLR2004 - anything but success
             raise ApiError(answer.status_code, _said(answer))
         return answer

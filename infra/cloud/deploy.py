@@ -134,7 +134,7 @@ class Account:
         changes = self._cloudformation.describe_change_set(**names).get("Changes", [])
         for change in changes:
             found = change.get("ResourceChange", {})
-            again = " (made anew)" if found.get("Replacement") == "True" else ""
+            again = " (replaced)" if found.get("Replacement") == "True" else ""
             self._say(f"{found.get('Action', ''):8} {found.get('LogicalResourceId')}{again}")
         self._cloudformation.execute_change_set(**names)
         return True

@@ -55,7 +55,7 @@ def _walk(node: Any) -> Iterator[Json]:
 def _statements(resources: Json) -> Iterator[tuple[str, str]]:
     for name, resource in resources.items():
         for managed in _listed(resource.get("Properties", {}).get("ManagedPolicyArns", [])):
-            yield name, f"has the policy {managed}, whose actions are not ours to see"
+            yield name, f"has the policy {managed}, whose actions cannot be checked"
         for statement in _walk(resource.get("Properties", {})):
             if statement["Effect"] != "Allow":
                 continue
@@ -172,4 +172,4 @@ def _logs(resources: Json) -> Iterator[tuple[str, str]]:
             yield name, "keeps logs for ever"
     for name, function in _of(resources, "AWS::Lambda::Function", "AWS::Serverless::Function"):
         if "LogGroup" not in function.get("LoggingConfig", {}):
-            yield name, "logs into a group that is not ours, and that is kept for ever"
+            yield name, "logs to a group without a retention period"

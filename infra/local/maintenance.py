@@ -16,8 +16,10 @@ from chalicelib.services import services
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.maintenance", description=__doc__)
-    parser.add_argument("--minute", type=float, default=60, metavar="SECONDS", help="how long a minute of the alarms is (60)")
-    parser.add_argument("--every", type=float, default=3, metavar="SECONDS", help="how long it rests between two rounds (3)")
+    parser.add_argument(
+        "--minute", type=float, default=60, metavar="SECONDS", help="the length of a minute for the alarms (60)"
+    )
+    parser.add_argument("--every", type=float, default=3, metavar="SECONDS", help="pause between runs (3)")
     options = parser.parse_args()
     logger = Logger(service="mediaq")
     logger.append_keys(part="maintenance")
@@ -30,7 +32,7 @@ def main() -> None:
         try:
             monitor.run(services().maintenance.run(sleep=finished.wait))
         except Unavailable as error:
-            logger.warning("cannot keep", extra={"error": str(error)})
+            logger.warning("maintenance run failed", extra={"error": str(error)})
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ class TestWhatItDoes:
         desk.sign_in(system.token)
         desk.open(job_id)
         desk.page.on("dialog", lambda dialog: dialog.accept())
-        expect(desk.page.locator("#job dt", has_text="Place in the line")).to_be_visible()
+        expect(desk.page.locator("#job dt", has_text="Position in the queue")).to_be_visible()
         desk.page.get_by_role("button", name="Cancel").click()
         expect(desk.page.locator("#said")).to_have_text("The job is cancelled")
         assert state(system, job_id) == "cancelled"
         desk.page.get_by_role("button", name="Retry").click()
-        expect(desk.page.locator("#said")).to_have_text("The job will run again")
+        expect(desk.page.locator("#said")).to_have_text("The job will be retried")
         assert state(system, job_id) == "waiting"
 
     def test_pause_and_resume_for_an_administrator(self, desk: Desk, system: System, admin_token: str) -> None:

@@ -74,7 +74,7 @@ class TestWhatItShows:
         expect(desk.page.locator("#jobs tr")).to_have_count(1)
         desk.page.get_by_label("Job id, or part of an error").fill("<b>no such</b>")
         desk.page.get_by_role("button", name="Find").click()
-        expect(desk.page.get_by_text("No job fits.")).to_be_visible()
+        expect(desk.page.get_by_text("No job matches.")).to_be_visible()
 
     def test_one_job_with_its_picture_attempts_and_log(self, desk: Desk, system: System, clip: Path) -> None:
         job_id = system.submit(clip, {"width": 160, "height": 120}, "thumbnail")
@@ -146,7 +146,7 @@ class TestWhatItShows:
 
 def test_a_running_job_moves(desk: Desk, system: System, tmp_path: Path) -> None:
     system.ledger.pause("container", False)
-    job_id = system.submit(make_clip(tmp_path / "long.mp4", 20, "640x360"), SLOW, priority=1)
+    job_id = system.submit(make_clip(tmp_path / "long.mp4", 20, "320x180"), SLOW, priority=1)
     desk.open()
     desk.sign_in(system.token)
     desk.open(job_id)
@@ -184,7 +184,7 @@ def test_it_survives_an_outage(desk: Desk, system: System) -> None:
     api.stop()
     try:
         expect(desk.page.locator("#link")).to_have_text("away")
-        expect(desk.page.locator("#away")).to_contain_text("The API is away (")
+        expect(desk.page.locator("#away")).to_contain_text("The API is unreachable (")
         expect(desk.page.locator("#away")).to_contain_text("The figures are from ")
         assert {name: desk.count(name) for name in before} == before  # what was known stays
         assert axe(desk) == []

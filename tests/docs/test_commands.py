@@ -1,7 +1,7 @@
-"""Every command in the documents, run as a reader would: page by page, in one shell, in a copy of the project's folder.
+"""Runs every command in the documents like a reader: page by page, each in one shell, in a copy of the project's folder.
 
-`make demo`, `up` and `down` are the real ones; other targets of make are looked up, for the tests cannot run themselves. What needs
-an AWS account is parsed, and the commands of ours in it are looked up.
+`make demo`, `up` and `down` run; other targets of make are only looked up, because the tests cannot run themselves. Commands that
+need an AWS account are parsed, and our own commands in them are looked up.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import pytest
 
 from infra.local.processes import ROOT
 from tests.docs.pages import COMMANDS, PAGES, Block, blocks, name_of, prose
-from tests.integration.test_local import project, run
+from tests.integration.test_local import make_project, project, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["project"]
 STARTS_ITSELF = ("docs/tutorial.md", "README.md", "CONTRIBUTING.md")
+RUNNABLE = {"sh": "{text}", "python": "python - <<'END_OF_EXAMPLE'\n{text}\nEND_OF_EXAMPLE"}
+RUNNABLE["js"] = "node --input-type=module - <<'END_OF_EXAMPLE'\n{text}\nEND_OF_EXAMPLE"
 PRELUDE = """
 set -euo pipefail
 make() {{ case $1 in demo|up|down) command make "$@" ;; *) grep -q "^$1:" Makefile ;; esac; }}
@@ -38,26 +41,54 @@ def shell_blocks(page: Path, *, cloud: bool) -> list[Block]:
     return [block for block in blocks(page) if block.language == "sh" and block.cloud == cloud]
 
 
-@pytest.fixture
-def checkout(project: Path) -> Path:
-    """What a clone has, with what `make setup` has made."""
+def script_of(page: Path) -> str:
+    """The commands of a page in order; in the API reference also the examples in Python and JavaScript."""
+    languages = RUNNABLE if name_of(page).startswith("docs/api/") else {"sh": RUNNABLE["sh"]}
+    return "\n".join(
+        languages[block.language].replace("{text}", block.text)
+        for block in blocks(page)
+        if block.language in languages and not block.cloud
+    )
+
+
+def prepare(folder: Path) -> None:
+    """Add what a clone has, with what `make setup` has made."""
     for name in ("Makefile", ".venv", "requirements", "requirements.txt", "pyproject.toml", "README.md"):
-        (project / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "client", project / "client", ignore=shutil.ignore_patterns("__pycache__", "dist"))
-    return project
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "client", folder / "client", ignore=shutil.ignore_patterns("__pycache__", "dist"))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if shell_blocks(page, cloud=False)], ids=name_of)
-def test_the_commands_of_a_page(page: Path, checkout: Path) -> None:
-    start = "" if name_of(page) in STARTS_ITSELF else "make up > /dev/null\n. .local/env"
-    script = PRELUDE.format(bin=ROOT / ".venv" / "bin", start=start)
-    script += "\n".join(block.text for block in shell_blocks(page, cloud=False))
+def run_page(page: Path, checkout: Path, start: str) -> None:
+    script = PRELUDE.format(bin=ROOT / ".venv" / "bin", start=start) + script_of(page)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MEDIAQ_"))}
     done = subprocess.run(
         ["bash", "-c", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, f"{done.stderr[-3000:]}\n{done.stdout[-1000:]}"
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A checkout with a running system, shared by the pages that expect one."""
+    for folder in make_project(tmp_path_factory.mktemp("docs")):
+        prepare(folder)
+        done = run(folder, "up")
+        assert done.returncode == 0, done.stderr
+        yield folder
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if name_of(page) in STARTS_ITSELF], ids=name_of)
+def test_the_commands_of_a_page_that_starts_the_system(page: Path, project: Path) -> None:
+    prepare(project)
+    run_page(page, project, "")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if name_of(page) not in STARTS_ITSELF and shell_blocks(page, cloud=False)], ids=name_of
+)
+def test_the_commands_of_a_page(page: Path, running: Path) -> None:
+    run_page(page, running, ". .local/env")
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if shell_blocks(page, cloud=True)], ids=name_of)

@@ -1,16 +1,21 @@
-"""The reference pages name all that there is, and every link leads somewhere."""
+"""The reference pages are complete, links and pictures exist, and the website builds."""
 
 from __future__ import annotations
 
 import re
 import struct
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
 
 import mediaq
+from bench import charts
 from chalicelib.api import openapi
 from infra.local.processes import ROOT
 from mediaq import cli
@@ -18,7 +23,6 @@ from tests.docs.pages import PAGES, anchors, name_of, prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -33,9 +37,20 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    index = (ROOT / "docs" / "README.md").read_text()
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in index, page.name
+    folder = ROOT / "docs"
+    index = (folder / "README.md").read_text() + (folder / "adr" / "README.md").read_text().replace("](0", "](adr/0")
+    for page in folder.rglob("*.md"):
+        name = str(page.relative_to(folder))
+        assert name == "README.md" or f"({name})" in index, name
+
+
+def test_the_site_builds(tmp_path: Path) -> None:
+    """Strict: a broken link or anchor is an error."""
+    command = [str(Path(sys.executable).with_name("mkdocs")), "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "search" / "search_index.json").is_file()
+    assert "cdn" not in (tmp_path / "index.html").read_text().lower()
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
@@ -60,18 +75,38 @@ def test_every_method_of_the_client_is_in_the_reference() -> None:
 
 
 def test_every_route_is_in_the_reference() -> None:
-    text = (ROOT / "docs" / "api.md").read_text()
+    text = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
     for route in openapi.ROUTES:
         tail = route.path.removeprefix("/queue").rsplit("/", 1)[-1]
         assert f"/{tail}" in text, route.path
 
 
-def test_the_pictures_are_pictures() -> None:
-    for picture in (ROOT / "docs" / "images").glob("*.png"):
-        head = picture.read_bytes()[:24]
-        assert head[:8] == b"\x89PNG\r\n\x1a\n"
-        assert min(struct.unpack(">II", head[16:24])) > 300
-        assert f"images/{picture.name}" in (ROOT / "README.md").read_text() + (ROOT / "docs" / "how-to.md").read_text()
+def test_every_picture_is_used() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    for picture in (ROOT / "docs" / "images").rglob("*.*"):
+        assert f"/{picture.name})" in text, picture.name
+        if picture.suffix == ".png":
+            head = picture.read_bytes()[:24]
+            assert head[:8] == b"\x89PNG\r\n\x1a\n"
+            assert min(struct.unpack(">II", head[16:24])) > 300
+
+
+def test_charts_are_drawn_from_figures(tmp_path: Path) -> None:
+    figures = {
+        bar.group: {one.name: 10.0 * number for number, one in enumerate(chart.bars, 1)}
+        for chart in charts.CHARTS
+        for bar in chart.bars
+    }
+    drawn = charts.draw_all(figures, tmp_path)
+    assert drawn == [f"{chart.file}.svg" for chart in charts.CHARTS]
+    assert charts.draw_all({}, tmp_path) == []
+    for name in drawn:
+        root = ET.parse(tmp_path / name).getroot()
+        widths = [float(bar.get("width", 0)) for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
+        assert widths == sorted(widths)
+        assert widths[0] < widths[-1]
+        assert "prefers-color-scheme:dark" in (tmp_path / name).read_text()
+        assert (charts.FOLDER / name).is_file()
 
 
 def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:

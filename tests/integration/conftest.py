@@ -20,6 +20,7 @@ from infra.local.client import CreatorApp
 from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, LocalProcess
 from infra.local.stack import Stack, login
+from tests.integration.slow_site import SlowSite, serve
 from workers.context import programs
 
 if TYPE_CHECKING:
@@ -51,7 +52,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough for a transcode of some seconds."""
-    return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", 8, "640x360")
+    return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", 4, "640x360")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def site(clip: Path) -> Iterator[SlowSite]:
+    """A web site that workers may download from; a job that takes as long as a test wants, and no processor time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for site in serve(clip.read_bytes()):
+            patch.setenv("FETCH_ALLOW", site.address)
+            yield site
 
 
 @dataclass
@@ -105,6 +115,12 @@ class System:
         self.extra.append(part)
         return part
 
+    def running(self, site: SlowSite) -> str:
+        """Enqueue a job that runs until `site.quick` is set; return the record's id once it runs."""
+        job_id = site.begin(self.app)
+        until(lambda: self.app.record(job_id)["status"] == "processing", 40, "running")
+        return job_id
+
     def log(self, name: str) -> str:
         """Read a part's log."""
         return (self.stack.logs / f"{name}.log").read_text()
@@ -147,6 +163,18 @@ def run_system(home: Path, directus: str = "standin", concurrency: int = 2) -> I
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system on the stand-in, one a file."""
     yield from run_system(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture
+def no_worker(system: System, site: SlowSite) -> Iterator[None]:
+    """The system without its worker, so that a test can start its own; they are stopped afterwards."""
+    system.stack.processes["worker"].stop()
+    yield
+    site.quick.set()
+    for process in system.extra:
+        process.stop()
+    system.extra.clear()
+    system.stack.processes["worker"].start()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The three alarms of the published API turn on and off, as real jobs pass through the real system; a minute is 2 seconds here."""
+"""The three alarms of the published API turn on and off, as real jobs pass through the real system; a minute is 1.2 seconds here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 
 from infra.local import processes
 from tests.integration.conftest import System, run_system, until
-from tests.integration.slow_site import SlowSite, serve
+from tests.integration.slow_site import SlowSite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,24 +18,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def site(clip: Path) -> Iterator[SlowSite]:
-    """A site with a film of two seconds."""
-    yield from serve(clip.read_bytes())
-
-
-@pytest.fixture(scope="module")
-def watched(site: SlowSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system whose maintenance lives faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FETCH_ALLOW", site.address)
-        for system in run_system(tmp_path_factory.mktemp("alarms")):
-            system.stack.processes["maintenance"].stop()
-            maintenance = processes.maintenance_process(
-                system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}, system.stack.logs
-            )
-            maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.5"]
-            system.extra.append(maintenance.start())
-            yield system
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system whose minute lasts 1.2 s."""
+    for system in run_system(tmp_path_factory.mktemp("alarms")):
+        system.stack.processes["maintenance"].stop()
+        changed = system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}
+        maintenance = processes.maintenance_process(changed, system.stack.logs)
+        maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "1.2", "--every", "0.2"]
+        system.extra.append(maintenance.start())
+        yield system
 
 
 def alarms(system: System) -> set[str]:

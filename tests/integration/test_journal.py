@@ -77,8 +77,7 @@ def test_one_that_was_cancelled_while_it_ran(system: System, long_clip: Path) ->
     assert job["log"][-1]["text"] == "Attempt 1: cancelled"
 
 
-def test_a_worker_that_was_killed(system: System, long_clip: Path) -> None:
-    system.stack.processes["worker"].stop()
+def test_a_worker_that_was_killed(system: System, long_clip: Path, no_worker: None) -> None:
     victim = system.worker("victim")
     job_id = system.submit(long_clip, SLOW)
     until(
@@ -87,7 +86,7 @@ def test_a_worker_that_was_killed(system: System, long_clip: Path) -> None:
     assert victim.process is not None
     victim.process.send_signal(signal.SIGKILL)
     victim.process.wait()
-    system.stack.processes["worker"].start()
+    system.worker("next")
     job = finished(system, job_id)
     assert [one["outcome"] for one in job["attempts"]] == ["interrupted", "completed"]
     assert [one["attempt"] for one in job["attempts"]] == [1, 1]  # a stall spends no attempt

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
+def make_project(tmp_path: Path) -> Iterator[Path]:
     """A folder from which `python -m infra.local` runs on state of its own."""
     for name in ("app.py", "chalicelib", "workers", "infra"):
         (tmp_path / name).symlink_to(processes.ROOT / name)
@@ -36,6 +35,11 @@ def project(tmp_path: Path) -> Iterator[Path]:
             (tmp_path / "infra" / entry.name).symlink_to(entry)
     yield tmp_path
     run(tmp_path, "down")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    yield from make_project(tmp_path)
 
 
 def _copy_python(source: Path, target: Path) -> None:

@@ -16,6 +16,8 @@ from workers.context import programs
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.integration.slow_site import SlowSite
+
 
 @pytest.fixture
 def broken_ffmpeg(tmp_path: Path) -> str:
@@ -27,10 +29,9 @@ def broken_ffmpeg(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, broken_ffmpeg: str) -> None:
-    system.stack.processes["worker"].stop()
+def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, broken_ffmpeg: str, no_worker: None) -> None:
     before = system.stats()
-    unlucky = system.worker("unlucky", FFMPEG=broken_ffmpeg)
+    system.worker("unlucky", FFMPEG=broken_ffmpeg)
     started = time.monotonic()
     job_id = system.submit(clip)
     until(lambda: system.stats()["delayed"] == 1, 10, "delayed after the first attempt")
@@ -40,8 +41,6 @@ def test_three_attempts_with_backoff_then_failed(system: System, clip: Path, bro
     assert record["error"] == "ffmpeg ended with code 1: Device or resource busy"
     assert took > 6  # 2 s and 4 s of backoff
     assert until(lambda: system.stats()["failed"] == before["failed"] + 1, 5, "counted")
-    unlucky.stop()
-    system.stack.processes["worker"].start()
 
 
 def bull_job_id(system: System, job_id: str) -> str:
@@ -63,68 +62,64 @@ def test_a_cancelled_job_stops_and_ends_as_failed_but_is_not_counted(system: Sys
     assert system.outputs(job_id) == []
 
 
-def test_cancelled_in_the_ledger_alone_ends_the_record_too(system: System, long_clip: Path) -> None:
-    job_id = system.submit(long_clip, SLOW)
-    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+def test_cancelled_in_the_ledger_alone_ends_the_record_too(system: System, site: SlowSite) -> None:
+    job_id = system.running(site)
     system.ledger.cancel(job_id, bull_job_id(system, job_id))
-    record = system.app.wait(job_id, 10)
+    record = system.app.wait(job_id, 30)
     assert (record["status"], record["error"]) == ("failed", "Cancelled")
 
 
 @pytest.mark.parametrize("change", ["deleted", "archived"])
-def test_a_record_that_nobody_wants_any_more_ends_its_job(system: System, long_clip: Path, change: str) -> None:
+def test_a_record_that_its_owner_removed_ends_its_job(system: System, site: SlowSite, change: str) -> None:
     before = until(system.quiet, 30, "quiet")
-    job_id = system.submit(long_clip, SLOW)
-    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    job_id = system.running(site)
     if change == "deleted":
         system.admin("DELETE", f"/items/media_jobs/{job_id}")
     else:
         system.admin("PATCH", f"/items/media_jobs/{job_id}", json={"status": change})
+    site.quick.set()
     assert until(system.quiet, 40, "closed in the ledger") == before  # neither completed nor failed
     assert system.outputs(job_id) == []
 
 
-def test_sigterm_finishes_what_runs(system: System, long_clip: Path) -> None:
-    system.stack.processes["worker"].stop()
+def test_sigterm_finishes_running_jobs(system: System, site: SlowSite, no_worker: None) -> None:
     worker = system.worker("drained")
-    job_id = system.submit(long_clip, SLOW)
-    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    job_id = system.running(site)
     assert worker.process is not None
     worker.process.send_signal(signal.SIGTERM)
+    until(lambda: "stopping" in system.log("drained"), 20, "the signal handled")
+    site.quick.set()
     assert worker.process.wait(40) == 0
     assert system.app.record(job_id)["status"] == "completed"
-    system.stack.processes["worker"].start()
 
 
-def test_a_second_sigterm_gives_jobs_back_unharmed(system: System, long_clip: Path) -> None:
-    system.stack.processes["worker"].stop()
+def test_a_second_sigterm_releases_jobs(system: System, site: SlowSite, no_worker: None) -> None:
     worker = system.worker("hurried")
-    job_id = system.submit(long_clip, SLOW)
-    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    job_id = system.running(site)
     assert worker.process is not None
     for _ in range(2):
         worker.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-    assert worker.process.wait(5) == 0
+    assert worker.process.wait(20) == 0
     counts = system.stats()
     assert (counts["waiting"], counts["active"]) == (1, 0)
     assert "released" in system.log("hurried")
-    system.stack.processes["worker"].start()
+    site.quick.set()
+    system.worker("next")
     record = system.app.wait(job_id, 40)
     assert (record["status"], record["attempts"]) == ("completed", 1)
     assert "stalls" not in record
 
 
-def test_at_the_deadline_jobs_are_given_back_too(system: System, long_clip: Path) -> None:
-    system.stack.processes["worker"].stop()
+def test_the_drain_deadline_releases_jobs(system: System, site: SlowSite, no_worker: None) -> None:
     worker = system.worker("late", drain_seconds=0.5)
-    job_id = system.submit(long_clip, SLOW)
-    until(lambda: system.app.record(job_id)["status"] == "processing", 20, "running")
+    job_id = system.running(site)
     assert worker.process is not None
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(10) == 0
+    assert worker.process.wait(20) == 0
     assert system.stats()["waiting"] == 1
-    system.stack.processes["worker"].start()
+    site.quick.set()
+    system.worker("next")
     record = system.app.wait(job_id, 40)
     assert (record["status"], record["attempts"]) == ("completed", 1)
 

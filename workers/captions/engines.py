@@ -40,11 +40,9 @@ class Engine:
 def _whisper(sound: Path, language: str, seconds: float, work: Work) -> list[Word]:
     model = work.tools.speech.whisper_model
     if model is None or not (model / "model.bin").is_file():
-        raise MediaRejected(
-            "The engine whisper is not set up here: WHISPER_MODEL must name a folder with a faster-whisper model"
-        )
+        raise MediaRejected("The engine whisper is not available: WHISPER_MODEL must name a folder with a faster-whisper model")
     if importlib.util.find_spec("faster_whisper") is None:
-        raise MediaRejected("The engine whisper is not set up here: the Python package faster-whisper is not installed")
+        raise MediaRejected("The engine whisper is not available: the Python package faster-whisper is not installed")
     return _isolated("whisper", [str(sound), language, str(model)], seconds, work)
 
 
@@ -71,7 +69,7 @@ def _isolated(name: str, arguments: list[str], seconds: float, work: Work) -> li
     )
     if finished.code != 0:
         logger.error("an engine failed", extra={"engine": name, "code": finished.code, "said": finished.stderr[-2000:]})
-        raise AttemptFailed(f"The engine {name} failed; what it said has been logged")
+        raise AttemptFailed(f"The engine {name} failed; see the log of the worker")
     return words
 
 

@@ -39,7 +39,7 @@ def hear(sound: Path, language: str, work: Work) -> list[Word]:
     """
     bucket = work.tools.speech.transcribe_bucket
     if not bucket:
-        raise MediaRejected("The engine transcribe is not set up here: TRANSCRIBE_BUCKET must name an S3 bucket")
+        raise MediaRejected("The engine transcribe is not available: TRANSCRIBE_BUCKET must name an S3 bucket")
     code = language if "-" in language else DEFAULT_REGIONS.get(language)
     if code is None:
         raise MediaRejected(f"params.language must name a region for transcribe, such as {language}-XX")
@@ -92,7 +92,7 @@ class _Transcription:
             if job["TranscriptionJobStatus"] == "COMPLETED":
                 return
             if job["TranscriptionJobStatus"] == "FAILED":
-                raise MediaRejected(f"Amazon Transcribe could not hear it: {job.get('FailureReason', '')[:200]}")
+                raise MediaRejected(f"Amazon Transcribe failed: {job.get('FailureReason', '')[:200]}")
             until = time.monotonic() + POLL_SECONDS
             while time.monotonic() < until:
                 work.check()

@@ -43,7 +43,7 @@ class WarningCollector:
             self.warn("input_truncated", f"The input says that it is {promised:g} s long, but only {got:g} s could be read")
 
     @property
-    def warnings(self) -> list[InputWarning]:
+    def items(self) -> list[InputWarning]:
         """All warnings."""
         found = list(self._warnings)
         if self._partial and not any(one.code == "input_truncated" for one in found):
@@ -59,6 +59,6 @@ class WarningCollector:
         Raises:
             MediaRejected: the message is the first such warning.
         """
-        for warning in self.warnings:
+        for warning in self.items:
             if warning.code in LOSSES:
                 raise MediaRejected(f"{warning.message}, and params.strict is true")

@@ -84,7 +84,7 @@ class Work:
     source: Source = Source()
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """The caller's credentials for the host in the request."""
-    findings: WarningCollector = field(default_factory=WarningCollector)
+    warnings: WarningCollector = field(default_factory=WarningCollector)
     """Problems of the input that do not stop the job."""
 
     @property

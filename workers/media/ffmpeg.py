@@ -87,7 +87,7 @@ def run(
         nonlocal errors
         errors += DECODE_ERROR.search(line) is not None
         if PARTIAL_FILE.search(line):
-            work.findings.note_partial_file()
+            work.warnings.note_partial_file()
 
     work.tools.programs.require(arguments)
     levels = ["-loglevel", f"repeat+level+{loglevel}"]
@@ -98,7 +98,7 @@ def run(
     if finished.code != 0:
         raise _failure(finished, work)
     if counts:
-        work.findings.note_decode_errors(errors)
+        work.warnings.note_decode_errors(errors)
     return CommandResult(finished.stderr, reached)
 
 

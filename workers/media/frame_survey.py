@@ -66,7 +66,7 @@ def survey(file: Path, picture: int | None, *, check: Callable[[], None] = lambd
     except MediaRejected:  # it timed out
         return Survey()
     if finished.code != 0 or not lines:
-        logger.warning("nothing surveyed", extra={"code": finished.code, "said": finished.stderr[-500:]})
+        logger.warning("survey failed", extra={"code": finished.code, "said": finished.stderr[-500:]})
         return Survey()
     return msgspec.json.decode(lines[-1], type=Survey)
 

@@ -180,7 +180,7 @@ def probe(file: Path, *, check: Callable[[], None] = lambda: None, container: st
     if decode and finished.code in CRASHED:  # the decoder of one stream crashed; another may be wanted
         return probe(file, check=check, container=container)
     if finished.code not in (0, UNREADABLE, *CRASHED):
-        raise AttemptFailed(f"The input could not be looked at: the probe ended with code {finished.code}")
+        raise AttemptFailed(f"The input could not be probed: exit code {finished.code}")
     if finished.code != 0 or not lines:
         raise MediaRejected("The input is not a media file that can be read")
     media = msgspec.json.decode(lines[-1], type=Media)

@@ -37,9 +37,9 @@ def open_input(work: Work, *kinds: str) -> Media:
     for stream in media.streams:
         if stream.problem:
             number, word = media.number(stream), probe.WORDS[stream.kind]
-            work.findings.warn("stream_ignored", f"The {word} stream {number} ({stream.codec}) {stream.problem}")
+            work.warnings.warn("stream_ignored", f"The {word} stream {number} ({stream.codec}) {stream.problem}")
     if media.cut:
-        work.findings.note_partial_file()
+        work.warnings.note_partial_file()
     for kind in kinds:
         wanted = getattr(work.params, PARAMETERS[kind], None)
         if wanted is not None:

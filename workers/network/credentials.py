@@ -64,9 +64,7 @@ class Keyring:
         try:
             return _checked(msgspec.json.decode(self._keys().decrypt(token.encode()), type=dict[str, str]))
         except InvalidToken as error:
-            raise MediaRejected(
-                "The credentials of the platform connection were encrypted with a key that is not known"
-            ) from error
+            raise MediaRejected("The credentials of the platform connection were encrypted with an unknown key") from error
         except (msgspec.MsgspecError, ValueError) as error:
             raise MediaRejected("The credentials of the platform connection are not headers") from error
         except SettingsError as error:

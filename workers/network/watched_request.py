@@ -105,7 +105,7 @@ class WatchedRequest:
             raise self._why(f"{self._label} could not be reached") from error
         self._head_due = None
         if cut and answer.status < 300:  # noqa: PLR2004 - success, of something that never arrived whole
-            raise RequestFailed(f"{self._label} broke the connection off before it had everything")
+            raise RequestFailed(f"{self._label} closed the connection before it had received everything")
         return answer
 
     def read(self, answer: http.client.HTTPResponse, most: int) -> bytes:
@@ -118,7 +118,7 @@ class WatchedRequest:
         try:
             piece = answer.read1(most)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._why(f"{self._label} broke the download off") from error
+            raise self._why(f"{self._label} closed the connection too early") from error
         if self._stopped is not None:  # our own shutdown looks like the end of the body
             raise self._stopped
         self._count(len(piece))

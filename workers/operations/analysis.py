@@ -55,7 +55,7 @@ def run(work: Work) -> Done:
     started = time.monotonic()
     result |= tracks.taken(source, "video", "audio")
     said, duration = _measure(work, source)
-    work.findings.check_length(source.promised([one for one in (picture, sound) if one is not None]), duration)
+    work.warnings.check_length(source.promised([one for one in (picture, sound) if one is not None]), duration)
     if picture is not None:
         result["video"] = _video(work, source, picture, found, duration)
     if sound is not None:

@@ -49,7 +49,7 @@ def run(work: Work) -> Done:
     ]
     bounded = [*ffmpeg.input_arguments(work.input), "-t", str(probe.DURATION_MAX_SECONDS), *take]
     heard = ffmpeg.run(work, bounded, seconds=source.duration, share=(0, EXTRACTION)).reached
-    work.findings.check_length(source.promised([track]), heard)
+    work.warnings.check_length(source.promised([track]), heard)
     engine = ENGINES[params.engine]
     hearing = _later(work)
     words = engine.hear(sound, params.language, source.duration, hearing)
@@ -72,7 +72,7 @@ def run(work: Work) -> Done:
         "seconds": round(time.monotonic() - started, 3),
     }
     if note or not words:
-        result["note"] = note if words else "No speech was heard."
+        result["note"] = note if words else "No speech was recognised."
     return Done([Output(target, target.name, MIME[params.format])], result)
 
 

@@ -29,4 +29,4 @@ def check(work: Work, file: Path, media: Media) -> None:
         reached = ffmpeg.run(work, command, limits=LIMITS, counts=False).reached
     except MediaRejected:
         reached = 0.0
-    work.findings.check_length(promised, reached)
+    work.warnings.check_length(promised, reached)

@@ -104,7 +104,7 @@ def _take(work: Work, picture: Stream, fields: str, moment: float, number: int, 
             stills.take(work, picture, at, output)
         if target.exists() and target.stat().st_size:
             if at < moment:
-                work.findings.warn(
+                work.warnings.warn(
                     "input_truncated", f"The input has no picture at {moment:.2f} s; one from {at:.2f} s was taken"
                 )
             break

@@ -77,7 +77,7 @@ def run(work: Work) -> Done:
     made = probe.probe(target, check=work.check)
     if params.format not in WITHOUT_PICTURE and made.track("video") is None:
         raise MediaRejected(NOTHING_LEFT.format(params.start))
-    work.findings.check_length(_promised(params, source), made.duration)
+    work.warnings.check_length(_promised(params, source), made.duration)
     result = _measured(params, source, made, took) | tracks.taken(source, "video", "audio")
     if fields != "progressive":
         result["deinterlaced"] = fields
@@ -106,7 +106,7 @@ def _warn_of_mixed_channels(work: Work, source: Media) -> None:
     layout, mixed = channels.target(sound, params.sound_codec, params.channels)
     if mixed:
         about = f"{sound.channels} channels ({sound.layout or 'no layout'}) were mixed into {layout}"
-        work.findings.warn("channels_mixed", f"The sound's {about}: {params.format} holds no nearer layout")
+        work.warnings.warn("channels_mixed", f"The sound's {about}: {params.format} holds no nearer layout")
 
 
 def _promised(params: TranscodingParams, source: Media) -> float:

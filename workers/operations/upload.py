@@ -70,13 +70,13 @@ def _verify(work: Work, media: Media, kind: Kind) -> None:
     claimed, found = (mime.partition("/")[0] for mime in (work.source.mime, kind.mime))
     either = media.container.startswith(BOTH) and claimed in ("audio", "video")  # browsers call every .mp4 video
     if claimed in ("audio", "video", "image") and claimed != found and not either:
-        raise MediaRejected(f"The file is said to be {work.source.mime[:60]}, but its content is {kind.mime}")
+        raise MediaRejected(f"The file is declared as {work.source.mime[:60]}, but its content is {kind.mime}")
 
 
 def _check_whole(work: Work, media: Media, made: Media) -> None:
     """Check that the copied file has content: the copy has only what could be read."""
     moves = not media.still and not _is_picture(media)
-    work.findings.check_length(media.promised(_copied(media)), made.duration)
+    work.warnings.check_length(media.promised(_copied(media)), made.duration)
     if moves and (made.duration <= 0 or made.duration < media.duration * WHOLE - 1):
         raise MediaRejected(f"The file is damaged: of {media.duration:g} s only {made.duration:g} s can be read")
 
@@ -121,10 +121,10 @@ def _clean(work: Work, media: Media, kind: Kind, target: Path) -> list[str]:
     ffmpeg.run(work, command, seconds=media.duration, share=(0, CLEANED * 0.8))
     _clean_user_data(work, target, kind)
     if media.container == "mp3" and (cut := trailing_data.cut(target, check=work.check)):
-        work.findings.warn("metadata_dropped", f"{cut} bytes behind the end of the sound were removed")
+        work.warnings.warn("metadata_dropped", f"{cut} bytes after the end of the audio were removed")
     if media.data_streams:
         listed = ", ".join(sorted(set(media.data_streams)))
-        work.findings.warn("metadata_dropped", f"Streams that may hold private data were removed: {listed}")
+        work.warnings.warn("metadata_dropped", f"Streams that may hold private data were removed: {listed}")
     return sorted(name for name in media.tags.keys() - kept.keys() if name.lower() not in TECHNICAL)
 
 
@@ -139,10 +139,10 @@ def _clean_user_data(work: Work, target: Path, kind: Kind) -> None:
         ffmpeg.run(work, [*ffmpeg.input_arguments(whole), *everything, "-f", kind.muxer, f"file:{target}"])
         whole.unlink()
     if removed is None:
-        work.findings.warn("metadata_kept", f"User data inside the video may remain: {kind.mime} cannot be cleaned of it")
+        work.warnings.warn("metadata_kept", f"User data inside the video may remain: {kind.mime} cannot be cleaned of it")
     elif removed:
         messages = "1 message" if removed == 1 else f"{removed} messages"
-        work.findings.warn("metadata_dropped", f"{messages} of user data were taken out of the video")
+        work.warnings.warn("metadata_dropped", f"{messages} of user data were removed from the video")
 
 
 def _plain(text: str) -> str:

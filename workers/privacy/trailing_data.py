@@ -43,7 +43,7 @@ def cut(file: Path, *, check: Callable[[], None] = lambda: None) -> int:
         "workers.privacy.trailing_data", [str(file)], folder=file.parent, limits=LIMITS, on_line=lines.append, check=check
     )
     if finished.code != 0 or not lines:
-        raise AttemptFailed(f"The end of the sound could not be looked at: code {finished.code}")
+        raise AttemptFailed(f"The end of the audio could not be read: exit code {finished.code}")
     return int(lines[-1])
 
 

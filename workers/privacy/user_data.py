@@ -58,7 +58,7 @@ def clean(file: Path, *, check: Callable[[], None] = lambda: None) -> int | None
     if finished.code == SCATTERED:
         return None
     if finished.code != 0 or not lines:
-        raise AttemptFailed(f"The user data of the video could not be taken out: code {finished.code}")
+        raise AttemptFailed(f"The user data of the video could not be removed: exit code {finished.code}")
     return int(lines[-1])
 
 

@@ -140,8 +140,8 @@ class Attempt:
         with self._journal.stage("process"):
             done = RUN[self._job.operation](work)
         if getattr(params, "strict", False):
-            work.findings.check_strict()
-        done.result["warnings"] = msgspec.to_builtins(work.findings.warnings)
+            work.warnings.check_strict()
+        done.result["warnings"] = msgspec.to_builtins(work.warnings.items)
         return done, str(done.result.get("file_name") or source.name)
 
     def _arrived(self, got: int, expected: int | None) -> None:
@@ -235,7 +235,7 @@ class Attempt:
                 return orphans.clear(self._directus, self._job.job_id, keep)
             except DirectusUnavailable:
                 if time.monotonic() > deadline:
-                    logger.warning("outputs of an earlier attempt may be left over", extra={"job_id": self._job.job_id})
+                    logger.warning("orphaned outputs may remain", extra={"job_id": self._job.job_id})
                     return None
             self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
 

@@ -42,7 +42,7 @@ class Inputs:
             return {}
         connection = self._directus.read_connection(self._job.creator_profile_id)
         if connection is None or connection.user_created != self._job.user_id:
-            raise MediaRejected("creator_profile_id does not name a platform connection of the user's any more")
+            raise MediaRejected("creator_profile_id names no platform connection of the user")
         return self._tools.keyring.decrypt(connection.credentials) if connection.credentials else {}
 
     def fetch(
@@ -60,8 +60,8 @@ class Inputs:
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
                 if self._directus.read_file(self._job.input_file_id):  # the row exists, but its content is missing or forbidden
-                    raise AttemptFailed("Directus does not give the input file out")
-                raise MediaRejected("The input file does not exist any more")
+                    raise AttemptFailed("Directus does not allow reading the input file")
+                raise MediaRejected("The input file no longer exists")
             sha256 = fetch.write(target, *opened, arrived)
         file = record.input_file_id
         if file is None or file.id != self._job.input_file_id:

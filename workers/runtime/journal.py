@@ -32,7 +32,7 @@ class Journal:
         self._notes = attempts.read(claim.journal)
         for earlier in self._notes.attempts:
             if earlier.outcome is None:
-                earlier.outcome, earlier.error = "interrupted", "The worker stopped before it could say why"
+                earlier.outcome, earlier.error = "interrupted", "The worker stopped without an error message"
         self._run = AttemptLog(attempt=claim.attempt, started_at=timestamp())
         self._notes.attempts = [*self._notes.attempts, self._run][-ATTEMPTS_KEPT:]
         self._changes = self._sent = 0

@@ -171,7 +171,7 @@ class Lease:
         if word == "unknown":  # the ledger was wiped: restore the job, unless another worker did
             mine = LostJob(self.job, "processing", self._attempt - 1, self.token)
             word = {"adopted": "ok", "known": "ok"}.get(self._ledger.adopt([mine])[0], "lost")
-            logger.warning("adopted after a wipe", extra={"job_id": self.job.job_id, "answer": word})
+            logger.warning("restored after a wipe", extra={"job_id": self.job.job_id, "answer": word})
             if word == "ok":
                 word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase)
         if word == "lost":

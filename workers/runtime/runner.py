@@ -69,7 +69,9 @@ class Runner:
         try:
             return self._handle(ticket)
         except Unavailable as error:
-            logger.warning("cannot decide, holding the ticket", extra={"error": str(error), "cause": repr(error.__cause__)})
+            logger.warning(
+                "ledger unreachable, keeping the ticket", extra={"error": str(error), "cause": repr(error.__cause__)}
+            )
             self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             return False
 
@@ -86,7 +88,7 @@ class Runner:
                 logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
                 self._tickets.send_to_dead_letter_queue(ticket)
             else:
-                logger.warning("ticket of a later release held for a worker that knows it")
+                logger.warning("ticket of a later release kept for a newer worker")
                 self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             return ticket.poison
         claim = self._claim(ticket)
@@ -237,19 +239,19 @@ class Runner:
         try:
             self._tickets.send(lease.job, delay_ms)
         except TicketsUnavailable as error:
-            logger.warning("no ticket sent, the maintenance task will", extra={"error": str(error)})
+            logger.warning("no ticket sent; the maintenance task will send one", extra={"error": str(error)})
 
     def _hold(self, ticket: Ticket, delay_ms: int) -> None:
         try:
             self._tickets.hold(ticket, delay_ms)
         except TicketsUnavailable:
-            logger.warning("ticket not given back: it will be, when its visibility ends")
+            logger.warning("ticket not returned; its visibility timeout returns it")
 
     def _delete(self, ticket: Ticket) -> None:
         try:
             self._tickets.delete(ticket)
         except TicketsUnavailable:
-            logger.warning("ticket not deleted: it will be dropped when it turns up again")
+            logger.warning("ticket not deleted; it is dropped at its next delivery")
 
 
 def _jitter(bounds: tuple[int, int]) -> int:

@@ -78,7 +78,7 @@ class WebhookSender:
         try:
             self.deliver_due(float("inf"))
         except Exception:  # the next sweep starts another one
-            logger.exception("callbacks are not delivered")
+            logger.exception("webhooks are not delivered")
         finally:
             with self._lock:
                 self._awake -= 1

@@ -72,7 +72,7 @@ async function figures() {
 }
 function gone(error) {
   away = true;
-  tell('away', 'The API is away (' + error.message + '). ' + (seenAt ? 'The figures are from ' + seenAt.toLocaleTimeString() : 'There are no figures yet') + '; trying again every 5 seconds.');
+  tell('away', 'The API is unreachable (' + error.message + '). ' + (seenAt ? 'The figures are from ' + seenAt.toLocaleTimeString() : 'There are no figures yet') + '; trying again every 5 seconds.');
   link('away', 'away');
 }
 function link(word, kind) {

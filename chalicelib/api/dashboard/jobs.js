@@ -28,7 +28,7 @@ async function relist() { try { await list(); tell('jobs-away', ''); } catch (er
 function personal(error) {
   if (error instanceof Outdated) return;
   if (error instanceof Refused) say(error.message, true);
-  else tell('jobs-away', 'Jobs cannot be read: ' + error.message + '. What is shown is older; trying again every 5 seconds.');
+  else tell('jobs-away', 'Jobs cannot be read: ' + error.message + '. This list may be outdated; trying again every 5 seconds.');
 }
 
 // One job
@@ -63,7 +63,7 @@ function close() {
 }
 function jobView(found) {
   const facts = [['Job', found.jobId], ['Admission', found.bullJobId], ['User', found.user], ['Operation', found.operation], ['Priority', found.priority],
-    ['Pool', found.pool], ['Endpoint in the line', found.position], ['Paused', found.paused ? 'yes: nothing of this pool starts' : null],
+    ['Pool', found.pool], ['Position in the queue', found.position], ['Paused', found.paused ? 'yes: no job of this pool starts' : null],
     ['May start', clock(found.estimated_start)], ['Due', clock(found.run_at)], ['Made', clock(found.created_at)], ['Started', clock(found.started_at)],
     ['Finished', clock(found.finished_at)], ['Output', found.output_file_id], ['Error', found.error],
     ['Stages', Object.entries(found.stages).map(([name, seconds]) => name + ' ' + seconds + ' s').join(', ')],
@@ -74,14 +74,14 @@ function jobView(found) {
   return [
     make('div', { class: 'bar' }, make('h2', { id: 'job-title', class: 'grow' }, found.operation || 'Job', ' ', pill(found.state)),
       OPEN.includes(found.state) ? act('Cancel', 'DELETE', '', 'The job is cancelled') : null,
-      ['failed', 'cancelled'].includes(found.state) ? act('Retry', 'POST', '/retry', 'The job will run again') : null,
+      ['failed', 'cancelled'].includes(found.state) ? act('Retry', 'POST', '/retry', 'The job will be retried') : null,
       button('Close', 'Close', close)),
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
-    src ? make('img', { id: 'picture', alt: 'What the job made', src }) : null,
+    src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null,
     make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
     ...section('Warnings', found.warnings, one => one.code + ': ' + one.message),
     ...section('Attempts', found.attempts, one => 'Attempt ' + one.attempt + ': ' + (one.outcome || 'running') + ', ' + clock(one.started_at) + (one.error ? ': ' + one.error : '')),
-    ...section('Callback tries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),
+    ...section('Webhook deliveries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),
     ...(found.log.length ? text('Log', found.log.map(line => line.at.slice(11, 23) + '  ' + line.text).join('\n')) : []),
     ...(found.result ? text('Result', JSON.stringify(found.result, null, 1)) : []),
   ].filter(Boolean);

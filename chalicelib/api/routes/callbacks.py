@@ -22,5 +22,5 @@ def secret() -> dict[str, Any]:
     services().ownership.check_active(caller)
     secrets = services().settings.webhook_secrets
     if not secrets:
-        raise NotFound("This deployment has no WEBHOOK_SECRET, and calls nobody back")
+        raise NotFound("This deployment has no WEBHOOK_SECRET, so it sends no webhooks")
     return {"ok": True, "secret": secret_of(caller.user_id, secrets[0])}

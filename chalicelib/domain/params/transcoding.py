@@ -125,7 +125,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise FieldError("crf", f"an integer from 0 to {CRF_MAX[codec]} when codec is {codec}")
         if self.bitrate is not None:
             if self.crf is not None:
-                raise FieldError("bitrate", "absent when crf is given: they are two answers to one question")
+                raise FieldError("bitrate", "absent when crf is given: use only one of them")
             if not 50_000 <= bits_per_second(self.bitrate) <= 200_000_000:  # noqa: PLR2004 - said in the message
                 raise FieldError("bitrate", "a video bitrate such as 800k or 2.5M (50k to 200M)")
 

@@ -16,7 +16,7 @@ HTTPS = "an https URL, such as a presigned PUT address"
 class UploadParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of `upload`."""
 
-    strip_metadata: Annotated[bool, meta("true or false: whether places, devices, people and dates are taken out")] = True
+    strip_metadata: Annotated[bool, meta("true or false: whether places, devices, people and dates are removed")] = True
     sha256: (
         Annotated[str, meta("64 hexadecimal digits: what the file must have", pattern=r"^[0-9a-fA-F]{64}$(?!\n)")] | None
     ) = None

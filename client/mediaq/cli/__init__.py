@@ -16,17 +16,17 @@ from mediaq.cli.show import clean
 from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
 
 FAILED, USAGE, AWAY, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
-HELP = """Hand media over to mediaq, and get it back.
+HELP = """Transcode, cut and caption media files with mediaq.
 
-MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN say where and as whom. Every command that answers takes --json.
+MEDIAQ_API, MEDIAQ_DIRECTUS and MEDIAQ_TOKEN set the servers and the user. --json prints JSON.
 
 \b
 Exit codes:
-  0    done
-  1    a job failed or was cancelled, or not all went well
+  0    success
+  1    a job failed or was cancelled, or some of several had an error
   2    the arguments are wrong
-  3    a server cannot be reached, try again
-  4    an answer said no
+  3    a server is unreachable, try again
+  4    a server rejected the call
   130  interrupted
 """
 HINTS = (

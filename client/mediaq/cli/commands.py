@@ -29,7 +29,7 @@ NAME_MAX = 100
 COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 
 
-@click.command(short_help="Hand over a file, a URL, or a file of Directus.")
+@click.command(short_help="Submit a file, a URL, or a Directus file.")
 @click.argument("source", metavar="FILE_OR_URL", type=click.Path(path_type=str))  # completes file names
 @click.option("--operation", "-o", required=True, type=click.Choice(OPERATIONS), help="What is to be done.")
 @click.option("--preset", help="A named set of parameters of transcoding, such as web-720p.")
@@ -38,9 +38,9 @@ COUNTS = ("waiting", "active", "delayed", "completed", "failed")
 @click.option("--priority", type=click.IntRange(1, 100), help="Lower is sooner (10).")
 @click.option("--delay", type=click.IntRange(0), metavar="MS", help="Wait so many ms first.")
 @click.option("--run-at", metavar="TIME", help="Wait until then: ISO 8601 with its zone.")
-@click.option("--callback-url", metavar="URL", help="Call this address when the job is over.")
+@click.option("--callback-url", metavar="URL", help="Send a webhook to this address when the job ends.")
 @click.option("--record", metavar="JOB", help="Go on with a record that a broken-off submit has made.")
-@click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over, and download the result.")
+@click.option("--watch", "-w", is_flag=True, help="Show the progress until the end, and download the result.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the result goes, with --watch (a name like the input's)."
 )
@@ -85,7 +85,7 @@ def submit(
 
 @click.command(short_help="Show a job: state, attempts, log, timings.")
 @click.argument("job_id", metavar="JOB")
-@click.option("--watch", "-w", is_flag=True, help="Show the progress until it is over.")
+@click.option("--watch", "-w", is_flag=True, help="Show the progress until the end.")
 @as_json
 @pass_settings
 def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> No
 @click.command("list")
 @click.option("--state", type=click.Choice(STATES))
 @click.option("--operation", type=click.Choice(OPERATIONS))
-@click.option("--user", metavar="ID", help="Those of somebody else, for administrators.")
+@click.option("--user", metavar="ID", help="Another user's jobs; for administrators.")
 @click.option("--since", metavar="TIME", help="Made then or later: ISO 8601 with its zone.")
 @click.option("--until", metavar="TIME", help="Made then or before.")
 @click.option("--search", metavar="TEXT", help="A job's id, or a part of its error.")
@@ -165,7 +165,7 @@ def download(settings: Settings, /, job_id: str, output: Path | None, as_json: b
 
 
 @click.command()
-@click.option("--user", metavar="ID", help="That of somebody else, for administrators.")
+@click.option("--user", metavar="ID", help="Another user's plan; for administrators.")
 @as_json
 @pass_settings
 def usage(settings: Settings, /, user: str | None, as_json: bool) -> None:

@@ -95,4 +95,4 @@ def job(found: Job) -> None:
 def _more(found: Job) -> str:
     if found.paused:
         return ", its pool is paused"
-    return f", number {found.position} in the line" if found.position else ""
+    return f", number {found.position} in the queue" if found.position else ""

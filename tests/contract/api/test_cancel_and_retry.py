@@ -160,13 +160,13 @@ class TestCommands:
         user = api.user_id("enterprise")
         options = ["redrive", "--operation", "transcoding", "--user", user, "--error", f"boom {mark}"]
         assert main([*options, "--dry-run"]) == 0
-        assert capsys.readouterr().out.splitlines() == [*wanted, "3 jobs would be run again"]
+        assert capsys.readouterr().out.splitlines() == [*wanted, "3 jobs would be retried"]
         assert main([*options, "--since", "2100-01-01T00:00:00Z"]) == 0
-        assert capsys.readouterr().out == "0 of 0 jobs will run again\n"
+        assert capsys.readouterr().out == "0 of 0 jobs will be retried\n"
         assert main([*options, "--limit", "2", "--until", "2100-01-01T00:00:00Z"]) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 jobs will run again"
+        assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 jobs will be retried"
         assert main(options) == 0
-        assert capsys.readouterr().out.splitlines() == [f"{wanted[2]}: will run again", "1 of 1 jobs will run again"]
+        assert capsys.readouterr().out.splitlines() == [f"{wanted[2]}: will run again", "1 of 1 jobs will be retried"]
         assert api.call("GET", "/stats").json["stats"]["waiting"] == 3
 
     def test_retry_and_show(self, api: Api, operator: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_everything_that_waits_is_moved_with_its_order(
     )
     assert sum(counts.values()) == 5
     assert command.main(["drain-bullmq", old]) == 0
-    assert "5 of 5 jobs were moved" in capsys.readouterr().out
+    assert "5 of 5 jobs were imported" in capsys.readouterr().out
     seen = {record: api.services.ledger.get(record) for record in records}
     assert {record: one.state for record, one in seen.items() if one} == {
         first: "waiting", second: "waiting", urgent: "waiting", later: "delayed", plain: "waiting",
@@ -114,7 +114,7 @@ def test_what_cannot_be_moved_stays_and_says_why(api: Api, old: str, capsys: pyt
     assert command.main(["drain-bullmq", old]) == 1
     said = capsys.readouterr().out
     assert f"{gone}: jobId must be the id of one of your media_jobs records" in said
-    assert "2 of 4 jobs were moved" in said
+    assert "2 of 4 jobs were imported" in said
     assert len(OldQueue(old, "media").ids()) == 2
 
 
@@ -134,7 +134,7 @@ def test_those_that_its_workers_have_are_left_unless_they_are_gone(
 def test_a_dry_run_changes_nothing(api: Api, old: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(old, job(api.record()))
     assert command.main(["drain-bullmq", old, "--dry-run"]) == 0
-    assert capsys.readouterr().out == "1 jobs would be moved\n"
+    assert capsys.readouterr().out == "1 jobs would be imported\n"
     assert len(OldQueue(old, "media").ids()) == 1
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 0
 

@@ -8,10 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.conftest import OUTAGE_SECONDS, QUICK, SLOW, System, run_system, until
+from tests.integration.conftest import OUTAGE_SECONDS, QUICK, System, run_system, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.integration.slow_site import SlowSite
 
 AWAY = {"redis": "Redis", "sqs": "SQS", "directus": "Directus"}
 
@@ -56,16 +58,16 @@ class TestOutage:
             named = {record["output_file_id"] for record in done}
             assert len(outputs) == len(named) + 1, f"{name}: an output that no record names is left over"
 
-    def test_redis_frozen_with_jobs_running(self, system: System, long_clip: Path) -> None:
+    def test_redis_frozen_with_jobs_running(self, system: System, site: SlowSite) -> None:
         """A pause longer than a lease: none restarts, none fails."""
         until(system.quiet, 60, "quiet")
-        jobs = [system.submit(long_clip, SLOW) for _ in range(2)]
-        until(lambda: system.stats()["active"] == 2, 10, "running")
+        jobs = [system.running(site) for _ in range(2)]
         redis = system.stack.processes["redis"].process
         assert redis is not None
         redis.send_signal(signal.SIGSTOP)
         time.sleep(12)
         redis.send_signal(signal.SIGCONT)
+        site.quick.set()
         for job_id in jobs:
             record = system.app.wait(job_id, 120)
             assert (record["status"], record["attempts"]) == ("completed", 1)

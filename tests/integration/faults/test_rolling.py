@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 import requests
 
 from infra.local import processes
 from infra.local.process import LocalProcess, terminate_soon
-from tests.integration.conftest import System, run_system, until
-from tests.integration.slow_site import SlowSite, serve
+from tests.integration.conftest import System, until
+from tests.integration.slow_site import SlowSite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def site(clip: Path) -> Iterator[SlowSite]:
-    """A site with a film of two seconds."""
-    yield from serve(clip.read_bytes())
-
-
-@pytest.fixture(scope="module")
-def system(site: SlowSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system that may fetch from it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FETCH_ALLOW", site.address)
-        yield from run_system(tmp_path_factory.mktemp("rolling"))
+    pass
 
 
 def claims(system: System, job_id: str) -> int:

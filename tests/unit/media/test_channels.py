@@ -10,6 +10,7 @@ import av
 import pytest
 
 from tests.media import make_work, run_ffmpeg
+from tests.sampling import sampled
 from workers.context import programs
 from workers.media import channels, probe
 from workers.runtime.attempt import RUN
@@ -80,7 +81,11 @@ def sound(sounds: dict[tuple[str, bool], Path], tmp_path_factory: pytest.TempPat
     return make
 
 
-@pytest.mark.parametrize(("layout", "format_", "codec"), PAIRS)
+QUICK = ("mono", "stereo", "5.1(side)", "7.1(wide)", "hexadecagonal", "3.0(back)")
+"""Layouts of every kind: taken as they are, mapped to a neighbour, mixed down."""
+
+
+@pytest.mark.parametrize(("layout", "format_", "codec"), sampled(PAIRS, lambda pair: pair[0] in QUICK))
 def test_every_layout_reaches_every_format(sound: Any, tmp_path: Path, layout: str, format_: str, codec: str | None) -> None:
     picture = format_ in WITH_PICTURE
     params = {"format": format_, **({"audio_codec": codec} if codec else {}), **({"preset": "ultrafast"} if picture else {})}
@@ -93,10 +98,12 @@ def test_every_layout_reaches_every_format(sound: Any, tmp_path: Path, layout: s
         made = film.streams.audio[0]
         assert made.codec_context.channels == av.AudioLayout(wanted).nb_channels
         assert float(film.duration or 0) / av.time_base > 0.25
-    assert [one.code for one in work.findings.warnings] == (["channels_mixed"] if mixed else [])
+    assert [one.code for one in work.warnings.items] == (["channels_mixed"] if mixed else [])
 
 
-@pytest.mark.parametrize("layout", [one for one in LAYOUTS if "FC" in channels.LAYOUTS.get(one, "")])
+@pytest.mark.parametrize(
+    "layout", sampled((one for one in LAYOUTS if "FC" in channels.LAYOUTS.get(one, "")), lambda one: one in QUICK)
+)
 @pytest.mark.parametrize(
     "params", [{"channels": "stereo"}, {"channels": "mono"}, {"format": "mp3"}], ids=["stereo", "mono", "mp3"]
 )

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from chalicelib.errors import MediaRejected
 from tests import inputs
 from tests.media import make_work, run
+from tests.sampling import sampled
 from workers.media import probe
 from workers.privacy import heif_metadata
 from workers.runtime.attempt import RUN
@@ -63,10 +64,11 @@ def test_a_thumbnail_is_the_photo(tmp_path: Path, kind: str, format_: str) -> No
 
 @pytest.mark.parametrize(
     ("orientation", "corners"),
-    [
+    sampled([
         (1, ["red", "green", "blue", "black"]), (2, ["green", "red", "black", "blue"]), (3, ["black", "blue", "green", "red"]),
         (6, ["blue", "red", "black", "green"]), (8, ["green", "black", "red", "blue"]), (5, ["red", "blue", "green", "black"]),
-    ],
+    ], lambda case: case[0] in (1, 6, 5)),
+
 )  # fmt: skip
 @pytest.mark.parametrize("kind", MAKERS)
 def test_turned_and_mirrored_photos_are_upright(tmp_path: Path, kind: str, orientation: int, corners: list[str]) -> None:
@@ -153,7 +155,7 @@ def test_an_upload_has_no_place_and_the_same_pixels(tmp_path: Path, kind: str) -
         assert next(opened.decode(video=0)).width
 
 
-@pytest.mark.parametrize(("kind", "frames"), [("webp", 10), ("png", 10), ("avif", 3)])
+@pytest.mark.parametrize(("kind", "frames"), sampled([("webp", 10), ("png", 10), ("avif", 3)], lambda case: case[0] != "png"))
 def test_animated_pictures_are_films(tmp_path: Path, kind: str, frames: int) -> None:
     file = tmp_path / f"animated.{kind}"
     inputs.RECIPES[f"animated.{kind}"](file)

@@ -13,6 +13,7 @@ import pytest
 from chalicelib.errors import MediaRejected
 from tests import inputs
 from tests.media import make_work, run
+from tests.sampling import sampled
 from workers.context import programs
 from workers.media import probe
 from workers.runtime.attempt import RUN
@@ -47,7 +48,7 @@ def warned(operation: str, file: Path, folder: Path, params: dict[str, Any] | No
     """Run an operation; return what it gives, and the codes of its warnings."""
     work = make_work(operation, file, folder, params)
     done = RUN[operation](work)
-    return done, [warning.code for warning in work.findings.warnings]
+    return done, [warning.code for warning in work.warnings.items]
 
 
 def pitch(file: Path) -> float:
@@ -83,7 +84,7 @@ class TestStreamsThatNobodyDecodes:
         params = {"preset": "ultrafast"} if operation == "transcoding" else None
         work = make_work(operation, recipe(name), tmp_path / "job", params)
         done = RUN[operation](work)
-        [warning] = [one for one in work.findings.warnings if one.code == "stream_ignored"]
+        [warning] = [one for one in work.warnings.items if one.code == "stream_ignored"]
         assert "(apac)" in warning.message
         if operation == "transcoding":
             with av.open(str(done.outputs[0].path)) as film:
@@ -162,6 +163,9 @@ class TestTheRightStreams:
         assert order == [5, 4, 1, 3, 2]
 
 
+SUFFIXES = ("mp4", "mkv", "avi", "flv", "ts", "mpg", "wav", "mp3", "flac", "ogg", "gif")
+
+
 class TestBrokenInputs:
     @pytest.mark.parametrize("name", ["broken_off.mp4", "broken_off.mkv"])
     @pytest.mark.parametrize("operation", ["transcoding", "analysis", "caption_generation", "upload", "download"])
@@ -180,7 +184,7 @@ class TestBrokenInputs:
     def test_errors_are_counted(self, recipe: Any, tmp_path: Path) -> None:
         work = make_work("transcoding", recipe("damaged.mp4"), tmp_path / "job", FAST)
         RUN["transcoding"](work)
-        [warning] = [one for one in work.findings.warnings if one.code == "decode_errors"]
+        [warning] = [one for one in work.warnings.items if one.code == "decode_errors"]
         assert re.search(r": [1-9]\d* errors? while decoding it$", warning.message)
 
     @pytest.mark.parametrize("name", ["broken_off.mp4", "damaged.mp4"])
@@ -188,9 +192,9 @@ class TestBrokenInputs:
         work = make_work("transcoding", recipe(name), tmp_path / "job", {**FAST, "strict": True})
         RUN["transcoding"](work)
         with pytest.raises(MediaRejected, match="strict"):
-            work.findings.check_strict()
+            work.warnings.check_strict()
 
-    @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "flv", "ts", "mpg", "wav", "mp3", "flac", "ogg", "gif"])
+    @pytest.mark.parametrize("suffix", sampled(SUFFIXES, lambda suffix: suffix in ("mp4", "ts", "mp3")))
     @pytest.mark.parametrize("params", [{}, {"start": 0.5}, {"start": 0.5, "duration": 0.7}], ids=["whole", "start", "cut"])
     def test_whole_ones_have_no_warning(self, tmp_path: Path, suffix: str, params: dict[str, Any]) -> None:
         file = tmp_path / f"whole.{suffix}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def upload(file: Path, folder: Path) -> tuple[bytes, list[str], Path]:
     work = make_work("upload", file, folder)
     made = RUN["upload"](work).outputs[0].path
-    return made.read_bytes(), [one.code for one in work.findings.warnings], made
+    return made.read_bytes(), [one.code for one in work.warnings.items], made
 
 
 def frame_hashes(file: Path) -> str:

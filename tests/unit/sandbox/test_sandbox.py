@@ -170,7 +170,7 @@ def test_what_a_killed_worker_leaves_is_gone_at_the_next_start_and_its_process_a
     code = f"""
 import sys
 from pathlib import Path
-from workers import sandbox
+from workers.sandbox import sandbox
 with sandbox.private_folder(Path({str(tmp_path)!r})) as folder:
     sandbox.run(["sh", "-c", "echo $$; sleep 60"], folder=folder, limits=sandbox.Limits(), on_line=lambda pid: print(pid, flush=True))
 """
