@@ -21,6 +21,7 @@ SEED ?= 0
 ALONE ?=
 STAGE ?= dev
 SET ?=
+DEBUG ?=
 SYSTEM_TESTS := tests/contract tests/integration tests/deployed tests/chaos tests/browser tests/docs
 
 .PHONY: help
@@ -38,6 +39,10 @@ up: $(LOCAL) $(if $(filter real,$(DIRECTUS)),$(DEV))  ## start the whole system 
 .PHONY: down
 down: $(LOCAL)  ## stop the system
 	@$(PY) -m infra.local down
+
+.PHONY: worker
+worker: $(DEV)  ## replace the worker of the running system by one in this terminal (DEBUG=1 for pdb)
+	@$(PY) -m infra.local worker $(if $(DEBUG),--debug)
 
 .PHONY: cancel
 cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<record id>)
@@ -81,16 +86,24 @@ coverage: $(DEV)  ## run all tests of `make test` and print the branch coverage,
 
 .PHONY: mutants
 mutants: $(DEV) $(MUTATION)  ## run mutation tests of the protocol's Python and Lua code (NAME=lease for one)
-	@$(PY) -m infra.mutants $(NAME)
+	@$(PY) -m tests.mutants $(NAME)
 
 .PHONY: docs
 docs: $(DEV)  ## build the documentation website in .local/site
-	@$(BIN)/mkdocs build --quiet --config-file mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file mkdocs.yml
 	@echo "open .local/site/index.html"
 
 .PHONY: package
 package: $(DEV)  ## write the CloudFormation template and the API's zip to .local/package
 	@$(PY) -m infra.cloud package
+
+.PHONY: release
+release: $(DEV)  ## write the client's wheel, the template and the API's zip, with checksums, to .local/release
+	@rm -rf .local/release && mkdir -p .local/release
+	@$(BIN)/pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir .local/release ./client
+	@$(PY) -m infra.cloud package
+	@cp .local/package/template.json .local/package/api.zip .local/release/
+	@cd .local/release && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: deploy
 deploy: $(DEV)  ## deploy a stage to AWS (STAGE=prod SET="WorkerImage=... DirectusUrl=...")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.local import demo, stack
 from infra.local.client import CreatorApp
-from infra.local.process import StartFailed
+from infra.local.process import StartFailed, stop_group
 from infra.local.processes import ROOT
 
 HOME = ROOT / ".local"
@@ -73,6 +73,17 @@ def cancel(options: argparse.Namespace) -> int:
     return subprocess.run(
         [sys.executable, "-m", "chalicelib", "cancel", *options.jobs], cwd=ROOT, env=environment, check=False
     ).returncode
+
+
+def worker(options: argparse.Namespace) -> int:
+    """Replace the worker of the running system by one in this terminal, with one slot; --debug runs it in pdb."""
+    description = stack.read_description(HOME)
+    if description is None:
+        raise StartFailed("mediaq is not up: `make up` starts it")
+    if pid := stack.alive_processes(description).get("worker"):
+        stop_group(pid)
+    command = [sys.executable, *(["-m", "pdb"] if options.debug else []), "-m", "workers", "--concurrency", "1"]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **description["environment"]}, check=False).returncode
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -161,11 +172,14 @@ class _Clock:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in (("up", up), ("down", down), ("cancel", cancel), ("demo", run_demo)):
+    for name, command in (("up", up), ("down", down), ("cancel", cancel), ("worker", worker), ("demo", run_demo)):
         sub = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0], description=command.__doc__)
         sub.set_defaults(command=command)
         if name == "cancel":
             sub.add_argument("jobs", nargs="+", metavar="JOB", help="the id of a media_jobs record")
+            continue
+        if name == "worker":
+            sub.add_argument("--debug", action="store_true", help="run it in pdb")
             continue
         if name == "down":
             sub.add_argument("--forget", action="store_true", help="delete the state too")

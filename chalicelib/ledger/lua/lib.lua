@@ -1,55 +1,53 @@
--- What every transition shares. Put in front of each script when it is loaded; only Redis 6.2 commands.
+-- What all scripts share. It is put in front of each script when it is loaded. Uses only commands of Redis 6.2.
 --
--- KEYS[1] is the prefix, a hash tag such as {mediaq}: every key lives in one slot of one shard. KEYS[2] is there when the
--- call is made once more because its answer was lost.
+-- KEYS[1] is the prefix, a hash tag such as {mediaq}, so that all keys are in one slot. KEYS[2] is present if the call is
+-- repeated because its answer was lost.
 --
---   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and what the transitions note
---   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that is over, or was retracted, for a day
---   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>: equal scores are first in first out
---   <p>:delayed            zset   score due (ms), same members
+--   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and the fields below
+--   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that ended or was retracted, for one day
+--   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>; equal scores are first in, first out
+--   <p>:delayed            zset   score due time (ms), same members
 --   <p>:active             zset   score end of the lease (ms), same members
---   <p>:rounds:<pool>:<priority>  zset  user -> the round of the last job admitted
---   <p>:pool:<pool>        hash   round:<priority> (claimed last, never falls), claimed_ms, pace_ms (between two claims while
---                          jobs waited, smoothed), wake_ms, sweep_ms, paused
---   <p>:returned           set    jobId of the open jobs that were claimed and are not held any more
---   <p>:scheduled          hash   user -> how many jobs wait for a time that the user named
+--   <p>:rounds:<pool>:<priority>  zset  user -> round of the last admitted job
+--   <p>:pool:<pool>        hash   round:<priority> (last claimed, never decreases), claimed_ms, pace_ms (smoothed time between
+--                          two claims while jobs waited), wake_ms, sweep_ms, paused
+--   <p>:returned           set    jobId of open jobs that were claimed and have no holder now
+--   <p>:scheduled          hash   user -> number of jobs with a `delay` or `run_at` that are not due
 --   <p>:totals             hash   completed, failed, cancelled
---   <p>:history:completed  list   summaries, newest first, the last 100 and a few; history:failed, 1000
---   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted in Directus
---   <p>:meta               hash   born_ms (first write after a wipe or a restart), run_id (of the server), seeded, last_us (of the last id),
---                          observed_ms, moved and moved_ms (what the running jobs looked like, and since when)
---   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one an observation, as far back as failures
---                          are looked at
---   <p>:webhooks          zset   score due (ms), member jobId: outcomes that a caller wants to be told
---   <p>:webhook:<jobId>   string the latest such outcome, as MessagePack: id, user, url, outcome, tries, body; and over instead of
---                          body once nobody tries any more, for a day
---   <p>:webhook_backoff            hash   user -> until when none of their callbacks is told (ms)
---   <p>:lock:<jobId>       string the token of whoever may change the status of the record besides the lease holder, for
+--   <p>:history:completed  list   summaries, newest first, about 100; history:failed about 1000
+--   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted by Directus
+--   <p>:meta               hash   born_ms (first write after a wipe or restart), run_id (of the server), seeded, last_us (of
+--                          the last id), observed_ms, moved and moved_ms (state of the running jobs, and since when)
+--   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one per observation, for the failure window
+--   <p>:webhooks           zset   score due time (ms), member jobId: webhook events to deliver
+--   <p>:webhook:<jobId>    string the last event of the job, as MessagePack: id, user, url, outcome, attempts, body; finished
+--                          instead of body after the last attempt, for one day
+--   <p>:webhook_backoff    hash   user -> until when none of their webhooks is sent (ms)
+--   <p>:lock:<jobId>       string token of the writer, besides the lease holder, that may change the status of the record, for
 --                          RECORD_LOCK_MS: see docs/adr/0020-record-locks.md
---   <p>:programs           hash   worker -> "<ms> <JSON>": what its programs are, and what they lack
---   <p>:alarms             hash   alarm -> "<ms since it is true> <ms when it turned on, or 0>"
+--   <p>:programs           hash   worker -> "<ms> <JSON>": its programs and their missing features
+--   <p>:alarms             hash   alarm -> "<ms since the condition is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
---   state waiting | delayed | active, attempts, stalls, runs (claims), charged, shared (a second caller asked for it),
---   returned (as above), scheduled (its first time is the user's), adopted (put back after a wipe), cancel (asked for),
---   starting (its holder may still set the record to processing), closing (its record, now), progress,
---   token (its holder), former (who held it before a sweep), ended (who gave it back last), suspect (looked at once),
---   deadline_ms (no lease goes further), since (waits since then, and not since its admission), callback (the address that its end is told to),
---   journal (what its workers wrote down of their attempts, in JSON that is not read here)
+--   state waiting | delayed | active, attempts (failed), stalls, runs (claims), charged, shared (requested by two callers),
+--   returned (see above), scheduled (not due yet), adopted (restored after a wipe), cancel (requested), starting (its holder
+--   may still set the record to processing), closing (its holder closes the record now), progress, token (of its holder),
+--   former (token of the holder before a sweep), ended (token of the last release), suspect (its lease expired once),
+--   deadline_ms (end of every lease), since (waiting since, if not since its admission), callback_url, journal (opaque JSON)
 
-if redis.replicate_commands then redis.replicate_commands() end  -- 6.2 wants it before a write that follows TIME
+if redis.replicate_commands then redis.replicate_commands() end  -- Redis 6.2 requires it before a write after TIME
 
 local P = KEYS[1] .. ':'
 local DAY = 86400
 local USAGE_TTL = 40 * DAY
 local SCHEDULE_TTL = 8 * DAY
 local UNDELIVERED_MS = 15000
-local WEBHOOK_TTL = 2 * DAY  -- the last try is within hours
+local WEBHOOK_TTL = 2 * DAY  -- the last attempt is within hours
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
-local RECORD_LOCK_MS = 15000  -- longer than a call to Directus takes, or is waited for
-local WALL_GRACE_MS = 120000  -- past the wall limit, to close the record of a job that reached it
+local RECORD_LOCK_MS = 15000  -- longer than a call to Directus can take
+local WALL_GRACE_MS = 120000  -- after the time limit, to close the record
 local call = redis.call
 
 local function time_us(injected_ms)
@@ -82,7 +80,7 @@ local function look_up(job_id)
   return unpacked(found[1]), parsed(found[2])
 end
 
--- The lock on a record. It excludes whoever is no lease holder: cancel, reopen and refuse. True when `token` has it now.
+-- Take the record lock. It excludes other writers than the lease holder: cancel, reopen, reject. True: `token` has it.
 local function lock(job_id, token)
   local key = P .. 'lock:' .. job_id
   local owner = call('GET', key)
@@ -100,13 +98,13 @@ local function unlock(job_id, token)
   if call('GET', P .. 'lock:' .. job_id) == token then call('DEL', P .. 'lock:' .. job_id) end
 end
 
--- The transitions between sets change the job's table; whoever calls them saves it.
+-- The functions below change the job's table; the caller saves it.
 
 local function leave(job)
   call('ZREM', P .. (job.state == 'waiting' and 'waiting:' .. job.pool or job.state), member(job))
 end
 
--- A job that was claimed and is not any more: its record may be closed already, and only the ledger has not heard of it.
+-- A job that was claimed and has no holder now: its record may be closed already, without the ledger knowing.
 local function note_return(job)
   if job.runs and not job.returned then
     call('SADD', P .. 'returned', job.job_id)
@@ -120,15 +118,15 @@ local function forget_return(job)
   job.returned = nil
 end
 
--- What a holder writes down; it sends all of it each time, so that a repeated call changes nothing.
+-- Store the journal of the holder. It is always complete, so that a repeated call changes nothing.
 local function note(job, journal)
   if journal and journal ~= '' then job.journal = journal end
 end
 
--- When it was admitted, which its id says (ms).
+-- The time of admission, from the id (ms).
 local function admitted_ms(id) return tonumber(id:sub(1, 8) .. id:sub(10, 13), 16) end
 
--- `since`: when it began to wait, unless that is when it was admitted.
+-- `since`: when it began to wait, if not at its admission.
 local function wait(job, since)
   note_return(job)
   job.since = since
@@ -154,14 +152,14 @@ local function let_go(job)
   job.token, job.suspect, job.former, job.closing, job.starting = nil, nil, nil, nil, nil
 end
 
--- The time that the user named has come, or does not matter any more.
+-- The job is due, or has ended.
 local function unschedule(job)
   if not job.scheduled then return end
   job.scheduled = nil
   if call('HINCRBY', P .. 'scheduled', job.user, -1) <= 0 then call('HDEL', P .. 'scheduled', job.user) end
 end
 
--- Give the job the next score of its user: one round after the user's last, never before the round that is being claimed.
+-- Give the job the next round of its user: one after the user's last, never before the round claimed last.
 local function take_round(job)
   local current = tonumber(call('HGET', P .. 'pool:' .. job.pool, 'round:' .. job.priority) or 0)
   local rounds = P .. 'rounds:' .. job.pool .. ':' .. job.priority
@@ -170,7 +168,7 @@ local function take_round(job)
   job.score = job.priority * TWO32 + round
 end
 
--- A job that leaves without being claimed gives its round back when it was its user's last.
+-- A job that leaves without a claim gives its round back, if it was the last of its user.
 local function give_round_back(job)
   if not job.score then return end
   local rounds, round = P .. 'rounds:' .. job.pool .. ':' .. job.priority, job.score % TWO32
@@ -183,7 +181,7 @@ local function charge(job)
   job.charged = true
 end
 
--- Give the charge back; `unless_seeded`, only if Directus was not asked yet: its count will include the job then.
+-- Refund the charge; `unless_seeded`: only if Directus has not counted yet, because its count will include the job.
 local function refund(job, unless_seeded)
   if not job.charged then return end
   local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
@@ -198,7 +196,7 @@ local function promote(now, limit)
     call('ZREM', P .. 'delayed', m)
     local job = load(job_of(m))
     if job and member(job) == m then
-      if not job.score then take_round(job) end  -- it takes its turn when it comes, not when it was asked for
+      if not job.score then take_round(job) end  -- the round is that of the due time, not of the admission
       unschedule(job)
       wait(job, now)
       save(job)
@@ -206,33 +204,33 @@ local function promote(now, limit)
   end
 end
 
--- True when `token` may still speak for the job: it holds the lease, or lost it to a sweep and nobody has claimed since.
+-- True if `token` may act for the job: it holds the lease, or lost it to a sweep and nobody has claimed the job since.
 local function speaks(job, token)
   if job.state == 'active' then return job.token == token end
   return job.state == 'waiting' and job.former == token and token ~= ''
 end
 
--- True for a job that was put back after a wipe and that no holder has spoken up for yet.
+-- True for a job that was restored after a wipe and that no holder has renewed yet.
 local function unheld(job)
   if job.state == 'active' then return job.token == '' end
   return job.state == 'waiting' and (job.former == '' or (not job.runs and job.adopted))
 end
 
--- A ticket that is to be sent on a day to come finds the marker still there.
+-- The marker outlives a scheduled ticket.
 local function mark(job, outcome, token, scheduled)
   local seconds = scheduled and SCHEDULE_TTL or DAY
   call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', seconds)
 end
 
--- Somebody wants to be told of the end: due at once. An older outcome of the job that was not told yet is news no more.
-local function call_back(job, outcome, now)
+-- Store the webhook event, due at once. It replaces an undelivered event of an older run.
+local function add_webhook(job, outcome, now)
   if not job.callback_url then return end
   local entry = {id = job.id, user = job.user, url = job.callback_url, outcome = outcome, body = job.body, attempts = {}}
   call('SET', P .. 'webhook:' .. job.job_id, cmsgpack.pack(entry), 'EX', WEBHOOK_TTL)
   call('ZADD', P .. 'webhooks', now, job.job_id)
 end
 
--- The end of a job: out of the sets, counted once, marked for a day.
+-- End a job: remove it from the sets, count it once, mark it for a day.
 local function close(job, outcome, token, now)
   local scheduled = job.scheduled
   leave(job)
@@ -243,5 +241,5 @@ local function close(job, outcome, token, now)
   call('HINCRBY', P .. 'totals', outcome, 1)
   drop(job)
   mark(job, outcome, token, scheduled)
-  call_back(job, outcome, now)
+  add_webhook(job, outcome, now)
 end

@@ -72,7 +72,7 @@ def test_what_is_asked_to_stay_stays(private: Path, tmp_path: Path) -> None:
     [
         ("clip.mp3", "", "called .mp3, but its content is video/mp4"),
         ("clip.jpg", "image/jpeg", "called .jpg"),
-        ("clip", "image/png", "said to be image/png"),
+        ("clip", "image/png", "declared as image/png"),
     ],
 )
 def test_a_file_that_is_something_else(private: Path, tmp_path: Path, name: str, mime: str, text: str) -> None:

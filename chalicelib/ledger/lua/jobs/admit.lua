@@ -1,27 +1,27 @@
 -- Admit a job: deduplicate, charge the quota, add it to waiting or delayed.
 --
 -- ARGV  1 now (ms, or '' for the clock of Redis)   2 jobId   3 random (16 hex digits)
---       4 record: pending | processing | failed as Directus has it, reopened when the caller has just set it to pending
---       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 wall limit (ms)
---       12 cycle   13 limit of the plan (-1: none)   14 the most delayed jobs a user may have
---       15 callback: the address that its end is told to, or ''   16 token of the caller, for the lock on the record
--- Returns {open, id, send 0|1, body, ms until it is due}   already there; send is 1 for the second caller, and when no ticket
---                       went out for a minute
+--       4 record: pending | processing | failed as in Directus; reopened if the caller has just set it to pending
+--       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 time limit of an attempt (ms)
+--       12 cycle   13 limit of the plan (-1: none)   14 the limit of delayed jobs per user
+--       15 callback_url, or ''   16 token of the caller, for the record lock
+-- Returns {open, id, send 0|1, body, ms until due}   the job is in the ledger; send is 1 for the second caller, and if its
+--                       last ticket is older than a minute
 --         {admitted, id}
---         {seed}        the quota is not known: count in Directus, seed_usage, call again
---         {limit}       the quota is spent
+--         {seed}        the usage is unknown: count in Directus, call usage/seed, repeat
+--         {limit}       the quota is used up
 --         {scheduled}   the user has too many delayed jobs
---         {reopen}      a failed record may start anew, and the caller has its lock: set it to pending, call again with reopened
---         {locked}      somebody else is writing the record: read it again in a moment, and call again
---         {closing}     a failed record whose job is still being closed
+--         {reopen}      the record failed and may start again; the caller has its lock: set it to pending, repeat with reopened
+--         {locked}      another caller writes the record: read it again in a moment, repeat
+--         {closing}     the record failed, but its job is still being closed
 --         {completed}   the record was read before it was completed
---         {stale}       the ledger saw this job fail: read the record again, then say failed or reopened
+--         {stale}       the ledger knows that the job failed: read the record again, repeat with failed or reopened
 local now_us = time_us(ARGV[1])
 local now = math.floor(now_us / 1000)
 local job_id, record, user, operation, cycle = ARGV[2], ARGV[4], ARGV[6], ARGV[7], ARGV[12]
 local delay_ms, limit = tonumber(ARGV[10]), tonumber(ARGV[13])
 
--- A UUIDv7 that is greater than every one before it, also when the clock steps back.
+-- A UUIDv7 greater than all before it, also if the clock steps back.
 local function new_id(random)
   local meta = call('HMGET', P .. 'meta', 'last_us', 'born_ms')
   local us = math.max(now_us, tonumber(meta[1] or 0) + 1)
@@ -32,9 +32,9 @@ end
 
 local open, _, outcome = look_up(job_id)
 if open then
-  if open.id:sub(20, 23) .. open.id:sub(25) == ARGV[3] then return {'admitted', open.id} end  -- this call, repeated
+  if open.id:sub(20, 23) .. open.id:sub(25) == ARGV[3] then return {'admitted', open.id} end  -- this call is repeated
   if record == 'failed' then return {'closing'} end
-  -- Whether the first caller's ticket went out is not known here: the second caller sends one too, and is answered by it.
+  -- It is unknown whether the first caller's ticket was sent. So the second caller sends one too.
   local send = not open.shared or now - open.sent_ms >= TICKET_AGAIN_MS
   open.shared = true
   if send then open.sent_ms = now end

@@ -1,8 +1,9 @@
--- Put back jobs that the ledger has forgotten, after a flush or a rollback of the last writes.
+-- Restore jobs that the ledger lost in a wipe or a rollback.
 --
--- ARGV  1 now   2 lease (ms)   3 JSON list of {job_id, id, record, token, attempts, user, operation, pool, priority, wall_ms, cycle, body, callback_url}
---       record pending: waiting again; processing: active for one lease of grace, without a holder unless a token is given
--- Returns one word for each: adopted | known (the ledger has it) | lost (another holder was faster) | old (a newer admission exists)
+-- ARGV  1 now   2 lease (ms)
+--       3 JSON list of {job_id, id, record, token, attempts, user, operation, pool, priority, wall_ms, cycle, body, callback_url}
+--       record pending: waiting again; processing: active for one lease, without a holder unless a token is given
+-- Returns for each: adopted | known (the ledger has it) | lost (another holder was faster) | old (a newer admission exists)
 local now = time_ms(ARGV[1])
 local lease_ms = tonumber(ARGV[2])
 local answers = {}
@@ -13,7 +14,7 @@ local function hold_again(job, token)
   hold(job, now, lease_ms, token)
 end
 
--- The charge was lost with the job: Directus is asked for completed jobs only, so an open one is never in its count.
+-- The charge was lost with the job. Directus counts completed jobs only, so it is not in that count.
 local function put_back(entry)
   local job = {
     id = entry.id, job_id = entry.job_id, user = entry.user, operation = entry.operation, pool = entry.pool, cycle = entry.cycle,
@@ -22,7 +23,7 @@ local function put_back(entry)
   }
   take_round(job)
   charge(job)
-  -- Somebody cancels the record this moment: no worker may start it.
+  -- A cancel is in progress: no worker may start the job.
   job.cancel = locked_by_another(entry.job_id, '') and true or nil
   if entry.record == 'pending' then wait(job, now) else hold_again(job, entry.token) end
   save(job)
@@ -44,7 +45,7 @@ local function adopt(entry)
     save(job)
     return 'adopted'
   end
-  if job then  -- an admission that was rolled back over: its successor takes its place
+  if job then  -- an older admission came back in a rollback: replace it
     leave(job)
     forget_return(job)
     unschedule(job)

@@ -1,16 +1,15 @@
--- Cancel a job, in two steps: forbid its start and its completion, then, once its record is failed, take it away.
+-- Cancel a job in two steps: flag it, so that it neither starts nor completes; then, after its record is failed, remove it.
 --
--- ARGV  1 now   2 jobId   3 id, of the admission that is meant ('': the ledger knew of none)   4 step 1|2   5 token of the caller
--- Returns {flagged}  1: the caller may write the record, and has its lock; no worker closes it otherwise
---                    2: it is, or was, running, and its holder, or the next, ends it
---         {busy}     1: ask again, for somebody may be writing the record this moment: its holder sets it to processing or
---                    closes it as cancelled, or another caller has the lock, or the ledger is too young to know;
---                    no worker closes it otherwise
---         {closing}  1: its holder is closing the record this moment, and was first
---         {removed, scheduled 0|1}  2: it was waiting or delayed, and is over; 1 when it waited for a time that its user named
---         {unknown}  1: it is not open; the caller may write the record, and has its lock   2: it is not open
--- Step 2 gives the lock back.
-local RECOVERY_MS = 15000  -- a holder whose job was wiped has put it back by then
+-- ARGV  1 now   2 jobId   3 id of the admission ('': the ledger did not know it)   4 step 1|2   5 token of the caller
+-- Returns {flagged}  1: the caller has the record lock and may write the record; workers close the job only as cancelled
+--                    2: the job runs or ran, and its holder, or the next one, closes it
+--         {busy}     1: ask again: the holder is starting the job or closing it as cancelled, another caller has the lock, or the
+--                    ledger is too young to know. Workers close the job only as cancelled
+--         {closing}  1: the holder is closing the record, and came first
+--         {removed, scheduled 0|1}  2: it was waiting or delayed and has ended; 1 if it was not due yet
+--         {unknown}  1: it is not open; the caller has the record lock and may write the record   2: it is not open
+-- Step 2 releases the lock.
+local RECOVERY_MS = 15000  -- by then every holder has restored its job after a wipe
 local job_id, id, step, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = time_ms(ARGV[1])
 local job = load(job_id)
@@ -30,7 +29,7 @@ if step == '1' then
   if job.state == 'active' and job.starting then return {'busy'} end
   return {lock(job_id, token) and 'flagged' or 'busy'}
 end
-if job.state == 'active' or job.runs then  -- an earlier run may have left outputs: the next claim ends it
+if job.state == 'active' or job.runs then  -- an earlier run may have left outputs: the next claim closes it
   job.cancel = true
   save(job)
   return {'flagged'}

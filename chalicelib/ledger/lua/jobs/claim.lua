@@ -1,15 +1,15 @@
 -- Claim the best waiting job of a pool for the holder of a ticket.
 --
--- ARGV  1 now   2 pool   3 id and 4 jobId of the ticket's own job   5 token (random, minted by the worker)   6 lease (ms)
--- Returns {run, id, jobId, attempt, stalls, runs, body, journal, cancel 0|1}   not always the ticket's own job; cancel: its
---                       holder ends it as cancelled, and does not start it
---         {drop}        the ticket's job is finished, or a newer admission has its own ticket
---         {hold, ms}    the ticket's job is running or delayed: it may need this ticket later; or the pool is paused
+-- ARGV  1 now   2 pool   3 id and 4 jobId in the ticket   5 token (random, from the worker)   6 lease (ms)
+-- Returns {run, id, jobId, attempt, stalls, runs, body, journal, cancel 0|1}   maybe another job than that of the ticket;
+--                       cancel 1: close it as cancelled, do not start it
+--         {drop}        the ticket's job ended, or a newer admission has its own ticket
+--         {hold, ms}    the ticket's job is running or delayed and may need this ticket; or the pool is paused
 --         {elsewhere}   the ticket's job moved to the other pool, where it has a ticket
---         {unknown}     the ledger has forgotten the job, or never knew this admission: read the record
+--         {unknown}     the ledger does not know this admission: read the record
 local now = time_ms(ARGV[1])
 local pool, id, job_id, token, lease_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local HOLD_ACTIVE_MS = 150000  -- when its worker dies and Redis is wiped, this ticket is all that is left of the job
+local HOLD_ACTIVE_MS = 150000  -- if its worker dies and Redis is wiped, only this ticket is left of the job
 local HOLD_PAUSED_MS = 300000
 local PACE_SMOOTHED = 8
 promote(now, 100)
@@ -19,7 +19,7 @@ local function run(job)
     job.cancel and 1 or 0}
 end
 
-if KEYS[2] then  -- the answer was lost, and with it a job that nobody else may have
+if KEYS[2] then  -- the answer was lost; the job that it claimed must not be
   for _, m in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do
     local job = load(job_of(m))
     if job and job.token == token then return run(job) end
@@ -39,7 +39,7 @@ end
 
 local pool_key = P .. 'pool:' .. pool
 local waiting = P .. 'waiting:' .. pool
-local pool_is = call('HMGET', pool_key, 'paused', 'round:' .. own.priority, 'claimed_ms', 'pace_ms')  -- most often the best job's priority too
+local pool_is = call('HMGET', pool_key, 'paused', 'round:' .. own.priority, 'claimed_ms', 'pace_ms')  -- usually also the priority of the best job
 if pool_is[1] then return {'hold', HOLD_PAUSED_MS} end
 local best = call('ZPOPMIN', waiting)[1]
 local job = best == member(own) and own or load(job_of(best))
@@ -49,7 +49,7 @@ if round > current then
   call('ZREMRANGEBYSCORE', P .. 'rounds:' .. pool .. ':' .. job.priority, '-inf', round)
   current = round
 end
--- A job that waited already when the one before it was claimed: the time between the two is what a place in the line costs.
+-- If the job was waiting at the claim before, the time between the claims is the cost of one position.
 local claimed, pace = tonumber(pool_is[3] or 0), tonumber(pool_is[4] or 0)
 if claimed > 0 and now >= claimed and (job.since or admitted_ms(job.id)) <= claimed then
   local took = math.max(1, now - claimed)

@@ -1,11 +1,11 @@
--- End an attempt: the job is over, or comes back after its backoff. Only for the holder; an outcome is counted once.
+-- End an attempt: the job ends, or is delayed for its backoff. Only for the holder; an outcome counts once.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 outcome: completed | failed | cancelled | retry
---       6 delay (ms, of a retry)   7 summary for the history   8 length of the history
+--       6 backoff (ms, for retry)   7 summary for the history   8 length of the history
 --       9 journal (or '')
--- Returns {ok}       also when this very call is repeated
---         {lost}     somebody else speaks for the job
---         {unknown}  the ledger has forgotten the job: nothing is counted
+-- Returns {ok}       also if this call is repeated
+--         {lost}     another worker holds the job
+--         {unknown}  the ledger does not know the job: nothing is counted
 local id, token, outcome, keep = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
 local TRIM_EVERY = 20
 local job, done_id, _, done_token = look_up(ARGV[2])

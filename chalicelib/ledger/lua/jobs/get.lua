@@ -1,13 +1,12 @@
--- Look at jobs.
+-- Return the state of jobs.
 --
--- ARGV  1 now   2 whole 0|1: with the envelope, the journal and the callback   3... jobIds
--- Returns for each, in JSON: what an open job journal, its tokens apart, with at_ms (when it is due, or its lease ends), its
---         position among those that wait (1 is next), starts_ms (when it may start, as fast as the line moves), and paused;
---         id and state of one that ended within the last day; or '' of one that is unknown.
+-- ARGV  1 now   2 whole 0|1: with envelope, journal and webhook   3... jobIds
+-- Returns for each, as JSON: the fields of an open job without tokens, with at_ms (due time, or end of the lease), position (1 is
+--         next), starts_ms (estimated start) and paused; id and state of a job that ended within the last day; '' if unknown
 local now, whole = time_ms(ARGV[1]), ARGV[2] == '1'
 local SILENT_PACES, SILENT_MS = 3, 60000
 
--- The line is as fast as it was when it last moved, if it has moved of late.
+-- The estimate uses the pace of the last claims, if they are recent.
 local function place(job)
   local pool = call('HMGET', P .. 'pool:' .. job.pool, 'paused', 'claimed_ms', 'pace_ms')
   job.position = call('ZRANK', P .. 'waiting:' .. job.pool, member(job)) + 1

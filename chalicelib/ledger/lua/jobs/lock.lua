@@ -1,7 +1,7 @@
--- Take the lock on a record whose job is not open, or give it back.
+-- Take the lock of a record whose job is not open, or release it.
 --
 -- ARGV  1 jobId   2 token   3 take 1|0
--- Returns {ok} | {open}: its job is open, and its holder writes the record | {locked}: somebody else does
+-- Returns {ok} | {open}: its job is open, and its holder writes the record | {locked}: another writer has the lock
 local job_id, token = ARGV[1], ARGV[2]
 if ARGV[3] == '0' then
   unlock(job_id, token)

@@ -1,8 +1,8 @@
--- Hop to the other pool, no attempt spent. Its new ticket goes out first.
+-- Move a job to the other pool. No attempt is spent. Its new ticket is sent before this call.
 --
--- ARGV  1 now   2 jobId   3 id   4 token   5 pool   6 body (the envelope says the pool too)
+-- ARGV  1 now   2 jobId   3 id   4 token   5 pool   6 body (the envelope names the pool too)
 --       7 journal (or '')
--- Returns {ok} (also when this very call is repeated) | {lost} | {unknown}
+-- Returns {ok} (also if this call is repeated) | {lost} | {unknown}
 local job = load(ARGV[2])
 if not job or job.id < ARGV[3] then return {'unknown'} end
 if job.id == ARGV[3] and job.ended == ARGV[4] then return {'ok'} end

@@ -1,7 +1,7 @@
--- Give a job back unharmed: waiting again, at once or not before a delay; no attempt and no stall is spent.
+-- Return a job to its queue, at once or after a delay. No attempt and no stall is spent.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 delay (ms)   6 journal (or '')
--- Returns {ok} (also when this very call is repeated) | {lost} | {unknown}
+-- Returns {ok} (also if this call is repeated) | {lost} | {unknown}
 local delay_ms = tonumber(ARGV[5])
 local job = load(ARGV[2])
 if not job or job.id < ARGV[3] then return {'unknown'} end

@@ -1,19 +1,19 @@
--- Renew a lease, carry progress in and a cancel out.
+-- Renew a lease, store progress and journal, report a cancel.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 lease (ms)   6 progress (0..100, or '')
---       7 phase: starting (the holder may be about to set the record to processing) | started | cancelling | closing (it is
---         about to close the record, as cancelled or otherwise)   8 journal (or '')
--- Returns {ok} | {cancelled} (the lease is renewed all the same) | {locked} (likewise; cancelling:
---         whoever cancels the job is writing the record: ask again) | {lost} | {unknown} (the ledger has forgotten the job, or who holds it: adopt)
--- Who starts or closes a record and who cancels it must not do so at once: Directus would let both. A cancel waits while the
--- holder is starting; from `closing` on it is too late to cancel, and a job whose cancel came first is not closed otherwise.
--- A job that a sweep took back and nobody has claimed since is taken up again, its stall undone.
+--       7 phase: starting (the holder may set the record to processing) | started | cancelling | closing (the holder is about
+--         to close the record, as cancelled or otherwise)   8 journal (or '')
+-- Returns {ok} | {cancelled} (the lease is renewed) | {locked} (the lease is renewed; phase cancelling: the cancelling call
+--         writes the record, ask again) | {lost} | {unknown} (the ledger does not know the job or its holder: adopt)
+-- A cancel and a change of the record by the holder must not run at the same time, because Directus would apply both. A cancel
+-- waits while the holder is starting. After `closing` it is too late to cancel. A job that was cancelled first is closed as
+-- cancelled. A job that a sweep requeued and nobody claimed since is taken back, and its stall is undone.
 local now = time_ms(ARGV[1])
 local id, token = ARGV[3], ARGV[4]
 local job, done_id = look_up(ARGV[2])
 if not job then return {done_id and done_id >= id and 'lost' or 'unknown'} end
 if job.id < id then return {'unknown'} end
-if job.id == id and unheld(job) then return {'unknown'} end  -- another ticket holder put it back before its holder spoke up
+if job.id == id and unheld(job) then return {'unknown'} end  -- another ticket restored it before its holder renewed
 if job.id > id or not speaks(job, token) or now >= job.deadline_ms then return {'lost'} end
 if job.state == 'waiting' then
   leave(job)

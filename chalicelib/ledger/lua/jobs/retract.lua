@@ -1,9 +1,9 @@
 -- Undo an admission whose ticket could not be sent.
 --
--- ARGV  1 now   2 jobId   3 id   4 token: the caller has to set the record back to failed, and gets its lock ('': it has not)
--- Returns {retracted}  as if it had never been
---         {shared}     another caller asked for it too: it stays for them, and the next caller, or the maintenance task, sends its ticket
---         {kept}       somebody claimed it: it stays, and needs no ticket
+-- ARGV  1 now   2 jobId   3 id   4 token: the caller has to set the record back to failed and gets its lock ('': it has not)
+-- Returns {retracted}  the admission is undone
+--         {shared}     another caller asked for the job too: it stays, and the next caller or the maintenance task sends its ticket
+--         {kept}       a worker claimed it: it stays, and needs no ticket
 local job, done_id, outcome = look_up(ARGV[2])
 if not job or job.id ~= ARGV[3] then
   return {done_id == ARGV[3] and outcome ~= 'retracted' and 'kept' or 'retracted'}
@@ -21,6 +21,6 @@ unschedule(job)
 refund(job)
 drop(job)
 if ARGV[4] ~= '' then lock(ARGV[2], ARGV[4]) end
--- The send may have gone through after all, its answer lost: that ticket is dropped, for the caller was told no.
+-- The ticket may have been sent, with only the answer lost. It is dropped then, since the caller got an error.
 mark(job, 'retracted', '', scheduled)
 return {'retracted'}

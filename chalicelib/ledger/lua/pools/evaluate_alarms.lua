@@ -1,7 +1,7 @@
--- Note which conditions are true, and turn alarms on and off. Without conditions, only look.
+-- Store which conditions are true, and turn alarms on and off. Without conditions, only read.
 --
--- ARGV  1 now   2... name, true 0|1, and for how long it has to be true (ms), of every alarm
--- Returns {now, when the last conditions were noted (ms, 0: never), alarm, when it turned on (ms), ... of those that are on}
+-- ARGV  1 now   2... name, true 0|1, required duration (ms) of every alarm
+-- Returns {now, time of the last evaluation (ms, 0: never), alarm, when it turned on (ms), ... of the active alarms}
 local now = time_ms(ARGV[1])
 local alarms = P .. 'alarms'
 if #ARGV > 1 then

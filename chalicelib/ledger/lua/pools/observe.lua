@@ -1,11 +1,11 @@
--- What the gauges are made of. Looks at every running job, so it is for the maintenance task, once a minute.
+-- Return the input of the gauges. It reads every running job, so only the maintenance task calls it, once a minute.
 --
--- ARGV  1 now   2 how far back failures are looked at (ms)   3... the pools
--- Returns {finished, failed (both within that time), ms in which no running job moved and none ended, age (ms) of the job that
---          waits longest, bytes used and bytes allowed (0: no limit) of Redis, waiting, active and paused 0|1 of each pool...}
+-- ARGV  1 now   2 window of failures (ms)   3... the pools
+-- Returns {finished, failed (both within the window), ms since any running job made progress or ended, age (ms) of the oldest
+--          waiting job, bytes used and allowed (0: no limit) of Redis, then waiting, active and paused 0|1 of each pool}
 --
--- The job that waits longest is looked for among the first of each priority: a line is served from the front, so nothing behind
--- them has waited much longer.
+-- The oldest waiting job is one of the first of each priority: a queue is served from the front, so no job behind them has waited
+-- much longer.
 local now, window = time_ms(ARGV[1]), tonumber(ARGV[2])
 local FIRST = 10
 local PRIORITIES = 100
@@ -13,7 +13,7 @@ local totals = call('HMGET', P .. 'totals', 'completed', 'failed', 'cancelled')
 local completed, failed = tonumber(totals[1] or 0), tonumber(totals[2] or 0)
 born(now)
 
--- The oldest sample that is still looked at; samples come in order.
+-- The oldest sample within the window; samples are in order.
 local trend = P .. 'trend'
 local waiting = 0
 for i = 3, #ARGV do waiting = waiting + call('ZCARD', P .. 'waiting:' .. ARGV[i]) end

@@ -1,7 +1,7 @@
--- The pools, one by one.
+-- Return the state of each pool.
 --
 -- ARGV  1... the pools
--- Returns of each: waiting, paused 0|1, pace (ms between two claims while jobs waited; 0: not known)
+-- Returns for each: waiting, paused 0|1, pace (ms between two claims while jobs waited; 0: unknown)
 local answer = {}
 for i = 1, #ARGV do
   local pool = call('HMGET', P .. 'pool:' .. ARGV[i], 'paused', 'pace_ms')

@@ -1,7 +1,7 @@
--- Note what a worker's programs lack, and read what those of all workers lack.
+-- Store the missing features of a worker's programs, and return those of all workers.
 --
--- ARGV  1 now   2 name of the worker ('': only read)   3 what its programs are, in JSON that is not read here
--- Returns the latest of each worker that said something within the last quarter of an hour
+-- ARGV  1 now   2 name of the worker ('': only read)   3 opaque JSON
+-- Returns the last report of each worker within 15 minutes
 local KEPT_MS = 900000
 local now, key = time_ms(ARGV[1]), P .. 'programs'
 if ARGV[2] ~= '' then call('HSET', key, ARGV[2], now .. ' ' .. ARGV[3]) end

@@ -1,10 +1,10 @@
--- What the maintenance task needs to seed the totals after a wipe.
+-- Return what the maintenance task needs to seed the totals after a wipe.
 --
 -- ARGV  1 now
--- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of a job that is or was running and is not closed...}
+-- Returns {seeded 0|1, age of the ledger (ms), completed, failed, jobId of each job that runs or ran and is not closed}
 --
--- Another server than before, after a restart or a failover, may have lost the last writes, and with them jobs that began and
--- ended in that moment: what is counted in Directus then comes on top, as after a wipe.
+-- After a restart or failover the last writes may be lost, and with them jobs that began and ended in that time. So the totals are
+-- seeded again, as after a wipe.
 local now = time_ms(ARGV[1])
 born(now)
 local server = call('INFO', 'server'):match('run_id:(%x+)')

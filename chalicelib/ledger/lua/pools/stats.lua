@@ -1,4 +1,4 @@
--- The published counts, in one round trip, whatever the number of jobs.
+-- Return the published counts in one round trip, at the same cost for any number of jobs.
 --
 -- ARGV  1... the pools
 -- Returns {waiting, active, delayed, completed, failed, size, hits, misses}

@@ -1,5 +1,5 @@
--- What the maintenance task has seen of late.
+-- Return the recent samples of the maintenance task.
 --
 -- ARGV  none
--- Returns the samples, the oldest first: "<ms> <completed> <failed> <waiting> <active>"
+-- Returns the samples, oldest first: "<ms> <completed> <failed> <waiting> <active>"
 return call('LRANGE', P .. 'trend', 0, -1)

@@ -1,4 +1,4 @@
--- Begin a new generation: every copy, in Redis and in every process, is void at once.
+-- Start a new generation: every copy, in Redis and in every process, becomes invalid.
 --
 -- ARGV  1 a random id
 local old = call('HGET', P .. 'taxonomy', 'generation')

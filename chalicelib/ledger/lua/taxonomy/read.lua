@@ -1,9 +1,9 @@
--- Look the terms up, for a process that may hold a copy.
+-- Return the terms to a process that may have a copy.
 --
--- ARGV  1 generation of the caller's copy, or ''   2 a random id, in case there is no generation yet
--- Returns {fresh, generation}         the copy is good
+-- ARGV  1 generation of the caller's copy, or ''   2 a random id, if there is no generation yet
+-- Returns {fresh, generation}         the copy is valid
 --         {terms, generation, terms}
---         {miss, generation}          read them in Directus, then taxonomy/store
+--         {miss, generation}          read them from Directus, then call taxonomy/store
 call('HSETNX', P .. 'taxonomy', 'generation', ARGV[2])
 local generation = call('HGET', P .. 'taxonomy', 'generation')
 local terms = call('GET', P .. 'taxonomy:' .. generation)

@@ -1,4 +1,4 @@
--- Keep the terms, unless their generation was invalidated while they were being read.
+-- Store the terms, unless their generation was invalidated meanwhile.
 --
 -- ARGV  1 generation   2 terms   3 number of terms   4 time to live (s)
 -- Returns {ok} | {stale}

@@ -1,7 +1,7 @@
--- What a user has been charged in a cycle.
+-- Return the charges of a user in a cycle.
 --
 -- ARGV  1 user   2 cycle   3... the operations
--- Returns of each operation: how many are charged here, and how many Directus counted ('' when it was not asked yet)
+-- Returns for each operation: charged here, and counted by Directus ('': not counted yet)
 local answer = {}
 local usage = P .. 'usage:' .. ARGV[1] .. ':' .. ARGV[2]
 for i = 3, #ARGV do

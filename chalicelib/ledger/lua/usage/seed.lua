@@ -1,4 +1,4 @@
--- Note how many jobs Directus counted for a user, operation and cycle, unless somebody was faster.
+-- Store the count of Directus for a user, operation and cycle, unless it is stored already.
 --
 -- ARGV  1 user   2 cycle   3 operation   4 count
 local usage = P .. 'usage:' .. ARGV[1] .. ':' .. ARGV[2]

@@ -1,6 +1,6 @@
--- Find outcomes that are due and that nobody tells.
+-- Return webhook events that are due but not taken by any worker.
 --
--- ARGV  1 now   2 the most to find
+-- ARGV  1 now   2 the limit
 -- Returns {body, id, body, id, ...}
 local found = {}
 local until_ms = time_ms(ARGV[1]) - UNDELIVERED_MS

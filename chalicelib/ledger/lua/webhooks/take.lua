@@ -1,11 +1,11 @@
--- Take an outcome that is due to be told.
+-- Take a webhook event that is due.
 --
--- ARGV  1 now   2 how long nobody else is given it, nor another one of its user's (ms)
--- Returns {jobId, id, outcome, body, tries so far} | {}
--- One at a time of each user's: a receiver that does not answer delays nobody's callbacks but its own user's. Those that have
--- to wait for that move back in the line, so that they do not hide the others.
+-- ARGV  1 now   2 how long no other worker gets it, nor another one of its user (ms)
+-- Returns {jobId, id, outcome, body, attempts so far} | {}
+-- One at a time per user: a receiver that does not answer delays only its own user. Events that have to wait for that move back in
+-- the queue, so that they do not hide the others.
 local now, lease_ms = time_ms(ARGV[1]), tonumber(ARGV[2])
-local LOOKED_AT, READS, BACK_MS = 100, 10, 2000
+local BATCH, READS, BACK_MS = 100, 10, 2000
 
 local function take(job_id)
   local entry = unpacked(call('GET', P .. 'webhook:' .. job_id))
@@ -25,11 +25,11 @@ local function take(job_id)
 end
 
 for _ = 1, READS do
-  local due = call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, LOOKED_AT)
+  local due = call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, BATCH)
   for _, job_id in ipairs(due) do
     local taken = take(job_id)
     if taken then return taken end
   end
-  if #due < LOOKED_AT then break end
+  if #due < BATCH then break end
 end
 return {}

@@ -1,0 +1,73 @@
+"""Changes by hand: what each breaks, where, and the tests that must notice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LEDGER = "tests/unit/ledger"
+WRITERS = "tests/contract/jobs/test_interleaving.py"
+LUA = "chalicelib/ledger/lua/"
+
+
+class Change(NamedTuple):
+    """A text in a file, and what replaces it."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+    tests: str = LEDGER
+
+
+CHANGES = (
+    Change("the fence", LUA + "lib.lua", "return job.token == token end\n  return job.state == 'waiting' and job.former",
+           "return true end\n  return job.state == 'waiting' and job.former"),
+    Change("the fence after a sweep", LUA + "lib.lua", "job.former == token and token ~= ''", "token ~= ''"),
+    Change("the generation in claim", LUA + "jobs/claim.lua", "if own.id > id then return {'drop'} end", ""),
+    Change("the generation in finish", LUA + "jobs/finish.lua", "if job.id > id then return {'lost'} end", ""),
+    Change("the generation in renew", LUA + "jobs/renew.lua", "if job.id > id or not speaks", "if not speaks"),
+    Change("the generation in release", LUA + "jobs/release.lua", "if job.id > ARGV[3] or not speaks", "if not speaks"),
+    Change("the second look of a sweep", LUA + "pools/sweep.lua", "elseif not job.suspect then", "elseif false then"),
+    Change("the wait before the second look", LUA + "pools/sweep.lua", "now + second_check, m)", "now, m)"),
+    Change("the count of stalls", LUA + "pools/sweep.lua", "(former ~= '' and 1 or 0)", "0"),
+    Change("the new ticket of a requeued job", LUA + "pools/sweep.lua", "    wait(job, now)\n    ticket(job)", "    wait(job, now)\n    save(job)"),
+    Change("counting once", LUA + "lib.lua", "call('HINCRBY', P .. 'totals', outcome, 1)", "call('HINCRBY', P .. 'totals', outcome, 2)"),
+    Change("the answer to a repeated finish", LUA + "jobs/finish.lua", "if done_id == id then return {done_token == token and 'ok' or 'lost'} end", ""),
+    Change("the answer to a repeated retry", LUA + "jobs/finish.lua", "if outcome == 'retry' and job.ended == token then return {'ok'} end", ""),
+    Change("the count of attempts", LUA + "jobs/finish.lua", "(job.attempts or 0) + 1, token", "(job.attempts or 0), token"),
+    Change("the charge of the quota", LUA + "jobs/admit.lua", "\ncharge(job)\n", "\n"),
+    Change("the limit of the quota", LUA + "jobs/admit.lua", ">= limit then return {'limit'} end", "> limit then return {'limit'} end"),
+    Change("the refund", LUA + "lib.lua", "call('HINCRBY', usage, job.operation, -1)", "call('HINCRBY', usage, job.operation, 0)"),
+    Change("the refund of a job that the seed will count", LUA + "lib.lua", "if unless_seeded and found[2] then return end", ""),
+    Change("a repeated admission", LUA + "jobs/admit.lua", "then return {'admitted', open.id} end", "then end"),
+    Change("ids that only grow", LUA + "jobs/admit.lua", "math.max(now_us, tonumber(meta[1] or 0) + 1)", "now_us"),
+    Change("a repeated claim", LUA + "jobs/claim.lua", "if KEYS[2] then", "if false then"),
+    Change("the order", LUA + "jobs/claim.lua", "call('ZPOPMIN', waiting)", "call('ZPOPMAX', waiting)"),
+    Change("the promotion of delayed jobs", LUA + "jobs/claim.lua", "promote(now, 100)", ""),
+    Change("the pause of a pool", LUA + "jobs/claim.lua", "if pool_is[1] then return {'hold', HOLD_PAUSED_MS} end", ""),
+    Change("fairness between users", LUA + "lib.lua", "tonumber(call('ZSCORE', rounds, job.user) or 0)) + 1", "0) + 1"),
+    Change("the time limit in a lease", LUA + "lib.lua", "math.min(now + lease_ms, job.deadline_ms)", "now + lease_ms"),
+    Change("the time limit in a renewal", LUA + "jobs/renew.lua", " or now >= job.deadline_ms then", " then"),
+    Change("the undo of a stall", LUA + "jobs/renew.lua", "math.max(0, (job.stalls or 0) - 1)", "(job.stalls or 0)"),
+    Change("the news of a cancel", LUA + "jobs/renew.lua", "job.cancel and 'cancelled' or 'ok'", "'ok'"),
+    Change("a cancel while the record is closed", LUA + "jobs/cancel.lua",
+           "if job.closing then return {job.cancel and 'busy' or 'closing'} end", "", f"{LEDGER} {WRITERS}"),
+    Change("a cancel while the record is started", LUA + "jobs/cancel.lua",
+           "if job.state == 'active' and job.starting then return {'busy'} end", "", f"{LEDGER} {WRITERS}"),
+    Change("the record lock", LUA + "lib.lua", "if owner and owner ~= token then return false end", "", f"{LEDGER} {WRITERS}"),
+    Change("the record lock in admit", LUA + "jobs/admit.lua", "if locked_by_another(job_id, ARGV[16]) then return {'locked'} end", "",
+           f"{LEDGER} {WRITERS}"),
+    Change("the end of the record lock", LUA + "lib.lua", "token, 'PX', RECORD_LOCK_MS)", "token)"),
+    Change("a cancel after a wipe", LUA + "jobs/cancel.lua", "< RECOVERY_MS then return {'busy'} end", "< 0 then return {'busy'} end",
+           f"{LEDGER} {WRITERS}"),
+    Change("a holder that comes back after a wipe", LUA + "jobs/adopt.lua", "if not unheld(job) then return 'lost' end", ""),
+    Change("a newer admission in adopt", LUA + "jobs/adopt.lua", "if job and job.id > entry.id then return 'old' end", ""),
+    Change("the marker in adopt", LUA + "jobs/adopt.lua", "if done_id and done_id >= entry.id then return 'old' end", ""),
+    Change("a job that two callers share", LUA + "jobs/retract.lua", "if job.shared then", "if false then"),
+    Change("a job that was claimed before its retraction", LUA + "jobs/retract.lua", "if job.state == 'active' or job.runs then return {'kept'} end", ""),
+    Change("one webhook of a user at a time", LUA + "webhooks/take.lua", "if held > now then", "if false then"),
+    Change("a webhook event of an older run", LUA + "webhooks/record_attempt.lua", "if not entry or entry.id ~= ARGV[3] then return {'unknown'} end", "if not entry then return {'unknown'} end"),
+    Change("a stale taxonomy", LUA + "taxonomy/store.lua", "~= ARGV[1] then return {'stale'} end", "== '' then return {'stale'} end"),
+    Change("closing without the ledger", "workers/runtime/attempt.py", 'self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")', "pass", WRITERS),
+    Change("the ticket of an ended job", "workers/runtime/runner.py", "            self._delete(lease.ticket)\n        return True", "            pass\n        return True", "tests/contract/jobs/test_lambda_handler.py"),
+)  # fmt: skip
