@@ -106,7 +106,7 @@ class Wire:
         except WRONG_ADDRESS as error:
             raise MediaqError(f"{url} is no http or https address") from error
         except requests.RequestException as error:
-            raise Unreachable(f"{_host(url)} cannot be reached: {_why(error)}; try again later") from error
+            raise Unreachable(f"{_host(url)} is unreachable: {_why(error)}; try again later") from error
         if answer.status_code in accept:
             return answer
         if answer.status_code in AWAY:

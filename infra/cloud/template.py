@@ -16,11 +16,11 @@ Json = dict[str, Any]
 HERE = Path(__file__).parent
 RESOURCES = HERE / "resources"
 FRAGMENTS = (
-    HERE / "parameters.json",
+    RESOURCES / "parameters.json",
     ROOT / "infra" / "queues.json",
-    HERE / "redis.json",
-    HERE / "functions.json",
-    HERE / "containers.json",
+    RESOURCES / "redis.json",
+    RESOURCES / "functions.json",
+    RESOURCES / "containers.json",
 )
 FUNCTIONS = ("APIHandler", "Maintenance")
 CHALICE_STAGE = "cloud"

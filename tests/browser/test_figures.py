@@ -167,7 +167,7 @@ def test_an_alarm_is_shown(desk: Desk, system: System) -> None:
     system.ledger.evaluate_alarms([("oldest-waiting", True, 0)])
     try:
         desk.open()
-        expect(desk.page.locator("#alarms")).to_contain_text("oldest-waiting: A job has waited too long", timeout=15_000)
+        expect(desk.page.locator("#alarms")).to_contain_text("oldest-waiting: A job has been waiting too long", timeout=15_000)
         assert axe(desk) == []
     finally:
         system.ledger.evaluate_alarms([("oldest-waiting", False, 0)])

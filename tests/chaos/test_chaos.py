@@ -37,6 +37,7 @@ def test_everything_mixed(tmp_path: Path) -> None:
     assert not wrong, report(run, wrong)
 
 
+@pytest.mark.slow
 def test_flushall_every_ten_seconds(tmp_path: Path) -> None:
     run = Run(tmp_path / "chaos", SEED, SECONDS, ["flushall"], every=10)
     wrong = run.perform()
@@ -70,6 +71,7 @@ def dripping(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_redis_stands_still_with_twenty_jobs_running(tmp_path: Path, dripping: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """None restarts, none fails: nobody else can claim them either."""
     monkeypatch.setenv("FETCH_ALLOW", dripping)

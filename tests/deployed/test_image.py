@@ -105,6 +105,7 @@ def test_lambda_can_start_it(image: Path) -> None:
     assert (done.stdout.strip(), done.returncode) == ("workers.runtime.lambda_handler", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_its_libraries_come_for_arm_too(tmp_path: Path) -> None:
     """As wheels, but for pocketsphinx, which the builder compiles."""
     command = [

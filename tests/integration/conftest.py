@@ -159,9 +159,9 @@ def run_system(home: Path, directus: str = "standin", concurrency: int = 2) -> I
     system.stack.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system on the stand-in, one a file."""
+    """A system on the stand-in, shared by the files of a test process."""
     yield from run_system(tmp_path_factory.mktemp("system"))
 
 
@@ -177,7 +177,7 @@ def no_worker(system: System, site: SlowSite) -> Iterator[None]:
     system.stack.processes["worker"].start()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system on the real Directus."""
     yield from run_system(tmp_path_factory.mktemp("real"), directus="real")

@@ -1,4 +1,4 @@
-"""The three alarms of the published API turn on and off, as real jobs pass through the real system; a minute is 1.2 seconds here."""
+"""The three alarms of the published API turn on and off, as real jobs pass through the real system; a minute is 2 seconds here."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system whose minute lasts 1.2 s."""
+    """A system whose minute lasts 2 s."""
     for system in run_system(tmp_path_factory.mktemp("alarms")):
         system.stack.processes["maintenance"].stop()
         changed = system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}
         maintenance = processes.maintenance_process(changed, system.stack.logs)
-        maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "1.2", "--every", "0.2"]
+        maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.2"]
         system.extra.append(maintenance.start())
         yield system
 

@@ -71,7 +71,7 @@ class _Transcription:
 
     def run(self, sound: Path, code: str, work: Work) -> list[Word]:
         try:
-            self._s3.upload_file(str(sound), self._bucket, self._keys["sound.wav"], WebhookEvent=lambda count: work.check())
+            self._s3.upload_file(str(sound), self._bucket, self._keys["sound.wav"], Callback=lambda count: work.check())
             self._service.start_transcription_job(
                 TranscriptionJobName=self._name,
                 LanguageCode=code,

@@ -101,6 +101,7 @@ def _write_environment(state: Path, port: int) -> None:
         "TELEMETRY": "false",
         "CACHE_ENABLED": "false",
         "RATE_LIMITER_ENABLED": "false",
+        "PRESSURE_LIMITER_ENABLED": "false",  # it answers 503 when a busy machine delays its event loop
         "WEBSOCKETS_ENABLED": "false",
         "LOG_LEVEL": "warn",
         "LOG_STYLE": "raw",

@@ -118,7 +118,7 @@ class TestRepeating:
 
     def test_a_long_one_is_said(self, flaky: mediaq.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Flaky, "bad", 99)
-        with pytest.raises(mediaq.Unreachable, match="is away: Redis connection refused; try again later"):
+        with pytest.raises(mediaq.Unreachable, match="is unavailable: Redis connection refused; try again later"):
             flaky.stats()
 
 
@@ -130,5 +130,5 @@ def test_watching_goes_on_through_an_absence(flaky: mediaq.Client, monkeypatch: 
     settings.__dict__["client"] = flaky
     done = CliRunner().invoke(commands.stats, ["--watch", "--json"], obj=settings)
     assert isinstance(done.exception, StopIteration)
-    assert done.stderr.count("is away: Redis connection refused") == 1
+    assert done.stderr.count("is unavailable: Redis connection refused") == 1
     assert done.stdout.count('"ok": true') == 2

@@ -122,7 +122,7 @@ class TestConnections:
         job = enqueued(api, "download", "container", input_url=URL, creator_profile_id=own)
         tools = make_tools(tmp_path, keyring=Keyring([accounts.CREDENTIALS_KEY]))
         inputs = Inputs(job, None, api.services.directus, tools)  # type: ignore[arg-type] - no lease is needed to read them
-        with pytest.raises(MediaRejected, match="a key that is not known"):
+        with pytest.raises(MediaRejected, match="an unknown key"):
             inputs.credentials()
         api.directus("PATCH", f"/items/platform_connections/{own}", json={"credentials": token})
         assert inputs.credentials() == {"Authorization": "Bearer secret"}

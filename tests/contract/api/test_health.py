@@ -71,7 +71,7 @@ def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
     assert answer.json is not None
     [alarm] = answer.json["alarms"]
     assert alarm["name"] == "waiting"
-    assert alarm["says"].startswith("More jobs wait")
+    assert alarm["says"].startswith("More jobs are waiting")
 
 
 def test_the_stopped_maintenance_task_is_reported(api: Api) -> None:

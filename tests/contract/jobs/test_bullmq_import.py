@@ -125,7 +125,7 @@ def test_those_that_its_workers_have_are_left_unless_they_are_gone(
     records = [api.record(), api.record()]
     fill(old, *(job(record) for record in records), taken=1)
     assert command.main(["drain-bullmq", old]) == 1
-    assert "1 are with its workers" in capsys.readouterr().out
+    assert "1 are active" in capsys.readouterr().out
     assert command.main(["drain-bullmq", old, "--active"]) == 0
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 2
 

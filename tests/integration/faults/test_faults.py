@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.conftest import System, until
+from tests.integration.conftest import System, run_system, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.slow_site import SlowSite
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of this file's own: its Redis is wiped."""
+    yield from run_system(tmp_path_factory.mktemp("own"))
+
 
 TAKEN_WITHIN_SECONDS = 60
 AWAY = {"redis": "Redis", "sqs": "SQS", "directus": "Directus"}

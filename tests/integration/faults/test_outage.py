@@ -8,12 +8,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.integration.conftest import OUTAGE_SECONDS, QUICK, System, run_system, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.slow_site import SlowSite
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of this file's own: its Redis is frozen."""
+    yield from run_system(tmp_path_factory.mktemp("own"))
+
 
 AWAY = {"redis": "Redis", "sqs": "SQS", "directus": "Directus"}
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 
 from infra.local import processes
 from infra.local.process import LocalProcess, terminate_soon
-from tests.integration.conftest import System, until
+from tests.integration.conftest import System, run_system, until
 from tests.integration.slow_site import SlowSite
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of this file's own: its processes are restarted."""
+    yield from run_system(tmp_path_factory.mktemp("own"))
 
 
 def claims(system: System, job_id: str) -> int:
