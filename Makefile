@@ -69,7 +69,7 @@ lint: $(DEV)  ## check style, types, imports, layout and templates
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=.:client $(BIN)/lint-imports --no-logo > .local/imports.log 2>&1 || { cat .local/imports.log; exit 1; }
-	@$(PY) -m infra.layout
+	@$(PY) -m infra.check_layout
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint workers/Dockerfile; fi
 	@$(BIN)/cfn-lint infra/queues.json infra/cloud/resources/foundation.json
 

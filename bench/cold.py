@@ -37,11 +37,10 @@ IMPORTS = ("chalice", "boto3", "redis", "jwt", "requests", "aws_lambda_powertool
 DRIVER = ROOT / "bench" / "lambda_process.py"
 EAGER = [
     *("boto3", "jwt", "redis", "requests", "msgspec", "aws_lambda_powertools.metrics"),
-    *(
-        f"chalicelib.{name}"
-        for name in ("cancel", "directus", "enqueue", "health", "maintenance", "ledger", "monitor", "retry")
-    ),
-    *(f"chalicelib.{name}" for name in ("schedules", "taxonomy", "tickets")),
+    *(f"chalicelib.usecases.{name}" for name in ("cancel", "enqueue", "retry", "taxonomy")),
+    *(f"chalicelib.maintenance.{name}" for name in ("health", "maintenance", "monitor")),
+    *(f"chalicelib.queues.{name}" for name in ("schedules", "tickets")),
+    *("chalicelib.directus.client", "chalicelib.ledger.ledger"),
 ]
 
 

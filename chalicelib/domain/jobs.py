@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ENVELOPE_VERSION = 1
-MAX_ATTEMPTS = 3
-BACKOFF_MS = 2000
-MAX_STALLS = 1
 DEFAULT_PRIORITY = 10
 LAMBDA_INPUT_MAX_BYTES = 1 << 30
 CANCELLED = "Cancelled"  # the `error` of a cancelled record; its status is failed, so that polling clients stop
@@ -132,8 +129,3 @@ def request_of(job: MediaJob) -> dict[str, Any]:
     """Return the request to store with a failed record, for a retry. The record's own columns may have been changed."""
     names = ("operation", "params", "priority", "input_file_id", "input_url", "creator_profile_id", "callback_url")
     return {name: getattr(job, name) for name in names}
-
-
-def backoff_ms(attempt: int) -> int:
-    """Return the backoff after a failed `attempt` (1, 2, ...), in ms: 2 s, 4 s, 8 s."""
-    return BACKOFF_MS << (attempt - 1)

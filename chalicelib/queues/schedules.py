@@ -67,11 +67,11 @@ class Schedules:
 
 
 @contextmanager
-def _errors(harmless: str) -> Iterator[None]:
+def _errors(ignored: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] != harmless:
+        if error.response["Error"]["Code"] != ignored:
             raise TicketsUnavailable("EventBridge Scheduler refused the call") from error
     except BotoCoreError as error:
         raise TicketsUnavailable("EventBridge Scheduler connection refused") from error

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.cloud import archive, rules, template
+from infra.cloud import archive, template, template_rules
 
 if TYPE_CHECKING:
     from infra.cloud.template import Json
@@ -36,7 +36,7 @@ def make(folder: Path) -> Package:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         built = template.build(Path(work))
-    if broken := rules.violations(built):
+    if broken := template_rules.violations(built):
         raise RuleBroken("\n".join(broken))
     with tempfile.TemporaryDirectory() as work:
         sha256 = archive.build(folder / "api.zip", Path(work))

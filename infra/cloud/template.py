@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.cloud import monitoring, roles
+from infra.cloud import cloudwatch, roles
 from infra.local.processes import REGION, ROOT
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ VARIABLES: Json = {
     "SCHEDULE_ROLE_ARN": {"Fn::GetAtt": ["ScheduleRole", "Arn"]},
     "SCHEDULE_GROUP": {"Ref": "Schedules"},
     "WORKER_CONCURRENCY": {"Ref": "ContainerConcurrency"},
-    "ALARM_OVER": monitoring.alarm_thresholds(),
+    "ALARM_OVER": cloudwatch.alarm_thresholds(),
     "LOG_LEVEL": {"Ref": "LogLevel"},
     "FETCH_ALLOW": {"Ref": "FetchAllow"},
     "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
@@ -85,10 +85,10 @@ def ours() -> Json:
                 known = merged.setdefault(section, {})
                 known.update({name: entry for name, entry in entries.items() if name not in known})
     resources: Json = merged["Resources"]
-    resources.update(roles.resources() | monitoring.alarms() | monitoring.dashboard())
-    merged["Parameters"].update(monitoring.parameters())
+    resources.update(roles.resources() | cloudwatch.alarms() | cloudwatch.dashboard())
+    merged["Parameters"].update(cloudwatch.parameters())
     policy = resources["ContainersAsWanted"]["Properties"]["StepScalingPolicyConfiguration"]
-    policy["StepAdjustments"] = monitoring.scaling_steps()
+    policy["StepAdjustments"] = cloudwatch.scaling_steps()
     for name in (*FUNCTIONS, "LambdaWorker"):
         properties = resources[name]["Properties"]
         properties["Environment"] = {"Variables": function_environment()}

@@ -80,7 +80,7 @@ def sqs_process(state: Path, port: int, services: tuple[str, ...] = LOCAL_SERVIC
 def stand_in_process(state: Path, port: int) -> LocalProcess:
     """The embedded stand-in for Directus."""
     state.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "infra.local.standin", "--port", str(port), "--state", str(state)]
+    command = [sys.executable, "-m", "infra.local.directus_standin", "--port", str(port), "--state", str(state)]
     ping = f"http://{LOOPBACK}:{port}/server/ping"
     return LocalProcess("directus", command, lambda: http_ok(ping), ROOT, state.parent / "logs" / "directus.log")
 

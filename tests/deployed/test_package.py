@@ -14,7 +14,7 @@ import pytest
 
 from bench.lambda_process import event
 from chalicelib.maintenance import alarms
-from infra.cloud import archive, monitoring, package, runbook, template
+from infra.cloud import archive, cloudwatch, package, runbook, template
 from infra.local.directus import accounts
 from infra.local.processes import ROOT
 
@@ -172,7 +172,7 @@ class TestTemplate:
         assert made["AlarmMaintenanceSilent"]["TreatMissingData"] == "breaching"
 
     def test_the_scaling_follows_what_is_wanted(self) -> None:
-        steps = monitoring.scaling_steps()
+        steps = cloudwatch.scaling_steps()
 
         def workers(below: float) -> int:
             [step] = [

@@ -36,6 +36,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(there), target
 
 
+QUAINT = re.compile(
+    r"\b(keeper|courier|strays|inquiry|census)\b|\b(is|are) away\b|\banew\b|\bnone of ours\b|\bwhat is told\b|\b(is|are) told\b"
+)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_the_words_are_those_of_the_field(page: Path) -> None:
+    assert QUAINT.findall(prose(page)) == []
+
+
 def test_every_page_is_in_the_index() -> None:
     folder = ROOT / "docs"
     index = (folder / "README.md").read_text() + (folder / "adr" / "README.md").read_text().replace("](0", "](adr/0")

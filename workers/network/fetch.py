@@ -21,7 +21,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from chalicelib.domain.validation import encoded_address
 from chalicelib.errors import AttemptFailed, MediaRejected, RetryLater
-from workers.network import addresses
+from workers.network import allowed_addresses
 from workers.network.watched_request import RequestFailed, WatchedRequest
 
 if TYPE_CHECKING:
@@ -163,10 +163,10 @@ class Fetcher:
             AttemptFailed: the server is unreachable, too slow, or failed.
             RetryLater: the server asks to wait.
         """
-        place = addresses.split(url, label)
+        place = allowed_addresses.split(url, label)
         if place.scheme != "https":
             raise MediaRejected(f"{label} must be an https URL")
-        found = addresses.resolve(place, self._allow, label)
+        found = allowed_addresses.resolve(place, self._allow, label)
         with file.open("rb") as body:
             sent = {"Content-Length": str(file.stat().st_size), **(headers or {})}
             with WatchedRequest(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
@@ -182,8 +182,8 @@ class Fetcher:
             MediaRejected: the address is not allowed.
             AttemptFailed: the server is unreachable or too slow.
         """
-        place = addresses.split(url, label)
-        found = addresses.resolve(place, self._allow, label)
+        place = allowed_addresses.split(url, label)
+        found = allowed_addresses.resolve(place, self._allow, label)
         sent = {"Content-Length": str(length), **headers}
         deadline = time.monotonic() + seconds
         with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
@@ -198,15 +198,15 @@ class Fetcher:
         check: Callable[[], None],
         deadline: float,
     ) -> Fetched:
-        origin = addresses.split(url, label).origin
+        origin = allowed_addresses.split(url, label).origin
         if part.got and part.validator:
             headers |= {"Range": f"bytes={part.got}-", "If-Range": part.validator}
         for _ in range(REDIRECTS_MAX + 1):
-            place = addresses.split(url, label)
+            place = allowed_addresses.split(url, label)
             kept = (
                 headers if place.origin == origin else {name: headers[name] for name in headers.keys() & {"Range", "If-Range"}}
             )
-            found = addresses.resolve(place, self._allow, label)
+            found = allowed_addresses.resolve(place, self._allow, label)
             with WatchedRequest(place, found, label=label, check=check, deadline=deadline) as exchange:
                 answer = exchange.request("GET", kept)
                 if answer.status not in MOVED:

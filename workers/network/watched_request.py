@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from workers.network.addresses import Endpoint
+    from workers.network.allowed_addresses import Endpoint
 
 CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED = 3

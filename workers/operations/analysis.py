@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers.context.work import Done
-from workers.media import ffmpeg, interlacing, probe, tracks
+from workers.media import ffmpeg, interlacing, probe, stills, summary, tracks
 from workers.media import frame_survey as surveys
-from workers.operations import stills, summary
 from workers.sandbox import sandbox
 
 if TYPE_CHECKING:

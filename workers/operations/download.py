@@ -7,8 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from workers.context.work import Done, Output
-from workers.media import tracks
-from workers.operations import completeness, summary
+from workers.media import completeness, summary, tracks
 
 if TYPE_CHECKING:
     from chalicelib.domain.params.download import DownloadParams

@@ -14,8 +14,7 @@ from chalicelib.domain.params.common import SIDE_MAX
 from chalicelib.errors import MediaRejected
 from workers.captions.formats import clock
 from workers.context.work import Done, Output
-from workers.media import ffmpeg, interlacing, probe, tracks
-from workers.operations import framing, sharpness, stills
+from workers.media import ffmpeg, framing, interlacing, probe, sharpness, stills, tracks
 from workers.privacy import image_metadata
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.params.common import bits_per_second, parse_resolution
 from chalicelib.errors import MediaRejected
 from workers.context.work import Done, Output
-from workers.media import channels, ffmpeg, interlacing, probe, tracks
-from workers.operations import framing
+from workers.media import channels, ffmpeg, framing, interlacing, probe, tracks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from chalicelib.errors import MediaRejected
 from workers.context.work import Done, Output
-from workers.media import ffmpeg, images, probe, tracks
+from workers.media import completeness, ffmpeg, images, probe, summary, tracks
 from workers.media.formats import Kind, agrees
-from workers.operations import completeness, summary
 from workers.privacy import image_metadata, trailing_data, user_data
 
 if TYPE_CHECKING:

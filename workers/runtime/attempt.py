@@ -16,12 +16,13 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import OPEN_STATES, timestamp
-from chalicelib.domain.jobs import CANCELLED, MAX_STALLS, OPERATIONS, request_of
+from chalicelib.domain.jobs import CANCELLED, OPERATIONS, request_of
+from chalicelib.domain.retry_policy import MAX_STALLS
 from chalicelib.domain.validation import validate, without_empty
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, JobCancelled, MediaRejected
 from workers.context.work import Work
 from workers.operations import analysis, caption_generation, download, thumbnail, transcoding, upload
-from workers.runtime import orphans
+from workers.runtime import orphaned_files
 from workers.runtime.inputs import Inputs
 from workers.runtime.progress import ProgressReporter
 from workers.sandbox import sandbox
@@ -75,8 +76,8 @@ class Attempt:
             Unavailable: a dependency is unreachable.
         """
         started = {"attempts": self._claim.attempt, "started_at": timestamp()}
-        anew = {"status": "processing", "progress": 0, "error": None}
-        record = self._directus.start_job(self._job.job_id, started | anew) if self._claim.runs == 1 else None
+        restarted = {"status": "processing", "progress": 0, "error": None}
+        record = self._directus.start_job(self._job.job_id, started | restarted) if self._claim.runs == 1 else None
         if record is None:  # a later attempt, or the record is not pending any more
             record = self._directus.read_job(self._job.job_id)
             if record is None or record.status not in OPEN_STATES:
@@ -86,7 +87,7 @@ class Attempt:
             if self._claim.stalls > MAX_STALLS:
                 raise MediaRejected("The job stalled more than once: its worker died twice while running it")
             if record.status == "pending":  # otherwise report it: a late answer to an earlier attempt must not be undone
-                started |= anew
+                started |= restarted
             self._lease.confirm()  # the calls before may have outlasted the lease
             self._lease.check()
             if not self._directus.update_open_job(self._job.job_id, started):
@@ -232,7 +233,7 @@ class Attempt:
         while True:
             try:
                 self._lease.confirm()
-                return orphans.clear(self._directus, self._job.job_id, keep)
+                return orphaned_files.clear(self._directus, self._job.job_id, keep)
             except DirectusUnavailable:
                 if time.monotonic() > deadline:
                     logger.warning("orphaned outputs may remain", extra={"job_id": self._job.job_id})

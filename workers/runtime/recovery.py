@@ -8,7 +8,7 @@ from chalicelib.directus.records import OPEN_STATES
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger.ledger import LostJob
 from chalicelib.queues.tickets import RECEIVE_AT_MOST
-from workers.runtime import orphans
+from workers.runtime import orphaned_files
 
 if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
@@ -34,7 +34,7 @@ def put_back(ticket: Ticket, ledger: Ledger, tickets: Tickets, directus: Directu
         records = directus.read_jobs(list({job.job_id for job in (own, *others)}))
         record = records.get(own.job_id)
         if not _is_open(record):
-            orphans.clear(directus, own.job_id)
+            orphaned_files.clear(directus, own.job_id)
             return False
         forgotten = [_lost_jobs(job, records[job.job_id]) for job in (own, *others) if _is_open(records.get(job.job_id))]
         return ledger.adopt(forgotten)[0] != "old"

@@ -16,7 +16,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import timestamp
-from chalicelib.domain import jobs
+from chalicelib.domain import jobs, retry_policy
 from chalicelib.errors import (
     AttemptFailed,
     JobCancelled,
@@ -174,14 +174,14 @@ class Runner:
             else:
                 error = "An internal error occurred; it has been logged"
                 logger.exception("attempt failed")
-            outcome = "retry" if claim.attempt < jobs.MAX_ATTEMPTS else attempt.fail(error)
+            outcome = "retry" if claim.attempt < retry_policy.MAX_ATTEMPTS else attempt.fail(error)
             if outcome == "retry":
                 lease.journal.end("retry", error)
         return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
 
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
         """Count the outcome, waiting for Redis as long as necessary, and update the ticket; True if the job ended."""
-        job, delay_ms = lease.job, jobs.backoff_ms(claim.attempt) if outcome == "retry" else 0
+        job, delay_ms = lease.job, retry_policy.backoff_ms(claim.attempt) if outcome == "retry" else 0
         summary = {"outcome": outcome, "attempt": claim.attempt, **note}
         lost = False
         while True:

@@ -20,7 +20,7 @@ logger = Logger(service="mediaq", child=True)
 @endpoint
 def jobs() -> Any:
     """List jobs, newest first."""
-    from chalicelib.domain import queries  # noqa: PLC0415 - with inquiry.py, not for other routes to pay for
+    from chalicelib.domain import queries  # noqa: PLC0415 - only this route pays for the import
 
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))

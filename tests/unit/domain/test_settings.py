@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.domain import jobs, plans
+from chalicelib.domain import plans, retry_policy
 from chalicelib.errors import SettingsError
 from chalicelib.settings import PLANS_FILE, POOLS, load
 
@@ -98,4 +98,4 @@ class TestPlans:
 
 
 def test_backoff_is_that_of_the_published_configuration() -> None:
-    assert [jobs.backoff_ms(attempt) for attempt in (1, 2, 3)] == [2_000, 4_000, 8_000]
+    assert [retry_policy.backoff_ms(attempt) for attempt in (1, 2, 3)] == [2_000, 4_000, 8_000]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import layout
+from infra import check_layout
 
-ROOT = layout.ROOT
+ROOT = check_layout.ROOT
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -45,12 +45,12 @@ def test_an_import_upward_breaks_a_contract(tmp_path: Path, file: str, line: str
 def test_sizes(tmp_path: Path) -> None:
     room = tmp_path / "workers" / "room"
     room.mkdir(parents=True)
-    for number in range(layout.FILES_MAX):
-        (room / f"{number}.py").write_text("x = 1\n" * layout.LINES_MAX)
+    for number in range(check_layout.FILES_MAX):
+        (room / f"{number}.py").write_text("x = 1\n" * check_layout.LINES_MAX)
     (room / "__init__.py").write_text("")
-    assert layout.problems(tmp_path) == []
-    (room / "more.py").write_text("x = 1\n" * (layout.LINES_MAX + 1))
-    assert layout.problems(tmp_path) == [
+    assert check_layout.problems(tmp_path) == []
+    (room / "more.py").write_text("x = 1\n" * (check_layout.LINES_MAX + 1))
+    assert check_layout.problems(tmp_path) == [
         "workers/room: 16 source files; a folder has at most 15",
         "workers/room/more.py: 301 lines; a file has at most 300",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.jobs import BACKOFF_MS
+from chalicelib.domain.retry_policy import BACKOFF_MS
 from tests.unit.factories import admit, claim, job
 
 if TYPE_CHECKING:

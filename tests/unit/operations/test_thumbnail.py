@@ -12,7 +12,7 @@ import webvtt
 
 from chalicelib.errors import MediaRejected
 from tests.media import run, run_ffmpeg, synthesise
-from workers.operations import sharpness
+from workers.media import sharpness
 
 if TYPE_CHECKING:
     from pathlib import Path

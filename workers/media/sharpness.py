@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib.errors import MediaRejected
+from workers.media import stills
 from workers.media.formats import FORMATS, PROTOCOLS
-from workers.operations import stills
 from workers.sandbox import isolated
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def rank(work: Work, picture: Stream, moments: list[float], progress: Callable[[
         progress(len(found) / len(moments))
 
     isolated.run(
-        "workers.operations.sharpness",
+        "workers.media.sharpness",
         [str(work.input), str(picture.index), *map(str, moments)],
         folder=work.folder,
         limits=stills.LIMITS,

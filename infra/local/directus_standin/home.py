@@ -11,8 +11,8 @@ import jwt
 from flask import g, request
 
 from infra.local.directus import accounts, schema
-from infra.local.standin import query
-from infra.local.standin.store import Row, Store
+from infra.local.directus_standin import query
+from infra.local.directus_standin.store import Row, Store
 
 FILE_COLUMNS = (
     "id", "storage", "filename_disk", "filename_download", "title", "type", "folder", "uploaded_by", "created_on",

@@ -1,4 +1,4 @@
-"""Checks the layout of the repository: `python -m infra.layout` is a part of `make lint`.
+"""Checks the layout of the repository: `python -m infra.check_layout` is a part of `make lint`.
 
 A folder has at most 15 source files, and a source file at most 300 lines, so that a newcomer can read a folder in one look.
 """

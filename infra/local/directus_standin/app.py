@@ -10,13 +10,13 @@ import jwt
 from flask import Flask, Response, g, jsonify, request, send_file
 
 from infra.local.directus import accounts
-from infra.local.standin import query
-from infra.local.standin.home import ADMIN, BAD_CREDENTIALS, FORBIDDEN, Refusal, StandIn
+from infra.local.directus_standin import query
+from infra.local.directus_standin.home import ADMIN, BAD_CREDENTIALS, FORBIDDEN, Refusal, StandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.local.standin.store import Row
+    from infra.local.directus_standin.store import Row
 
 
 def _token(user: Row) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.validation import is_web_address
 from chalicelib.errors import MediaRejected
-from workers.network.addresses import is_public
+from workers.network.allowed_addresses import is_public
 from workers.network.fetch import Fetcher
 
 PRIVATE = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.cloud import rules
+from infra.cloud import template_rules
 from infra.cloud.template import HERE, RESOURCES
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ BREACHES: dict[str, tuple[Callable[[Json], Any], str]] = {
 
 
 def test_ours_keeps_them_all(built: Json) -> None:
-    assert rules.violations(built) == []
+    assert template_rules.violations(built) == []
 
 
 def test_so_does_the_foundation() -> None:
-    assert rules.violations(json.loads((RESOURCES / "foundation.json").read_text())) == []
+    assert template_rules.violations(json.loads((RESOURCES / "foundation.json").read_text())) == []
 
 
 @pytest.mark.parametrize("breach", BREACHES)
@@ -121,7 +121,7 @@ def test_a_template_that_breaks_one_is_refused(built: Json, breach: str) -> None
     change, says = BREACHES[breach]
     broken = copy.deepcopy(built)
     change(broken)
-    assert any(says in found for found in rules.violations(broken)), rules.violations(broken)
+    assert any(says in found for found in template_rules.violations(broken)), template_rules.violations(broken)
 
 
 def test_cloudformation_s_own_linter_has_nothing_to_say(made: package.Package) -> None:

@@ -1,4 +1,4 @@
-"""`python -m infra.local.standin --port 8055 --state FOLDER`: serve the stand-in on loopback."""
+"""`python -m infra.local.directus_standin --port 8055 --state FOLDER`: serve the stand-in on loopback."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import waitress
 
+from infra.local.directus_standin.app import make_app
 from infra.local.process import LOOPBACK
-from infra.local.standin.app import make_app
 
 
 def main() -> None:
     """Serve until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m infra.local.standin", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.local.directus_standin", description=__doc__)
     parser.add_argument("--port", type=int, default=8055, help="the port on loopback (8055)")
     parser.add_argument("--state", type=Path, required=True, help="the folder of its rows and files")
     options = parser.parse_args()
