@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from chalicelib.domain import job_schemas as j
 from chalicelib.domain import schemas as p
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.queries import JobsQuery
@@ -60,9 +61,9 @@ ROUTES = (
         "post", "/queue/media/created", "Enqueue a record that a Flow reports as created", p.Accepted, "internal",
         body=EVENT, refuses=(400, 403, 404, 409, 415, 429),
     ),
-    Route("get", "/queue/jobs", "List jobs, the newest first", p.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
-    Route("get", "/queue/jobs/{jobId}", "Show a job", p.JobAnswer, refuses=(400, 404)),
-    Route("get", "/queue/jobs/{jobId}/picture", "A preview image of a job's output", p.PreviewAnswer, refuses=(400, 404)),
+    Route("get", "/queue/jobs", "List jobs, the newest first", j.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
+    Route("get", "/queue/jobs/{jobId}", "Show a job", j.JobAnswer, refuses=(400, 404)),
+    Route("get", "/queue/jobs/{jobId}/picture", "A preview image of a job's output", j.PreviewAnswer, refuses=(400, 404)),
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
     Route("post", "/queue/jobs/{jobId}/retry", "Retry a failed job", p.Accepted, refuses=(400, 403, 404, 409, 429)),
     Route("get", "/queue/usage", "The limits of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),

@@ -8,9 +8,9 @@ import msgspec
 
 from chalicelib.directus.records import OPEN_STATES, iso
 from chalicelib.domain import attempts, queries, warning_codes
+from chalicelib.domain.job_schemas import CallbackState, Delivery, Job, JobDetail, JobsAnswer
 from chalicelib.domain.jobs import CANCELLED, UnknownEnvelope, decode
 from chalicelib.domain.queries import Cursor
-from chalicelib.domain.schemas import CallbackState, Delivery, Job, JobDetail, JobsAnswer
 from chalicelib.errors import DirectusUnavailable, Forbidden
 
 if TYPE_CHECKING:

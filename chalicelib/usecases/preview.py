@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from chalicelib.domain.schemas import PreviewAnswer
+from chalicelib.domain.job_schemas import PreviewAnswer
 from chalicelib.errors import NotFound
 
 if TYPE_CHECKING:

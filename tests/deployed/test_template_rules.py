@@ -104,7 +104,7 @@ BREACHES: dict[str, tuple[Callable[[Json], Any], str]] = {
     "root": (container("User", "root"), "runs as root"),
     "privileged": (container("Privileged", True), "is privileged"),
     "logs for ever": (drop_property("ApiLogs", "RetentionInDays"), "ApiLogs: keeps logs for ever"),
-    "logs elsewhere": (drop_property("Maintenance", "LoggingConfig"), "Maintenance: logs into a group"),
+    "logs elsewhere": (drop_property("Maintenance", "LoggingConfig"), "Maintenance: logs to a group"),
 }  # fmt: skip
 
 

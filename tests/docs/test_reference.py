@@ -102,11 +102,10 @@ def test_every_picture_is_used() -> None:
 
 
 def test_charts_are_drawn_from_figures(tmp_path: Path) -> None:
-    figures = {
-        bar.group: {one.name: 10.0 * number for number, one in enumerate(chart.bars, 1)}
-        for chart in charts.CHARTS
-        for bar in chart.bars
-    }
+    figures: dict[str, dict[str, float]] = {}
+    for chart in charts.CHARTS:
+        for number, bar in enumerate(chart.bars, 1):
+            figures.setdefault(bar.group, {})[bar.name] = 10.0 * number
     drawn = charts.draw_all(figures, tmp_path)
     assert drawn == [f"{chart.file}.svg" for chart in charts.CHARTS]
     assert charts.draw_all({}, tmp_path) == []

@@ -37,7 +37,7 @@ PAIRS = [
     (name, operation)
     for number, name in enumerate(CORPUS)
     for place, operation in enumerate(OPERATIONS)
-    if ALL or (not CORPUS[name].slow and place in (number % 6, (number + 3) % 6))
+    if ALL or (not CORPUS[name].slow and place in (number % len(OPERATIONS), (number + 3) % len(OPERATIONS)))
 ]
 MODES = ("auto", "off") if ALL else ("off",)
 

@@ -33,7 +33,7 @@ def jobs() -> Any:
 @endpoint
 def job(job_id: str) -> Any:
     """Return one job."""
-    from chalicelib.domain.schemas import JobAnswer  # noqa: PLC0415
+    from chalicelib.domain.job_schemas import JobAnswer  # noqa: PLC0415
 
     caller = services().authenticator.caller(blueprint.current_request.headers.get("authorization"))
     return published(JobAnswer(job=services().job_status.show(parse_job_id(job_id), caller)))

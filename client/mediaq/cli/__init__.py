@@ -31,7 +31,7 @@ Exit codes:
 """
 HINTS = (
     (0, "no token", "after `make up`, `. .local/env` does"),
-    (0, "cannot be reached", "MEDIAQ_API and MEDIAQ_DIRECTUS say where they are"),
+    (0, "is unreachable", "MEDIAQ_API and MEDIAQ_DIRECTUS say where they are"),
     (0, "is no http or https address", "MEDIAQ_API is such as http://127.0.0.1:3001/api/queue"),
     (400, "jobId", "`mediaq list` shows your jobs"),
     (401, "", "set MEDIAQ_TOKEN to a Directus token that is still good"),

@@ -15,6 +15,7 @@ from chalicelib.queues.tickets import Ticket, Tickets
 from chalicelib.services import Services
 from chalicelib.settings import load
 from infra.local.directus import accounts
+from tests.integration.conftest import run_system
 from tests.media import make_tools
 from workers.context.programs import Programs
 from workers.runtime.runner import Runner
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.conftest import System, run_system
+    from tests.integration.conftest import System
 
 
 @pytest.fixture(scope="module")
