@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,7 @@ from tests.mutants.changes import CHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WORK = ROOT / ".local" / "mutants"
 COPIED = ("app.py", "chalicelib", "workers", "infra", "tests", "client", "bench", "docs", "pyproject.toml", "requirements.txt")
@@ -93,6 +95,7 @@ def _by_tool(name: str, target: Target) -> tuple[int, list[str]]:
         if words[0] == "init":
             filtering = COSMIC_RAY.replace("cosmic-ray", "cr-filter-operators")
             subprocess.run([filtering, "session.sqlite", "mutants.toml"], cwd=folder, check=True)
+            _one_of_each(folder / "session.sqlite")
     dumped = subprocess.run(
         [COSMIC_RAY, "dump", "session.sqlite"], cwd=folder, check=True, capture_output=True, text=True
     ).stdout
@@ -107,6 +110,21 @@ def _by_tool(name: str, target: Target) -> tuple[int, list[str]]:
         elif outcome in ("killed", "incompetent"):
             killed += 1
     return killed, alive
+
+
+def _one_of_each(session: Path) -> None:
+    """Keep one mutant of each kind at each place: cosmic-ray replaces every comparison by nine others."""
+    with sqlite3.connect(session) as database:
+        rows = database.execute(
+            "SELECT job_id, operator_name, start_pos_row, start_pos_col FROM mutation_specs ORDER BY operator_name, occurrence"
+        ).fetchall()
+        seen = set()
+        for job_id, operator, row, column in rows:
+            place = (operator.removeprefix("core/").split("_")[0], row, column)
+            if place in seen:
+                for table in ("mutation_specs", "work_results", "work_items"):
+                    database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))
+            seen.add(place)
 
 
 def _by_hand() -> tuple[int, list[str]]:

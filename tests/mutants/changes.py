@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 LEDGER = "tests/unit/ledger"
 WRITERS = "tests/contract/jobs/test_interleaving.py"
+HANDLER = "tests/contract/jobs/test_lambda_handler.py"
 LUA = "chalicelib/ledger/lua/"
+ATTEMPT = "workers/runtime/attempt.py"
+RUNNER = "workers/runtime/runner.py"
 
 
 class Change(NamedTuple):
@@ -70,4 +73,17 @@ CHANGES = (
     Change("a stale taxonomy", LUA + "taxonomy/store.lua", "~= ARGV[1] then return {'stale'} end", "== '' then return {'stale'} end"),
     Change("closing without the ledger", "workers/runtime/attempt.py", 'self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")', "pass", WRITERS),
     Change("the ticket of an ended job", "workers/runtime/runner.py", "            self._delete(lease.ticket)\n        return True", "            pass\n        return True", "tests/contract/jobs/test_lambda_handler.py"),
+    Change("the outputs of an earlier attempt", ATTEMPT, 'self._maybe_orphans |= record.status == "processing"', "pass", HANDLER),
+    Change("the outputs after a lost race", ATTEMPT, "                self._delete(outputs)", "                pass", HANDLER),
+    Change("a record that another writer closed", ATTEMPT, "if record is None or record.status not in OPEN_STATES:", "if record is None:", HANDLER),
+    Change("the limit of stalls", ATTEMPT, "self._claim.stalls > MAX_STALLS:", "False:", "tests/integration/faults/test_faults.py -k kills_its_workers"),
+    Change("the limit of attempts", RUNNER, "claim.attempt < retry_policy.MAX_ATTEMPTS", "True",
+           "tests/integration/test_worker.py -k three_attempts"),
+    Change("the limit of deferrals", RUNNER, "isinstance(failed, RetryLater) and claim.runs < DEFERRALS_MAX", "isinstance(failed, RetryLater)",
+           "tests/contract/jobs/test_retry_after.py"),
+    Change("the limit of full disks", RUNNER, "if claim.runs < DISK_FULL_RETRIES_MAX:", "if True:", "tests/contract/jobs/test_disk_space.py"),
+    Change("the ticket of another job", RUNNER, "return own and done", "return done", HANDLER),
+    Change("the ticket while Redis is unreachable", RUNNER, "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return False",
+           "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return True", HANDLER),
+    Change("a claim of a cancelled job", RUNNER, "attempt.cancel() if claim.cancelled else", "attempt.perform() if claim.cancelled else", WRITERS),
 )  # fmt: skip

@@ -64,7 +64,7 @@ class Attempt:
         self._directus = directus
         self._tools = tools
         self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
-        self._maybe_strays = claim.runs > 1
+        self._maybe_orphans = claim.runs > 1
         """True: unnamed outputs may exist, of an attempt that died or of a repeated upload."""
         self._journal = lease.journal
 
@@ -81,9 +81,9 @@ class Attempt:
         if record is None:  # a later attempt, or the record is not pending any more
             record = self._directus.read_job(self._job.job_id)
             if record is None or record.status not in OPEN_STATES:
-                self._maybe_strays = True  # of a run that the ledger may have lost
+                self._maybe_orphans = True  # of a run that the ledger may have lost
                 return self._settle(record)
-            self._maybe_strays |= record.status == "processing"
+            self._maybe_orphans |= record.status == "processing"
             if self._claim.stalls > MAX_STALLS:
                 raise MediaRejected("The job stalled more than once: its worker died twice while running it")
             if record.status == "pending":  # otherwise report it: a late answer to an earlier attempt must not be undone
@@ -156,7 +156,7 @@ class Attempt:
             with self._journal.stage("upload"):
                 files = self._upload_all(done.outputs, name)
         except BaseException:
-            self._maybe_strays = True  # Directus may have stored it without answering
+            self._maybe_orphans = True  # Directus may have stored it without answering
             raise
         self._journal.end("completed")
         about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
@@ -205,7 +205,7 @@ class Attempt:
                 # each time: the wait may have outlasted the lease
                 self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")
             except JobCancelled:
-                self._maybe_strays = True  # uploaded, but no record will name them
+                self._maybe_orphans = True  # uploaded, but no record will name them
                 raise
             return self._directus.update_open_job(self._job.job_id, values, give_to=self._job.user_id)
 
@@ -215,7 +215,7 @@ class Attempt:
                 self._delete(outputs)
             return self._settle(record)
         self._lease.closed()
-        if self._maybe_strays:
+        if self._maybe_orphans:
             self._delete_orphans(outputs)
         return outcome
 
@@ -223,7 +223,7 @@ class Attempt:
         """Return the outcome of a job whose record was closed by someone else, and delete its unnamed outputs."""
         outcome = _settled(record)
         self._lease.closed()
-        if self._maybe_strays:
+        if self._maybe_orphans:
             self._delete_orphans(())
         return outcome
 
@@ -249,7 +249,7 @@ class Attempt:
             try:
                 return call()
             except DirectusUnavailable as error:
-                self._maybe_strays = True
+                self._maybe_orphans = True
                 self._journal.say("Waiting for Directus")
                 logger.warning("waiting for Directus", extra={"job_id": self._job.job_id, "error": str(error)})
                 self._lease.wait(random.uniform(1, 3))  # noqa: S311 - jitter
