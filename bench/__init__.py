@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Figures = dict[str, Any]
-"""Names of figures, their unit in the name, to numbers or to one more level of names."""
+"""Figure names, with the unit in the name, to numbers or to one more level of names."""
 
 
 def timed(call: Callable[[], object], times: int = 1) -> float:
-    """Return the seconds that a call takes, on average of `times`."""
+    """Return the mean seconds of a call over `times` calls."""
     started = time.perf_counter()
     for _ in range(times):
         call()

@@ -1,6 +1,6 @@
-"""Cold starts: a fresh process from the unpacked zip to a served request, and what each library costs above a bare interpreter.
+"""Cold starts: from a new process with the unpacked zip to the response, and the import time of each library.
 
-Beside it the naive package of the same app: no bytecode, nothing left out, and every module imported when the process starts.
+Compared with the naive package of the same app: no bytecode, nothing left out, and every module imported at start.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ EAGER = [
 
 
 class Package(NamedTuple):
-    """An unpacked package, and what its processes import before they serve."""
+    """An unpacked package, and what its process imports before it serves."""
 
     folder: Path
     eager: list[str]
 
 
 def run() -> Figures:
-    """Time both packages in turn, and each library alone; in ms."""
+    """Time both packages alternately, and each library alone; in ms."""
     with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as (environment, app, token):
         both = packages(Path(folder))
         figures = {}
@@ -87,7 +87,7 @@ def packages(folder: Path) -> dict[str, Package]:
 
 @contextmanager
 def stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
-    """Run what the API needs; yield its settings, and a creator's app with its token."""
+    """Run the services of the API; yield its settings, and a creator's app with its token."""
     redis_port, sqs_port, directus_port = pick_port(), pick_port(), pick_port()
     running = [
         processes.redis_process(folder / "redis", redis_port),
@@ -109,7 +109,7 @@ def stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
 
 
 def request(route: str, app: CreatorApp, token: str) -> dict[str, Any]:
-    """Return the event of a request, to enqueue a record of its own if it is one for that."""
+    """Return the event of a request, with a new record for each enqueue request."""
     method, name = route.split()
     if method == "GET":
         return event(method, f"/queue/{name}")

@@ -1,6 +1,6 @@
-"""Dollars a million jobs, from a table of prices and from measured calls, bytes and seconds.
+"""Dollars per million jobs, from a table of prices and from measured calls, bytes and seconds.
 
-The control plane is everything but the work on media: what it costs to take a job, to queue it, to hand it out and to log it.
+The control plane is everything except the work on media: accepting, queueing, delivering and logging a job.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ PRICES: dict[str, Any] = json.loads(Path(__file__).with_name("prices.json").read
 API_GB = 0.5
 REQUESTS = 60
 AWS_WAIT_MS = 45
-"""What a call waits for on AWS and not here: Directus 30 ms away, SQS 10, Redis and the network of the function 5. Assumed."""
+"""Network waits on AWS that do not exist here, assumed: Directus 30 ms, SQS 10 ms, Redis and the function's network 5 ms."""
 PLATFORM_LOG_BYTES = 400
-"""START, END and REPORT of an invocation, and the 26 bytes that CloudWatch adds to each line of a log."""
+"""START, END and REPORT of an invocation, and the 26 bytes that CloudWatch adds per log line."""
 LINE_BYTES = 26
 JOBS = 20
 CLIP_SECONDS = 20
 ROUNDS = 3
 LAMBDA_GB = 3008 / 1024
 SLOT_VCPU, SLOT_GB = 2.0, 8.0
-"""Of a container worker as the template makes it: 4 processors and 16 GB for two jobs."""
+"""A container worker as in the template: 4 vCPU and 16 GB for two jobs."""
 GAUGES = 20
 HOURS_A_MONTH = 730
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -49,7 +49,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "caption_generation": {"format": "vtt"},
     "transcoding": {"format": "mp4", "resolution": "720p"},
 }
-"""Operation -> parameters, of a clip of 1280x720 and CLIP_SECONDS seconds."""
+"""Operation -> parameters, for a clip of 1280x720 and CLIP_SECONDS seconds."""
 
 
 def run() -> Figures:
@@ -70,7 +70,7 @@ def run() -> Figures:
 
 
 def control_plane(api_ms: float, sqs_calls: float, log_bytes: float) -> Figures:
-    """Return dollars a million jobs of every part."""
+    """Return dollars per million jobs of each service."""
     api_seconds = (api_ms + AWS_WAIT_MS) / 1000
     parts = {
         "API Gateway": PRICES["api gateway request"] * MILLION,
@@ -86,7 +86,7 @@ def control_plane(api_ms: float, sqs_calls: float, log_bytes: float) -> Figures:
 
 
 def compute(seconds: dict[str, float]) -> Figures:
-    """Return dollars a million jobs of each operation on both kinds of worker, and when which is cheaper."""
+    """Return dollars per million jobs of each operation on both kinds of worker, and the break-even."""
     lambda_second = PRICES["lambda arm GB-second"] * LAMBDA_GB
     slot_second = (SLOT_VCPU * PRICES["fargate arm vCPU-hour"] + SLOT_GB * PRICES["fargate arm GB-hour"]) / 3600
     dollars = {}
@@ -101,7 +101,7 @@ def compute(seconds: dict[str, float]) -> Figures:
 
 
 def fixed() -> Figures:
-    """Return dollars a month that do not depend on the number of jobs."""
+    """Return dollars per month that do not depend on the number of jobs."""
     alarms = sum(len(alarm.source.of) if alarm.source else 1 for alarm in ALARMS)
     maintenance = PRICES["lambda request"] + PRICES["lambda x86 GB-second"] * 0.25 * 3.5
     parts = {
@@ -119,7 +119,7 @@ def fixed() -> Figures:
 
 
 def _api_ms(folder: Path) -> float:
-    """Return what a `POST /media` takes in a warm process of the packaged API, in ms."""
+    """Return the time of `POST /media` in a warm process of the packaged API, in ms."""
     with cold.stores(folder) as (environment, app, token):
         package = cold.packages(folder)["ours"]
         requests = [json.dumps(cold.request("POST media", app, token)) for _ in range(REQUESTS + 1)]
@@ -142,7 +142,7 @@ def _api_ms(folder: Path) -> float:
 
 
 def _jobs(folder: Path) -> tuple[dict[str, float], float]:
-    """Run every operation; return its seconds, by the record, and the bytes that one job's logs are."""
+    """Run every operation; return its seconds, from the record, and the log bytes of one job."""
     stack = Stack(folder, concurrency=1).start()
     try:
         directus = stack.url("directus")
@@ -176,7 +176,7 @@ def _seconds(record: dict[str, Any]) -> float:
 
 
 def _logged(stack: Stack) -> int:
-    """Return the bytes of the logs of the API and the worker, as CloudWatch counts them."""
+    """Return the log bytes of the API and the worker, as CloudWatch counts them."""
     lines = [line for name in ("api", "worker") for line in (stack.logs / f"{name}.log").read_bytes().splitlines()]
     return sum(len(line) + LINE_BYTES for line in lines)
 

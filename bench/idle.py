@@ -1,4 +1,4 @@
-"""What an empty system does all day: one container worker at its defaults, and the maintenance task's Lambda once a minute."""
+"""The calls of an idle system: one container worker with its defaults, and the maintenance Lambda once a minute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POLL_SECONDS = "10"  # the default, not that of the local system
 
 
 def run() -> Figures:
-    """Count for a minute, and say what an hour of it is."""
+    """Count for a minute, and extrapolate to an hour."""
     with noop.system() as system, tempfile.TemporaryDirectory() as folder:
         proxy = HttpProxy(int(system.sqs.rpartition(":")[2]))
         counted: Counter[str] = Counter()
@@ -66,8 +66,8 @@ def run() -> Figures:
 
 
 def _maintenance(system: noop.System, counted: Counter[str], endpoint: str, environment: dict[str, str]) -> tuple[int, int]:
-    """Count what one run does, of a ledger that has its totals."""
-    nothing: Any = None  # Directus is asked after a wipe alone
+    """Count the calls of one run, with seeded totals."""
+    nothing: Any = None  # Directus is only called after a wipe
     system.ledger.read_totals()
     system.scripts.redis.hset("{bench}:meta", "seeded", 1)
     before, redis_before = counted.total(), _scripts(system)

@@ -1,8 +1,8 @@
-"""One Lambda process, as cold as it gets: a bare interpreter, an unpacked package, one request or more.
+"""One cold Lambda process: a bare interpreter, an unpacked package, one or more requests.
 
-`python -S -I bench/lambda_process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"maintenance": true}, from its
-standard input, a line each, and writes what is answered, a line each; at the end the modules of the package that were imported.
-Needs nothing but the standard library, as in Lambda.
+`python -S -I bench/lambda_process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"maintenance": true}, from
+standard input, one per line, and writes the responses, one per line; at the end, the imported modules of the package. It uses
+only the standard library, as in Lambda.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SCHEDULED = {
     "detail": {},
     "resources": [],
 }
-"""What EventBridge hands to a function that it calls by a schedule."""
+"""The event of an EventBridge schedule."""
 
 
 class Context:
-    """What Lambda says of an invocation, as far as it is looked at."""
+    """The context of an invocation, as far as it is used."""
 
     function_name = "api"
     function_version = "1"
@@ -39,14 +39,14 @@ class Context:
 
     @staticmethod
     def get_remaining_time_in_millis() -> int:
-        """Return the time that is left."""
+        """Return the remaining time."""
         return 20_000
 
 
 def event(
     method: str, path: str, token: str = "", body: Any = None, *, parameters: dict[str, str] | None = None, internal: str = ""
 ) -> dict[str, Any]:
-    """Return what API Gateway hands to the function; `internal` is the internal token, if it is sent."""
+    """Return the API Gateway event of a request; `internal` is the internal token, if sent."""
     headers = {"content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -68,7 +68,7 @@ def event(
 
 
 def main() -> None:
-    """Serve what is asked, and leave at once: the end of a process is nobody's waiting time."""
+    """Serve the requests, and exit at once: no caller waits for the end of the process."""
     folder = sys.argv[1]
     sys.path.insert(0, folder)
     for name in sys.argv[3].split(",") if "--eager" in sys.argv else ():

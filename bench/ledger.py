@@ -1,4 +1,4 @@
-"""The ledger beside BullMQ, which it replaces: the same payload on the same Redis, in turns. Medians of several rounds."""
+"""The ledger against BullMQ: the same payload on the same Redis, alternately. Medians of several rounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DELAYED = 20_000
 HOUR_MS = 3_600_000
 DEPTHS = (0, 10_000, 100_000)
 Measured = tuple[float, float]
-"""Seconds, and seconds that Redis computed."""
+"""Seconds, and seconds of Redis CPU."""
 
 
 def run() -> Figures:
@@ -46,7 +46,7 @@ def run() -> Figures:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """A Redis as the local system has it; yields its URL."""
+    """Run a Redis like the local system's; yield its URL."""
     with tempfile.TemporaryDirectory() as folder:
         port = pick_port()
         server = processes.redis_process(Path(folder) / "redis", port).start()
@@ -57,7 +57,7 @@ def redis_server() -> Iterator[str]:
 
 
 def throughput(scripts: Scripts, url: str) -> Figures:
-    """Jobs a second through admit, and through claim and finish; and what a job costs Redis."""
+    """Jobs a second through admit, and through claim and finish; Redis time per job."""
     figures: Figures = {}
     for concurrency in CONCURRENCIES:
         rounds: dict[str, list[Measured]] = {}
@@ -114,7 +114,7 @@ def _bullmq(scripts: Scripts, url: str, made: list[MediaJob], concurrency: int) 
 
 
 def delayed(scripts: Scripts) -> Figures:
-    """Jobs a second through claim and finish, alone and beside many that wait for later, in turns."""
+    """Jobs a second through claim and finish, alone and next to many delayed jobs, alternately."""
     seconds: dict[int, list[float]] = {}
     for _ in range(ROUNDS):
         for count in (0, DELAYED):
@@ -130,7 +130,7 @@ def delayed(scripts: Scripts) -> Figures:
 
 
 def _drain_all(ledger: Ledger, tickets: list[MediaJob], concurrency: int = 1) -> None:
-    """Claim and finish with each ticket, and again until nothing waits: beside others, some find their own job running."""
+    """Claim and finish with each ticket until nothing waits: with concurrency, some find their own job running."""
     while ledger.stats().waiting:
         _each(tickets, concurrency, partial(_drain, ledger))
 
@@ -142,7 +142,7 @@ def _drain(ledger: Ledger, ticket: MediaJob) -> None:
 
 
 def waiting(scripts: Scripts, url: str) -> Figures:
-    """What many waiting jobs cost: memory, and the time of the published counts."""
+    """The cost of many waiting jobs: memory, and the time of the published counts."""
     made = [job(number) for number in range(DEPTHS[-1])]
     used: dict[str, list[int]] = {}
     stats: dict[str, dict[int, float]] = {}
@@ -210,5 +210,5 @@ def job(number: int) -> MediaJob:
 
 
 def payload(made: list[MediaJob]) -> list[dict[str, Any]]:
-    """Return jobs as BullMQ is given them: the same envelopes."""
+    """Return jobs in BullMQ's form: the same envelopes."""
     return [{"id": str(uuid.uuid4()), "priority": one.priority, "data": msgspec.json.decode(jobs.encode(one))} for one in made]

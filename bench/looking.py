@@ -1,4 +1,4 @@
-"""What it costs to look: the dashboard's first paint and size, and the answers that it polls, beside those that enqueue."""
+"""The dashboard: first paint and size, and the response times of the routes that it polls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAINTED = """new Promise(done => new PerformanceObserver(list => done(list.getEn
 
 
 def run() -> Figures:
-    """Measure on a local system, with three hundred jobs in the list."""
+    """Measure on a local system with three hundred jobs in the list."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder) / "system").start()
         try:

@@ -1,4 +1,4 @@
-"""mediaq itself with jobs that do nothing: the ledger, the tickets, the runner and its leases, and no media and no Directus."""
+"""mediaq with jobs that do nothing: the ledger, tickets, runner and leases, without media and Directus."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class NoopRunner(Runner):
-    """Claims, holds a lease, finishes, deletes: everything but the work."""
+    """Claims, holds a lease, finishes, deletes the ticket: everything except the work."""
 
     def __init__(self, ledger: Ledger, tickets: Tickets) -> None:
-        nothing: Any = None  # neither Directus nor tools are asked for anything
+        nothing: Any = None  # neither Directus nor the tools are used
         super().__init__(ledger, tickets, nothing, nothing)
         self.ran: list[str] = []
 
@@ -41,7 +41,7 @@ class NoopRunner(Runner):
 
 
 class System:
-    """A Redis and an SQS emulator, and what enqueues and drains on them."""
+    """A Redis and an SQS emulator, with functions to enqueue and drain."""
 
     def __init__(self, redis_port: int, sqs: str, queues: dict[str, str]) -> None:
         self.sqs = sqs
@@ -50,7 +50,7 @@ class System:
         self.queues = queues
 
     def tickets(self, endpoint: str) -> Tickets:
-        """Return the queues, reached through an endpoint."""
+        """Return the queues at an endpoint."""
         os.environ["AWS_ENDPOINT_URL"] = endpoint
         pools = ("lambda", "container")
         urls = {pool: self.queues[f"QUEUE_URL_{pool.upper()}"].replace(self.sqs, endpoint) for pool in pools}
@@ -58,14 +58,14 @@ class System:
         return Tickets(client(), urls, dead)
 
     def enqueue(self, jobs: list[MediaJob], tickets: Tickets) -> None:
-        """Admit each and send its ticket, as a call of the API does."""
+        """Admit each job and send its ticket, like the API."""
         for job in jobs:
             admitted = self.ledger.admit(job, "pending", -1).send
             assert admitted is not None
             tickets.send(admitted)
 
     def drain(self, count: int, tickets: Tickets) -> list[str]:
-        """Run jobs one at a time until there were so many, and then drop what is left of their tickets; return the order."""
+        """Run jobs one at a time until `count`, then drop the remaining tickets; return the order."""
         runner = NoopRunner(self.ledger, tickets)
         while len(runner.ran) < count or self.left():
             for ticket in tickets.receive("container", 1, 1):
@@ -73,7 +73,7 @@ class System:
         return runner.ran
 
     def left(self) -> int:
-        """Return how many tickets there are."""
+        """Return the number of tickets."""
         sqs = boto3.client("sqs", endpoint_url=self.sqs, region_name=processes.REGION)
         url = self.queues["QUEUE_URL_CONTAINER"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -82,7 +82,7 @@ class System:
 
 @contextmanager
 def system() -> Iterator[System]:
-    """Start them, with the queues of the local system."""
+    """Start both, with the queues of the local system."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(processes.AWS_ENVIRONMENT)
         Logger(service="mediaq")

@@ -1,4 +1,4 @@
-"""The overhead of the queue: transcodes through the whole system against the same ffmpeg command lines in a loop."""
+"""The overhead of the queue: transcodes through the whole system against the same ffmpeg commands in a loop."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 JOBS = 10
 CLIP_SECONDS = 90
-"""Half a minute of work for two cores: what a job costs beside its work is the same for one of any length."""
+"""Half a minute of work for two cores; the overhead per job is the same for any length."""
 PARAMS = {"format": "mp4", "codec": "h264", "preset": "medium"}
 
 
 def run() -> Figures:
-    """Run JOBS transcodes each way, half before and half after the other side's, one at a time; in s."""
+    """Run JOBS transcodes each way, one at a time, alternately in halves; in s."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = _clip(folder / "clip.mp4")
@@ -69,9 +69,9 @@ def _clip(target: Path) -> Path:
 
 
 def _through_the_system(app: CreatorApp, file_id: str, count: int) -> float:
-    """Enqueue `count` jobs; return the time from the first call to the last record's `finished_at`.
+    """Enqueue `count` jobs; return the time from the first call to the last `finished_at`.
 
-    It polls every two seconds, as the published example does: whoever polls more often measures themselves.
+    It polls every two seconds, like the published example: faster polling would measure itself.
     """
     ids = [app.create_record("transcoding", file_id, params=PARAMS) for _ in range(count)]
     started = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""mediaq beside other job queues on SQS, on the same emulator: enqueue and drain of jobs that do nothing, calls, and order."""
+"""mediaq against other job queues on the same SQS emulator: throughput of no-op jobs, SQS calls, and order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCRIPTS = {"celery": "celery_side.py", "dramatiq": "dramatiq_side.py"}
 
 
 def run() -> Figures:
-    """Measure all of them in turns."""
+    """Measure all of them alternately."""
     with noop.system() as system:
         boto3.client("sqs", endpoint_url=system.sqs, region_name=REGION).create_queue(QueueName="celery-bench")
         return throughput(system) | calls(system) | order(system)
@@ -58,7 +58,7 @@ def throughput(system: noop.System) -> Figures:
 
 
 def calls(system: noop.System) -> Figures:
-    """SQS calls a job."""
+    """SQS calls per job."""
     figures = our_calls(system)
     for name, script in SCRIPTS.items():
         proxy = HttpProxy(int(system.sqs.rpartition(":")[2]))
@@ -72,7 +72,7 @@ def calls(system: noop.System) -> Figures:
 
 
 def our_calls(system: noop.System) -> dict[str, float]:
-    """SQS calls a job of random priority: on the emulator as it is, and where receives are shuffled as on AWS."""
+    """SQS calls per job with random priorities, with and without shuffled receives."""
     figures: dict[str, float] = {}
     dice = random.Random(7)  # noqa: S311 - a bench
     target = int(system.sqs.rpartition(":")[2])
@@ -88,7 +88,7 @@ def our_calls(system: noop.System) -> dict[str, float]:
 
 
 def order(system: noop.System) -> Figures:
-    """How many jobs of a heavy user run before the last of twenty users with one; and inversions of priorities."""
+    """How many jobs of a heavy user run before the last of twenty users with one job; inversions of priorities."""
     url = system.scripts.redis.connection_pool.connection_kwargs
     redis_url = f"redis://{url['host']}:{url['port']}/0"
     heavy = [msgspec.structs.replace(job(0), priority=10) for _ in range(HEAVY)]
@@ -114,12 +114,12 @@ def order(system: noop.System) -> Figures:
 
 
 def _our_order(system: noop.System, made: list[MediaJob]) -> list[str]:
-    """By the ledger alone: any ticket claims the best job, whichever SQS delivers."""
+    """By the ledger alone: any ticket claims the best job."""
     system.scripts.redis.flushall()
     tickets = [system.ledger.admit(one, "pending", -1).send for one in made]
     random.shuffle(tickets)
     ran = []
-    while system.ledger.stats().waiting:  # a ticket whose job has run already claims no other
+    while system.ledger.stats().waiting:  # a ticket whose job has run claims no other
         for ticket in tickets:
             assert ticket is not None
             claim = system.ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())

@@ -1,4 +1,4 @@
-"""A worker is killed with jobs running, and another is there at once: how long until those jobs run again."""
+"""A worker with running jobs is killed while another is available: the time until those jobs run again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAINTENANCE_SECONDS = 60
 
 
 def run() -> Figures:
-    """Seconds from the kill to the first and to the last job that runs again."""
+    """Seconds from the kill to the first and the last job that runs again."""
     return {
         "seconds from kill -9 to the retries": {
             **_named("mediaq container", _mediaq()),
@@ -73,7 +73,7 @@ def _maintenance_alone() -> list[float]:
     """Seconds until the maintenance task sends new tickets, where only Lambdas work: nearly the worst case."""
     with noop.system() as system:
         tickets = system.tickets(system.sqs)
-        nothing: Any = None  # it would be asked after a wipe alone
+        nothing: Any = None  # only called after a wipe
         maintenance = Maintenance(system.ledger, tickets, nothing)
         system.ledger.read_totals()
         system.scripts.redis.hset("{bench}:meta", "seeded", 1)
@@ -82,7 +82,7 @@ def _maintenance_alone() -> list[float]:
             assert ticket.job is not None
             system.ledger.claim("container", ticket.job.id, ticket.job.job_id, new_token())
         killed = time.monotonic()
-        time.sleep(10.5 - 3)  # the leases end between the two looks of a run, so that the first of them is for nothing
+        time.sleep(10.5 - 3)  # the leases end between the two checks of a run, so the first check is in vain
         finished = threading.Event()
 
         def keep() -> None:
@@ -97,7 +97,7 @@ def _maintenance_alone() -> list[float]:
 
 
 def _bullmq() -> list[float]:
-    """BullMQ at its defaults."""
+    """BullMQ with its defaults."""
     with redis_server() as url:
         made = [job(0) for _ in range(RUNNING)]
         peers.bullmq("admit", {"jobs": payload(made), "concurrency": 1}, url)
@@ -141,7 +141,7 @@ def _dripping() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Send a byte a second."""
+            """Send one byte a second."""
             self.send_response(200)
             self.send_header("Content-Length", str(JOB_SECONDS))
             self.end_headers()

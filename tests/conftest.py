@@ -1,4 +1,4 @@
-"""Shared by all tiers: a clean environment and a real Redis. A missing service fails a test; nothing is skipped."""
+"""Shared by all tests: a clean environment and a real Redis. A missing service fails a test; nothing is skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes small files of kinds that failed somewhere, as people really have them. `RECIPES` names each."""
+"""Makes small files of kinds that failed somewhere. `RECIPES` names each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes media and works for the tests of operations."""
+"""Makes media and work objects for the tests of operations."""
 
 from __future__ import annotations
 

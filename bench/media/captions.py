@@ -1,8 +1,7 @@
-"""Captions: the word accuracy of an engine, and how fast it is.
+"""Captions: word accuracy and speed of an engine.
 
-Without anything of one's own it hears sentences of a synthetic voice. For a figure that means something set BENCH_SPEECH to a
-recording and BENCH_TRANSCRIPT to the text that is spoken in it; BENCH_ENGINE names the engine (pocketsphinx), and WHISPER_MODEL
-or TRANSCRIBE_BUCKET set it up as they do for a worker.
+By default the input is a synthetic voice. For a meaningful figure, set BENCH_SPEECH to a recording and BENCH_TRANSCRIPT to its
+text. BENCH_ENGINE names the engine (pocketsphinx); WHISPER_MODEL or TRANSCRIBE_BUCKET configure it like a worker's.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ VOICES = ("en-us", "en-gb")
 
 
 def run() -> Figures:
-    """Let the engine hear, and compare word by word."""
+    """Recognise the speech, and compare word by word."""
     engine = os.environ.get("BENCH_ENGINE", "pocketsphinx")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -43,7 +42,7 @@ def run() -> Figures:
 
 
 def accuracy(said: list[str], heard: list[str]) -> float:
-    """Return 1 minus the word error rate: edits (Levenshtein) in the words that were said. It may be below 0."""
+    """Return 1 minus the word error rate (Levenshtein). It can be negative."""
     row = list(range(len(heard) + 1))
     for number, word in enumerate(said, 1):
         previous, row[0] = row[0], number

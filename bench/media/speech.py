@@ -1,4 +1,4 @@
-"""Speech for the bench and the tests of captions, made offline by eSpeak NG. A synthetic voice is a hard case for an engine."""
+"""Speech for benchmarks and tests, made offline by eSpeak NG. A synthetic voice is hard to recognise."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WORDS_PER_MINUTE = 140
 
 
 def synthesise(text: str, target: Path, voice: str = "en-us", words_per_minute: int = WORDS_PER_MINUTE) -> Path:
-    """Speak `text` into a WAV file. In a process of its own: the library keeps its state in globals."""
+    """Speak `text` into a WAV file, in a separate process, because the library has global state."""
     command = [sys.executable, "-m", "bench.media.speech", text, str(target), voice, str(words_per_minute)]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
     return target
 
 
 def main() -> None:
-    """Speak the text of the first argument into the file of the second, with a voice at a speed."""
+    """Speak the first argument into the file of the second, with a voice and a speed."""
     import espeakng_loader  # noqa: PLC0415 - only this process needs it
 
     text, target, voice, speed = sys.argv[1:]

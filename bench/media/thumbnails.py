@@ -1,4 +1,4 @@
-"""Thumbnails: what one costs does not depend on the length of the film, because it seeks."""
+"""Thumbnails: the time does not depend on the length of the film, because they seek."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDS = 5
 
 
 def run() -> Figures:
-    """Take the best of ten frames, and one at 90 %, of films of one minute, ten minutes and two hours, in turns; in ms."""
+    """Take the best of ten frames, and one at 90 %, of films of 1, 10 and 120 minutes, alternately; in ms."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = {minutes: _film(folder, minutes) for minutes in MINUTES}
@@ -43,12 +43,12 @@ def run() -> Figures:
 
 
 def make_tools(folder: Path) -> Tools:
-    """Return what operations need when there is no system around them."""
+    """Return the tools of operations without a running system."""
     return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: TermMatcher([]))
 
 
 def _film(folder: Path, minutes: int) -> Path:
-    """Make a minute and repeat it."""
+    """Make one minute and repeat it."""
     minute, target = folder / "minute.mp4", folder / f"{minutes}.mp4"
     quiet = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y"]
     if not minute.exists():

@@ -1,4 +1,4 @@
-"""The systems that mediaq is measured against, each in an environment of its own that is installed on first use."""
+"""The systems that mediaq is compared with, each in an environment of its own that is installed on first use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bullmq(command: str, arguments: Any, redis_url: str) -> Any:
 
 
 def bullmq_worker(redis_url: str, **arguments: Any) -> subprocess.Popen[bytes]:
-    """Start a BullMQ worker that prints the id of each job as it starts it."""
+    """Start a BullMQ worker that prints the id of each job when it starts."""
     process = subprocess.Popen(
         [str(node.node()), "bench.mjs", "work"],
         cwd=bullmq_home(),
@@ -41,13 +41,13 @@ def bullmq_worker(redis_url: str, **arguments: Any) -> subprocess.Popen[bytes]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a worker as an accident would: the Node of the wheel is a child of its launcher."""
+    """Kill a worker: the Node of the wheel is a child of its launcher."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def python(script: str, command: str, arguments: Any, environment: dict[str, str]) -> Any:
-    """Run a command of one of the Python peers' scripts and return its answer."""
+    """Run a command of a Python peer's script and return its answer."""
     home = once(f"peers-{digest([LOCK], sys.version)}", _install)
     return _answer(
         [str(home / "bin" / "python"), str(HERE / script), command], arguments, HERE, {**AWS_ENVIRONMENT, **environment}

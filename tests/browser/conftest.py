@@ -1,4 +1,4 @@
-"""A running system and headless Chromium. A browser that cannot be had fails the test."""
+"""A running system and headless Chromium. A missing browser fails the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one does in the dashboard happens."""
+"""Actions in the dashboard: retry, cancel, pause, filter, by mouse and keyboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dashboard shows is what the API says; it keeps up, and survives an outage."""
+"""The dashboard shows what the API returns, updates itself, and survives an outage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page itself: one, small, under a strict policy, for everybody."""
+"""The page: size, content security policy, accessibility."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the whole system under fire, for as long as one likes. Exit code 1: a rule was broken."""
+"""`python -m tests.chaos`: inject faults into the whole system for a given time. Exit code 1: an invariant was broken."""
 
 from __future__ import annotations
 

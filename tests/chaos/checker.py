@@ -1,4 +1,4 @@
-"""The five rules of the protocol, held against the history of a run and against what is left at its end."""
+"""Checks the five invariants against the history of a run and its final state."""
 
 from __future__ import annotations
 

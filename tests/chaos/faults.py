@@ -1,4 +1,4 @@
-"""What goes wrong, at the edges only: signals, and what proxies do. Each is a function of the field that ends as it began."""
+"""The faults: signals, and what proxies do. Each is a function of the field that restores the initial state."""
 
 from __future__ import annotations
 

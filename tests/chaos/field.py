@@ -1,4 +1,4 @@
-"""A whole system of real processes, each with proxies of its own to Redis, SQS and Directus, and somebody who restarts the dead."""
+"""A whole system of real processes, each with its own proxies to Redis, SQS and Directus, and a supervisor that restarts them."""
 
 from __future__ import annotations
 

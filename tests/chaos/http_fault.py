@@ -1,4 +1,4 @@
-"""What an HTTP server does wrong now and then."""
+"""Faults of an HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creator apps: they make records, enqueue them until they are accepted, ask twice, cancel, delay and retry."""
+"""Creator apps: they create records, enqueue them until accepted, repeat calls, cancel, delay and retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened, as seen from outside: every call of a client, every effect on a record or file, every fault, every count."""
+"""Records a run from outside: every call of a client, every effect on a record or file, every fault, every count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run: a seed says which faults come when; afterwards everything is mended, and all has to come to its end."""
+"""One run: a seed decides the faults; at the end everything is repaired, and every job has to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system under fire, for a short while; `make chaos` and `make verify` take longer."""
+"""The system under faults for a short time; `make chaos` and `make verify` take longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker finds what it is there to find: each rule, broken once."""
+"""The checker finds a violation of each invariant."""
 
 from __future__ import annotations
 

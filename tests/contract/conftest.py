@@ -1,4 +1,4 @@
-"""The API in this process, in front of a real Redis, the SQS emulator and the stand-in for Directus; no worker."""
+"""The API in this process, with a real Redis, the SQS emulator and the Directus stand-in; no worker."""
 
 from __future__ import annotations
 

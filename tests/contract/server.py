@@ -1,4 +1,4 @@
-"""A Directus, real or not, that the contract tests ask the same questions."""
+"""A Directus, stand-in or real, for the contract tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packaged application. The stores are those of the contract tier."""
+"""The packaged application. The stores are those of the contract tests."""
 
 from __future__ import annotations
 

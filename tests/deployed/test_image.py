@@ -1,4 +1,4 @@
-"""The worker's image, as far as a machine without a Docker engine can tell: every step of the Dockerfile but the engine's own."""
+"""The worker image without Docker: every step of the Dockerfile that does not need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make package` writes: complete, small, the same every time, and nothing in it that is never used."""
+"""The output of `make package`: complete, small, reproducible, without unused files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packaged application, deployed by CloudFormation on the emulator: its API Gateway, its event source mapping, real media."""
+"""The packaged application, deployed by CloudFormation on the emulator: API Gateway, event source mapping, real media."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The template keeps every rule, and a template that breaks one is refused."""
+"""Our templates follow every rule, and a template that breaks one is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the project, taken apart: their commands, links and headings."""
+"""The documentation pages: their commands, links and headings."""
 
 from __future__ import annotations
 

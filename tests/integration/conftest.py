@@ -1,4 +1,4 @@
-"""The whole system in real processes. A part that does not come up fails the test."""
+"""The whole system in real processes. A process that does not start fails the test."""
 
 from __future__ import annotations
 

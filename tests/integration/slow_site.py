@@ -1,4 +1,4 @@
-"""A web site whose one film takes as long as a test wants."""
+"""A web site whose file takes as long as a test wants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three alarms of the published API turn on and off, as real jobs pass through the real system; a minute is 2 seconds here."""
+"""The three alarms of the published API turn on and off with real jobs; a minute lasts 2 seconds."""
 
 from __future__ import annotations
 

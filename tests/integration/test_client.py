@@ -1,4 +1,4 @@
-"""The client against a running system, as a user has it."""
+"""The client with a running system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `mediaq` against a running system, as a user has it."""
+"""The command `mediaq` with a running system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the owner of a job reads of its attempts, whatever happened to them."""
+"""Attempts and log of a job, whatever happened to it."""
 
 from __future__ import annotations
 

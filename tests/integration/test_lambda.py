@@ -1,4 +1,4 @@
-"""The Lambda pool as on AWS: the real handler, packaged, behind an event source mapping of the emulator."""
+"""The Lambda pool: the real handler, packaged, behind an event source mapping of the emulator."""
 
 from __future__ import annotations
 

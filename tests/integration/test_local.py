@@ -1,4 +1,4 @@
-"""What a newcomer types: the demo, up and down. In a copy of the project's folder, so that nobody's running system is met."""
+"""The demo, up and down, in a copy of the project's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running system does what its description says: thousands of requests made from it, good ones and bad ones.
+"""The running system follows its OpenAPI document: generated requests, valid and invalid.
 
 `make verify` makes a thousand of each route.
 """

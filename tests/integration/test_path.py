@@ -1,4 +1,4 @@
-"""The main job, end to end, on the real Directus: what the spec's integration example does, and what comes out."""
+"""One job from end to end on the real Directus, with the integration example of the published API."""
 
 from __future__ import annotations
 

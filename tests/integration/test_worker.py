@@ -1,4 +1,4 @@
-"""The worker process: retries, cancel, shutting down, tickets that nobody can read."""
+"""The worker process: retries, cancel, shutdown, unreadable tickets."""
 
 from __future__ import annotations
 

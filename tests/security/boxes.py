@@ -1,4 +1,4 @@
-"""Takes MP4 files apart into boxes and puts them together again, so that hostile ones can be made of honest ones."""
+"""Splits MP4 files into boxes and joins them, to make hostile files from valid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes hostile files, offline. Each maker writes one into a folder; `CORPUS` says what must become of it."""
+"""Makes hostile files, offline. Each maker writes one file; `CORPUS` has the expected results."""
 
 from __future__ import annotations
 

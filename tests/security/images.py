@@ -1,4 +1,4 @@
-"""Makes hostile pictures: small files that would be large in memory. Each maker takes the file to write."""
+"""Makes hostile images: small files that would be large in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every hostile file through every operation: a clear, final error (or a harmless success), and nothing touched.
+"""Every hostile file through every operation: a clear final error or a success, and no side effect.
 
 `make test` runs the quick part, `make verify` all of it (MEDIAQ_CORPUS=all), with a network namespace and without.
 """

@@ -1,4 +1,4 @@
-"""Makes the things that tests need many of."""
+"""Builders for test objects."""
 
 from __future__ import annotations
 

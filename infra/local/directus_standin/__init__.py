@@ -1,1 +1,1 @@
-"""A stand-in for Directus: the part of its API that mediaq uses, as the contract tests hold it to the real one."""
+"""A stand-in for Directus: the part of its API that mediaq uses. The contract tests compare it with the real one."""

@@ -1,4 +1,4 @@
-"""The stand-in's routes."""
+"""The routes of the stand-in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _token(user: Row) -> str:
 
 
 def make_app(state: Path) -> Flask:
-    """Make the WSGI application, its rows and files under `state`."""
+    """Return the WSGI application, with rows and files under `state`."""
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     home = StandIn(state)
@@ -59,7 +59,7 @@ def make_app(state: Path) -> Flask:
 
 
 def _add_users(app: Flask, home: StandIn) -> None:
-    """Add logging in, and who one is."""
+    """Add login and the current user."""
 
     @app.post("/auth/login")
     def login() -> Response:
@@ -89,7 +89,7 @@ def _add_users(app: Flask, home: StandIn) -> None:
 
 
 def _add_files(app: Flask, home: StandIn) -> None:
-    """Add bringing and fetching files."""
+    """Add upload and download of files."""
 
     @app.get("/assets/<key>")
     def asset(key: str) -> Response:
@@ -105,7 +105,7 @@ def _add_files(app: Flask, home: StandIn) -> None:
 
 
 def _add_rows(app: Flask, home: StandIn, path: str, fixed: str) -> None:
-    """Add the routes of a collection: list, create, change by query, and one row by its key."""
+    """Add the routes of a collection: list, create, update by query, and one row by its key."""
 
     def rows(collection: str = fixed) -> Response | tuple[str, int]:
         actions = {"GET": "read", "SEARCH": "read", "POST": "create", "PATCH": "update"}

@@ -1,4 +1,4 @@
-"""The stand-in's rows, files and rights. What it answers is what Directus 12.4 was seen to answer, error codes included."""
+"""Rows, files and permissions of the stand-in. Answers and error codes are those measured on Directus 12.4."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ADMIN = "Administrator"
 
 
 class Refusal(Exception):
-    """An error of Directus: status, code, message."""
+    """A Directus error: status, code, message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ BAD_CREDENTIALS = (401, "INVALID_CREDENTIALS", "Invalid user credentials.")
 
 
 class StandIn:
-    """Rows, files and rights."""
+    """Rows, files and permissions."""
 
     def __init__(self, state: Path) -> None:
         state.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class StandIn:
         return row
 
     def caller(self) -> Row | None:
-        """Return who the request's token belongs to."""
+        """Return the owner of the request's token."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if not token:
             return None
@@ -87,7 +87,7 @@ class StandIn:
         return self.store.get("directus_users", claims.get("id"))
 
     def allow(self, collection: str, action: str) -> Row:
-        """Return the caller, who must have the right."""
+        """Return the caller, who must have the permission."""
         user: Row | None = g.caller
         if user is None or collection not in COLUMNS:
             raise Refusal(*FORBIDDEN)
@@ -109,7 +109,7 @@ class StandIn:
         keys = [by_id["_eq"]] if "_eq" in by_id else query.listed(by_id["_in"]) if "_in" in by_id else None
         if keys is None:
             stored = self.store.all(collection)
-        else:  # the usual questions; a scan would answer the same
+        else:  # indexes for the usual filters; a scan would give the same result
             stored = [row for key in dict.fromkeys(keys) if (row := self.store.get(collection, key))]
         try:
             if "aggregate" in asked:
@@ -122,12 +122,12 @@ class StandIn:
             raise Refusal(400, "INVALID_QUERY", "Invalid query. Unknown filter operator.") from None
 
     def shape(self, collection: str, row: Row, fields: list[str] | None) -> Row:
-        """Return a row as it goes out: secrets hidden, relations followed."""
+        """Return a row for a response: secrets hidden, relations expanded."""
         shown = {**row, **{name: "**********" for name in ("password", "token") if row.get(name) and "email" in row}}
         return query.shape(shown, fields, COLUMNS[collection], lambda field, one: self.expand(collection, field, one))
 
     def create(self, collection: str, values: Row, user: Row) -> Row:
-        """Add a row. Whoever made it is noted, whatever the body says; unknown columns are ignored."""
+        """Create a row for the caller, whatever the body says; unknown columns are ignored."""
         columns = COLUMNS[collection]
         for field in schema.COLLECTIONS.get(collection, []):
             required = field["schema"].get("is_nullable") is False and "default_value" not in field["schema"]
@@ -147,7 +147,7 @@ class StandIn:
         return row
 
     def change(self, collection: str, key: object, values: Row, user: Row) -> Row:
-        """Change a row. Unknown columns are ignored, but only for an administrator."""
+        """Update a row. Unknown columns are ignored only for an administrator."""
         for name in values:
             if name not in COLUMNS[collection] and user["role"] != ADMIN:
                 message = f'You don\'t have permission to access field "{name}" in collection "{collection}" or it does not'

@@ -1,4 +1,4 @@
-"""Directus' query language, as far as mediaq speaks it: filter, fields, sort, limit, offset, and counts, also by a column."""
+"""The query language of Directus, as far as mediaq uses it: filter, fields, sort, limit, offset, aggregated counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 class UnknownColumn(Exception):
-    """A column that does not exist was filtered, sorted by or asked for."""
+    """A filter, sort or field names a column that does not exist."""
 
 
 class UnknownOperator(Exception):
@@ -22,7 +22,7 @@ class UnknownOperator(Exception):
 
 
 def parse(arguments: Mapping[str, str]) -> Row:
-    """Read a query from URL arguments, filter as JSON or as filter[a][_eq]=b."""
+    """Parse a query from URL arguments, with the filter as JSON or as filter[a][_eq]=b."""
     query: Row = {"filter": json.loads(arguments["filter"]) if "filter" in arguments else {}}
     for name, value in arguments.items():
         if name.startswith("filter["):
@@ -40,7 +40,7 @@ def parse(arguments: Mapping[str, str]) -> Row:
 
 
 def matches(row: Row, condition: Row, columns: set[str]) -> bool:
-    """Say whether a row fulfils a filter."""
+    """Return whether a row matches a filter."""
     return all(_one(row, name, wanted, columns) for name, wanted in condition.items())
 
 
@@ -57,7 +57,7 @@ def select(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
 
 
 def count(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
-    """Count what the filter finds, as one row or as one for each value of a column."""
+    """Count the matching rows, in total or by a column."""
     found, by = select(rows, {**query, "limit": -1}, columns), query.get("group")
     if by is None:
         return [{"count": len(found)}]
@@ -67,7 +67,7 @@ def count(rows: list[Row], query: Row, columns: set[str]) -> list[Row]:
 
 
 def shape(row: Row, fields: list[str] | None, columns: set[str], expand: Callable[[str, Row], Row | None]) -> Row:
-    """Keep the columns that were asked for; `user_created.id` and `input_file_id.*` follow a relation."""
+    """Keep the requested columns; `user_created.id` and `input_file_id.*` follow a relation."""
     out: Row = {}
     for field in fields or ["*"]:
         name, _, inner = field.partition(".")
@@ -111,7 +111,7 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 def listed(wanted: Any) -> list[Any]:
-    """Read the operand of `_in`: a list, or one by comma."""
+    """Parse the operand of `_in`: a list, or values separated by commas."""
     return wanted.split(",") if isinstance(wanted, str) else list(wanted)
 
 
@@ -121,7 +121,7 @@ def _truth(wanted: Any) -> bool:
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "_eq": _same,
-    "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: null is unequal to nothing
+    "_neq": lambda value, wanted: value is not None and not _same(value, wanted),  # SQL: comparisons with null are false
     "_in": lambda value, wanted: any(_same(value, one) for one in listed(wanted)),
     "_nin": lambda value, wanted: value is not None and not any(_same(value, one) for one in listed(wanted)),
     "_null": lambda value, wanted: (value is None) == _truth(wanted),

@@ -1,4 +1,4 @@
-"""The stand-in's rows, in SQLite, so that they outlive a restart."""
+"""Rows in SQLite, so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Store:
         self._db.execute("CREATE TABLE IF NOT EXISTS rows (collection TEXT, id TEXT, row TEXT, PRIMARY KEY (collection, id))")
 
     def all(self, collection: str) -> list[Row]:
-        """Return all rows of a collection, in the order in which they were made."""
+        """Return all rows of a collection, in the order of creation."""
         with self._lock:
             found = self._db.execute("SELECT row FROM rows WHERE collection = ? ORDER BY rowid", (collection,))
             return [json.loads(text) for (text,) in found]
@@ -37,13 +37,13 @@ class Store:
             return json.loads(text[0]) if text else None
 
     def insert(self, collection: str, row: Row) -> bool:
-        """Add a row; False when its key is taken."""
+        """Insert a row; False if its key exists."""
         with self._lock:
             values = (collection, str(row["id"]), json.dumps(row))
             return self._db.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values).rowcount == 1
 
     def change(self, collection: str, key: object, values: Row) -> Row:
-        """Change some columns of a row and return it whole."""
+        """Update columns of a row and return the row."""
         with self._lock:
             row = {**(self.get(collection, key) or {}), **values}
             self._db.execute("UPDATE rows SET row = ? WHERE collection = ? AND id = ?", (json.dumps(row), collection, str(key)))

@@ -1,4 +1,4 @@
-"""Who gets in: tokens as Directus mints them, and everything that only looks like one."""
+"""Authentication: tokens as Directus signs them, and everything that only looks like one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /queue/media/bulk`: every job has its own answer."""
+"""`POST /queue/media/bulk`: every job has its own result."""
 
 from __future__ import annotations
 

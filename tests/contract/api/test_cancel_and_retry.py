@@ -1,4 +1,4 @@
-"""`/queue/jobs/{jobId}`: cancel and retry, for those who may."""
+"""`/queue/jobs/{jobId}`: cancel and retry, with authorization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client, where a server is away, loses answers, or says what is no JSON."""
+"""The client with a server that is unavailable, loses answers, or returns no JSON."""
 
 from __future__ import annotations
 

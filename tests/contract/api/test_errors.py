@@ -1,4 +1,4 @@
-"""The framework's own errors, in the one published shape; and nothing of ours leaks."""
+"""Errors of the framework have the published shape and leak nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET /health`, and the alarms that the maintenance task notes for it."""
+"""`GET /health` and its alarms."""
 
 from __future__ import annotations
 

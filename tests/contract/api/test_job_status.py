@@ -1,4 +1,4 @@
-"""`GET /queue/jobs` and `GET /queue/jobs/{jobId}`: what became of jobs, for those who may know."""
+"""`GET /queue/jobs` and `GET /queue/jobs/{jobId}`, with authorization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /media` beyond the examples: what it refuses, whom it serves, and what one call costs."""
+"""`POST /media` beyond the published examples: rejections, authorization, cost of a call."""
 
 from __future__ import annotations
 

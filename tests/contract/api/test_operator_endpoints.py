@@ -1,4 +1,4 @@
-"""What watches the queue: metrics, trend, pools, usage, and the description of the API."""
+"""Metrics, trend, pools, usage, and the OpenAPI document."""
 
 from __future__ import annotations
 

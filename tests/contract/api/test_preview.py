@@ -1,4 +1,4 @@
-"""`GET /queue/jobs/{jobId}/picture`: what the job made, and nobody else's file."""
+"""`GET /queue/jobs/{jobId}/picture`: only files that the job made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jobs and looking at them cost Directus."""
+"""The number of Directus requests of jobs and of job status."""
 
 from __future__ import annotations
 

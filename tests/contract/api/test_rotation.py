@@ -1,4 +1,4 @@
-"""Changing a secret without a pause: the old one and the new one are good at the same time."""
+"""Rotation of secrets: the old and the new one are valid at the same time."""
 
 from __future__ import annotations
 

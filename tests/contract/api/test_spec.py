@@ -1,4 +1,4 @@
-"""Every example of the published API, as it stands there."""
+"""Every example of the published API."""
 
 from __future__ import annotations
 

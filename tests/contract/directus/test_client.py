@@ -1,4 +1,4 @@
-"""What mediaq relies on in Directus, held against the stand-in and against the real one."""
+"""What mediaq relies on in Directus, on the stand-in and on the real Directus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filters of `GET /queue/jobs` on both Directus: page by page, each record once."""
+"""The filters of `GET /queue/jobs` on both: page by page, each record once."""
 
 from __future__ import annotations
 

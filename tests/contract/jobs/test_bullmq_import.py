@@ -1,4 +1,4 @@
-"""Moving over from the BullMQ server: its real queue, filled by the real BullMQ."""
+"""Import from the BullMQ server: a real queue, filled by the real BullMQ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelling a job, by the use case and by its command."""
+"""Cancelling a job, by the use case and by the operator command."""
 
 from __future__ import annotations
 

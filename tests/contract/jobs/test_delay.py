@@ -1,4 +1,4 @@
-"""Jobs for later: up to 15 minutes by SQS, up to a week by EventBridge Scheduler."""
+"""Delayed jobs: up to 15 minutes in SQS, up to a week in EventBridge Scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job for whose input there is no room: given back without spending an attempt, but not for ever."""
+"""A job without disk space is released without spending an attempt, a limited number of times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /media/created`: what a Flow of Directus calls when a record was made."""
+"""`POST /media/created`: the call of a Directus Flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everybody who changes the status of a record, two at a time, interleaved at every step, on the stand-in and the real Directus.
+"""All writers of a record's status, two at a time, interleaved at every step, on the stand-in and on the real Directus.
 
 Directus looks for the records that a filtered update means, and writes to them afterwards. Here the two are separate calls, so
 that another writer can come in between, as it can inside Directus.

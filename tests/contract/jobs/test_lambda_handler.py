@@ -1,4 +1,4 @@
-"""What the Lambda worker answers: an id leaves its list of failures only when its ticket stands for nothing any more."""
+"""The response of the Lambda worker: an id leaves the list of failures only if its ticket is no longer needed."""
 
 from __future__ import annotations
 

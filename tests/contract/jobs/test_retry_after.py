@@ -1,4 +1,4 @@
-"""Servers that ask to wait: the job comes back when they say, spends no attempt, and its log says until when."""
+"""Servers with Retry-After: the job is delayed, spends no attempt, and its log says until when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion webhooks: signed, tried again, under the address rules, and visible in the job."""
+"""Completion webhooks: signed, retried, under the address rules, visible in the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when workers are killed, and when Redis is wiped."""
+"""Killed workers, and a wiped Redis."""
 
 from __future__ import annotations
 

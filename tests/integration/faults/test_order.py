@@ -1,4 +1,4 @@
-"""Many jobs with random priorities, enqueued before the worker starts: run in the order of their priorities."""
+"""Jobs with random priorities run in the order of their priorities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when Redis, SQS or Directus is away for a while, and when Redis stands still."""
+"""Outages of Redis, SQS and Directus, and a frozen Redis."""
 
 from __future__ import annotations
 

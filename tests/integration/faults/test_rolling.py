@@ -1,4 +1,4 @@
-"""An upgrade with a job running: every part is stopped and started again, one after the other."""
+"""An upgrade with a running job: every process is restarted, one after the other."""
 
 from __future__ import annotations
 

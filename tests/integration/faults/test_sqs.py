@@ -1,4 +1,4 @@
-"""The queues on an SQS of their own process: ministack, or LocalStack when AWS_ENDPOINT_URL says where it is.
+"""The queues on an SQS emulator: ministack, or LocalStack if AWS_ENDPOINT_URL names one.
 
 The clients come from `localstack_client.session`, as LocalStack's documentation has it; nothing here knows which one answers.
 """

@@ -1,4 +1,4 @@
-"""Files as people really have them, through the whole system: what comes out is read by others than us."""
+"""Unusual files through the whole system; independent programs read the outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's memory does not grow with its input. `make test` takes 256 MB, `make verify` 2 GB (MEDIAQ_INPUT_MB)."""
+"""The memory of a worker does not grow with its input. `make test` uses 256 MB, `make verify` 2 GB (MEDIAQ_INPUT_MB)."""
 
 from __future__ import annotations
 

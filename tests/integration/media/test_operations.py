@@ -1,4 +1,4 @@
-"""Every operation through the whole system, on the real Directus; what comes out is read by others than us."""
+"""Every operation through the whole system on the real Directus; independent programs read the outputs."""
 
 from __future__ import annotations
 

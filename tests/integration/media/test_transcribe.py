@@ -1,4 +1,4 @@
-"""The caption engine `transcribe`, against the emulator's S3 and Transcribe: it hears nothing, but speaks the protocol."""
+"""The caption engine `transcribe` on the emulator's S3 and Transcribe, which recognises nothing but has the protocol."""
 
 from __future__ import annotations
 

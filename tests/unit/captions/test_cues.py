@@ -1,4 +1,4 @@
-"""The cue builder: what holds of any words, and what some words become."""
+"""The cue builder: properties of every result, and examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model of what a million jobs cost: what it multiplies, by the published prices."""
+"""The cost model: what it multiplies, and the published prices."""
 
 from __future__ import annotations
 

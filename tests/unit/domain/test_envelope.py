@@ -1,4 +1,4 @@
-"""Old and new releases side by side: each reads what the other writes, or leaves it unharmed to one that can."""
+"""Old and new releases at the same time: each reads the other's envelopes, or leaves them to one that can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of every operation: what is accepted, and what a caller reads who sent something else."""
+"""Parameters of every operation: accepted values, and the error of every other."""
 
 from __future__ import annotations
 

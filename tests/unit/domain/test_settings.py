@@ -1,4 +1,4 @@
-"""Settings and plans: every message names the variable and what it wants."""
+"""Settings and plans: every error names the variable and what it must be."""
 
 from __future__ import annotations
 

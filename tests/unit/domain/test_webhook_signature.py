@@ -1,4 +1,4 @@
-"""The helper that tells a callback of ours from anybody else's: what the server signs it accepts, and nothing else."""
+"""The client's verification accepts what the server signs, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of the layout fail when they should."""
+"""The layout checks fail when they should."""
 
 from __future__ import annotations
 

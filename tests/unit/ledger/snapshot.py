@@ -1,4 +1,4 @@
-"""Saves keys of Redis and puts them back, as a failover to an older replica would."""
+"""Saves and restores keys of Redis, like a failover to an older replica."""
 
 from __future__ import annotations
 

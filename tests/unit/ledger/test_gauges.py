@@ -1,4 +1,4 @@
-"""What the maintenance task sees of the ledger, and the alarms that it notes."""
+"""The input of the gauges, and the alarm states in the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger, told as stories: each is one sentence of the protocol. `test_ledger_model.py` tries all the others."""
+"""Rules of the protocol, one test each. `test_ledger_model.py` tries all sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Getting into the ledger: once, within the quota, and out again when the ticket could not be sent."""
+"""Admission: once, within the quota, and its retraction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: what it is bounded by, and what it says of a Redis that is away, fails over, or answers twice."""
+"""Limits of the ledger, and a Redis that is unreachable, fails over, or answers twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Days of the ledger: nothing in it grows without bound, and what waits for later costs the others nothing."""
+"""Days of load: nothing grows without bound, and delayed jobs cost other jobs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger does after it was wiped, or lost its last writes."""
+"""The ledger after a wipe, or after the loss of its last writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds the scripts, on a real Redis, to the model: any sequence of transitions, flushes, rollbacks and clock jumps."""
+"""Compares the scripts on a real Redis with the model: any sequence of transitions, wipes, rollbacks and clock jumps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a line moves, and what that says of who waits in it; what its workers note, and what is to be told of its end."""
+"""Pace and estimated start, the journal, and the webhook events of a job."""
 
 from __future__ import annotations
 

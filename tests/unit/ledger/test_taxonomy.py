@@ -1,4 +1,4 @@
-"""The taxonomy cache: generations, time to live, and its figures."""
+"""The taxonomy cache: generations, time to live, figures."""
 
 from __future__ import annotations
 

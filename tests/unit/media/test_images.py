@@ -1,4 +1,4 @@
-"""HEIC, AVIF and animated pictures: as people see them, described, and without what is private."""
+"""HEIC, AVIF and animated images: upright, described, and without private metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interlaced films: found by looking at frames, deinterlaced, and held against the progressive film that they were made of."""
+"""Interlaced films: detected, deinterlaced, and compared with their progressive source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web site with everything that can go wrong, and a certificate for it."""
+"""A web site with every kind of fault, and a certificate for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses are public, and which texts are addresses at all."""
+"""Public addresses, and texts that are no addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored credentials: encrypted with the first key, decrypted with any, and never more than headers."""
+"""Stored credentials: encrypted with the first key, decrypted with any, and only headers."""
 
 from __future__ import annotations
 

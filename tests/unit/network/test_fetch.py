@@ -1,4 +1,4 @@
-"""Downloads from a caller's address and deliveries to one: only public ones, looked at once, redirects included."""
+"""Downloads and deliveries: public addresses only, resolved once, redirects included."""
 
 from __future__ import annotations
 

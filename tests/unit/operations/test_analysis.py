@@ -1,4 +1,4 @@
-"""`analysis`: what is measured is what was put in."""
+"""`analysis` measures what the input was made with."""
 
 from __future__ import annotations
 

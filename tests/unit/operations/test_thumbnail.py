@@ -1,4 +1,4 @@
-"""Thumbnails: the right moment, the right size, the right file, read by PyAV and by a WebVTT parser."""
+"""`thumbnail`: the right moment, size and file, read by PyAV and a WebVTT parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`upload` and `download`: the file is what it claims, nothing private stays in it, and not a sample is encoded anew."""
+"""`upload` and `download`: the file is what it claims, without private metadata, and nothing is encoded."""
 
 from __future__ import annotations
 

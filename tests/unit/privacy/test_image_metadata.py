@@ -1,4 +1,4 @@
-"""Pictures lose what is private, and not a pixel."""
+"""Images lose private metadata and no pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User data inside H.264 and HEVC: what is private goes, captions and HDR stay, and no picture changes."""
+"""User data in H.264 and HEVC: private data is removed, captions and HDR stay, no frame changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes down, and what the next one makes of it."""
+"""The journal of a run, and how the next run continues it."""
 
 from __future__ import annotations
 

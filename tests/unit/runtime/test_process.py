@@ -1,4 +1,4 @@
-"""Starting and stopping parts of the local system."""
+"""Starting and stopping processes of the local system."""
 
 from __future__ import annotations
 

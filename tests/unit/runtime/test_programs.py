@@ -1,4 +1,4 @@
-"""ffmpeg is looked at before a job needs it: pinned first, old ones refused, what is missing named."""
+"""ffmpeg is inspected at start: the pinned build first, old ones rejected, missing features named."""
 
 from __future__ import annotations
 

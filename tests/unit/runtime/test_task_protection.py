@@ -1,4 +1,4 @@
-"""What a worker says to the ECS agent, and what it does when a deployment waits for it."""
+"""ECS task protection, and a deployment that waits."""
 
 from __future__ import annotations
 

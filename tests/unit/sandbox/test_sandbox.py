@@ -1,4 +1,4 @@
-"""The walls around a media process."""
+"""The limits and the isolation of a media process."""
 
 from __future__ import annotations
 
