@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from infra.local.proxies.http import Disconnect, WatchedRequest
+from infra.local.proxies.http import Disconnect, Exchange
 
 
 class Fault:
@@ -16,7 +16,7 @@ class Fault:
         self._share = share
         self._dice = dice
 
-    def before(self, exchange: WatchedRequest) -> bool:
+    def before(self, exchange: Exchange) -> bool:
         """Act before the server hears of it; True when that was the answer."""
         if self._dice.random() >= self._share:
             return False
@@ -35,7 +35,7 @@ class Fault:
             return True
         return False
 
-    def after(self, exchange: WatchedRequest) -> None:
+    def after(self, exchange: Exchange) -> None:
         """Act once the server has done what it was asked."""
         if self.kind == "lost answer" and self._dice.random() < self._share:
             raise Disconnect

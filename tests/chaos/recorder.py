@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infra.local.proxies.http import WatchedRequest
+    from infra.local.proxies.http import Exchange
 
 FINAL = ("completed", "failed")
 
@@ -56,10 +56,10 @@ class Recorder:
         """Return the history of one job."""
         return [event for event in self.events if event.job == job]
 
-    def directus(self, who: str) -> Callable[[WatchedRequest], None]:
+    def directus(self, who: str) -> Callable[[Exchange], None]:
         """Return what notes the effects that a process has on Directus."""
 
-        def record(exchange: WatchedRequest) -> None:
+        def record(exchange: Exchange) -> None:
             if exchange.status not in (200, 204):
                 return
             if exchange.method == "PATCH" and exchange.path.startswith("/items/media_jobs"):

@@ -36,7 +36,7 @@ class Tools:
     fetcher: Fetcher
     keyring: Keyring
     speech: Speech
-    vocabulary: Callable[[], TermMatcher]
+    term_matcher: Callable[[], TermMatcher]
 
     @property
     def ffmpeg(self) -> str:

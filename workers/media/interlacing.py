@@ -98,7 +98,7 @@ def decide(seen: list[FieldOrder]) -> str:
     return "progressive"
 
 
-def evaluate_alarms(own: float, before_bottom: float, before_top: float) -> FieldOrder | None:
+def classify(own: float, before_bottom: float, before_top: float) -> FieldOrder | None:
     """Classify a frame by its combs and those of the two other pairs; None without motion."""
     less, more = sorted((before_bottom, before_top))
     if more <= own * MOTION or more == own:
@@ -117,7 +117,7 @@ def _look(container: Any, stream: Any) -> list[FieldOrder]:
             found.extend(_pull(sink))
     own, before_bottom, before_top = combs
     del graph  # it must outlive its filters, which hold no reference
-    return list(filter(None, map(evaluate_alarms, own[1:], before_bottom, before_top)))
+    return list(filter(None, map(classify, own[1:], before_bottom, before_top)))
 
 
 def _pull(sink: Any) -> list[float]:

@@ -173,7 +173,7 @@ def _terms(work: Work, source: Media, found: Survey) -> list[dict[str, Any]]:
         "file_name": Path(work.source.name).stem,
         "transcript": " ".join(spoken.split()),
     }
-    return work.tools.vocabulary().find({name: text for name, text in texts.items() if text})
+    return work.tools.term_matcher().find({name: text for name, text in texts.items() if text})
 
 
 def _subtitles(work: Work, found: Survey) -> str:

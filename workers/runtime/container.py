@@ -59,7 +59,7 @@ class ContainerWorker:
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
         self._retire_seconds = retire_seconds
-        self._courier = webhook_sender
+        self._webhook_sender = webhook_sender
         self._programs = programs
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
@@ -89,7 +89,7 @@ class ContainerWorker:
             logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
             deadline = time.monotonic() + self._drain_seconds
             self._drain(deadline)
-            self._courier.stop()
+            self._webhook_sender.stop()
             for thread in threads:  # an abandoned poll may receive a ticket; ours are released
                 while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)
@@ -170,7 +170,7 @@ class ContainerWorker:
             try:
                 swept = self._ledger.sweep()
                 self._paused = swept.paused
-                self._courier.wake(swept.due)
+                self._webhook_sender.wake(swept.due)
                 send_missing(swept.missing, self._tickets)
                 if self._programs is not None and time.monotonic() >= report_due:
                     self._programs.report(self._ledger)

@@ -33,7 +33,7 @@ timeout of this function, as AWS recommends."""
 RESERVE_SECONDS = 30.0
 """Time before the end of the invocation at which a job moves to the container pool: its process ends within 2 s, and the
 calls may take 20 s."""
-CALLBACK_SECONDS = 3.0
+WEBHOOK_SECONDS = 3.0
 """How long an invocation starts webhook deliveries: more than the jobs it ends itself."""
 Answer = dict[str, list[dict[str, str]]]
 
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
             del waiting[message_id]
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     webhook_sender = WebhookSender(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
-    tries = webhook_sender.deliver_due(min(left, CALLBACK_SECONDS))
+    tries = webhook_sender.deliver_due(min(left, WEBHOOK_SECONDS))
     logger.info("handled", extra={"left": len(waiting), "callbacks": tries})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 

@@ -27,5 +27,5 @@ def make_tools(services: Services) -> Tools:
         fetcher=Fetcher(current.fetch_allow),
         keyring=Keyring(current.credentials_keys),
         speech=Speech(current.whisper_model, current.transcribe_bucket),
-        vocabulary=TermMatcherCache(services.taxonomy),
+        term_matcher=TermMatcherCache(services.taxonomy),
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class WatchedRequest:
+class Exchange:
     """One request through the proxy, and its response once there is one."""
 
     method: str
@@ -50,7 +50,7 @@ class Disconnect(Exception):
 class HttpProxy:
     """Forwards HTTP to a port. `fault` sees each exchange before and after, and may answer, wait, or disconnect."""
 
-    def __init__(self, target: int, record: Callable[[WatchedRequest], None] = lambda exchange: None) -> None:
+    def __init__(self, target: int, record: Callable[[Exchange], None] = lambda exchange: None) -> None:
         self.port = pick_port()
         self.fault: FaultInjector | None = None
         self.watches: list[Watch] = []
@@ -94,7 +94,7 @@ class HttpProxy:
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         body = handler.rfile.read(length)
-        exchange = WatchedRequest(handler.command, handler.path, dict(handler.headers.items()), body)
+        exchange = Exchange(handler.command, handler.path, dict(handler.headers.items()), body)
         watches = [watch for watch in self.watches if watch.matches(self.signature(exchange))]
         fault = self.fault
         if any(watch.instead() for watch in watches):
@@ -116,12 +116,12 @@ class HttpProxy:
         handler.wfile.write(exchange.answer)
 
     @staticmethod
-    def signature(exchange: WatchedRequest) -> bytes:
+    def signature(exchange: Exchange) -> bytes:
         """What watches look at."""
         target = exchange.headers.get("X-Amz-Target", "")
         return f"{exchange.method} {exchange.path} {target} ".encode() + exchange.body[:2000]
 
-    def forward(self, exchange: WatchedRequest) -> None:
+    def forward(self, exchange: Exchange) -> None:
         """Forward the request, and keep the response."""
         connection = http.client.HTTPConnection(LOOPBACK, self.target, timeout=60)
         try:
@@ -143,7 +143,7 @@ class SqsProxy(HttpProxy):
         self._dice = dice
         self._duplicates = duplicates
 
-    def forward(self, exchange: WatchedRequest) -> None:
+    def forward(self, exchange: Exchange) -> None:
         """Shuffle received messages, and deliver some twice."""
         action = exchange.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if action != "ReceiveMessage":
@@ -165,18 +165,18 @@ class SqsProxy(HttpProxy):
             self._call(exchange, "ChangeMessageVisibility", back)
         exchange.answer = json.dumps({"Messages": found[:most]}).encode()
 
-    def _call(self, like: WatchedRequest, action: str, arguments: Any) -> None:
+    def _call(self, like: Exchange, action: str, arguments: Any) -> None:
         body = json.dumps(arguments).encode()
         headers = {**like.headers, "X-Amz-Target": f"AmazonSQS.{action}", "Content-Length": str(len(body))}
         with contextlib.suppress(Disconnect):
-            super().forward(WatchedRequest("POST", like.path, headers, body))
+            super().forward(Exchange("POST", like.path, headers, body))
 
 
 class FaultInjector(Protocol):
     """A fault that a proxy injects."""
 
-    def before(self, exchange: WatchedRequest) -> bool:
+    def before(self, exchange: Exchange) -> bool:
         """Act before the server receives the request; True: the proxy has answered."""
 
-    def after(self, exchange: WatchedRequest) -> None:
+    def after(self, exchange: Exchange) -> None:
         """Act after the server has handled the request."""

@@ -161,10 +161,10 @@ def test_the_decision() -> None:
     assert interlacing.decide(seen(("progressive", 6, 1), ("top", 4, 1))) == "top"  # two frames in five of a telecined film
     assert interlacing.decide(seen(("bottom", 5, 1), ("top", 1, 1))) == "bottom"
     assert interlacing.decide(seen(("progressive", 8, 48), ("bottom", 4, 1.2))) == "progressive"  # chance, in noise
-    assert interlacing.evaluate_alarms(5, 5, 5) is interlacing.evaluate_alarms(0, 0, 0) is None
-    assert interlacing.evaluate_alarms(2, 4, 4.2) == ("progressive", pytest.approx(2.2))
-    assert interlacing.evaluate_alarms(2, 2.1, 4.2) == ("top", pytest.approx(2.2))
-    assert interlacing.evaluate_alarms(2, 4.2, 2.1) == ("bottom", pytest.approx(2.2))
+    assert interlacing.classify(5, 5, 5) is interlacing.classify(0, 0, 0) is None
+    assert interlacing.classify(2, 4, 4.2) == ("progressive", pytest.approx(2.2))
+    assert interlacing.classify(2, 2.1, 4.2) == ("top", pytest.approx(2.2))
+    assert interlacing.classify(2, 4.2, 2.1) == ("bottom", pytest.approx(2.2))
 
 
 def test_a_film_of_one_frame_is_no_trouble(tmp_path: Path) -> None:

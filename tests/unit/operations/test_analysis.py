@@ -110,10 +110,10 @@ class TestVocabulary:
         assert [term["name"] for term in TermMatcher(TERMS).find({"title": text})] == names
 
     def test_terms_inside_terms(self) -> None:
-        vocabulary = TermMatcher(
+        term_matcher = TermMatcher(
             [{"id": 1, "name": "york"}, {"id": 2, "name": "new york city"}, {"id": 3, "name": "city of york"}]
         )
-        assert {term["id"] for term in vocabulary.find({"t": "new york city of york"})} == {1, 2, 3}
+        assert {term["id"] for term in term_matcher.find({"t": "new york city of york"})} == {1, 2, 3}
 
     def test_a_name_and_its_slug_are_one_find(self) -> None:
         assert TermMatcher(TERMS).find({"t": "new york"})[0]["count"] == 1
