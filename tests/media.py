@@ -57,7 +57,7 @@ def make_tools(folder: Path, **changes: Any) -> Tools:
         "fetcher": Fetcher(),
         "keyring": Keyring([]),
         "speech": Speech(),
-        "vocabulary": lambda: TermMatcher(TERMS),
+        "term_matcher": lambda: TermMatcher(TERMS),
     }
     return Tools(**usual | changes)
 
