@@ -50,7 +50,7 @@ class Target(NamedTuple):
 JOBS = "tests/contract/jobs/test_"
 TARGETS = {
     "ledger": Target("chalicelib/ledger/ledger.py", "tests/unit/ledger"),
-    "lease": Target("workers/runtime/lease.py", "tests/unit/runtime/test_lease.py"),
+    "lease": Target("workers/runtime/lease.py", "tests/unit/runtime/test_lease.py tests/unit/runtime/test_lease_rules.py"),
     "tickets": Target("chalicelib/queues/tickets.py", f"tests/unit/runtime/test_tickets.py {JOBS}delay.py"),
     "cancel": Target("chalicelib/usecases/cancel.py", f"{JOBS}cancel.py {JOBS}interleaving.py"),
     "runner": Target("workers/runtime/runner.py", f"{JOBS}lambda_handler.py {JOBS}retry_after.py {JOBS}disk_space.py"),
