@@ -7,6 +7,7 @@ no operator makes. Everything runs in a copy of the project. A mutant is killed 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -24,7 +25,7 @@ WORK = ROOT / ".local" / "mutants"
 COPIED = ("app.py", "chalicelib", "workers", "infra", "tests", "client", "bench", "docs", "pyproject.toml", "requirements.txt")
 COSMIC_RAY = str(ROOT / ".local" / "mutation" / "bin" / "cosmic-ray")
 TIMEOUT_SECONDS = 300
-PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow")
 CONFIG = """
 [cosmic-ray]
 module-path = "{module}"
@@ -88,7 +89,7 @@ def _copy(name: str) -> None:
 def _by_tool(name: str, target: Target) -> tuple[int, list[str]]:
     _copy(name)
     folder = WORK / name
-    command = " ".join((*PYTEST, target.tests))
+    command = f"{shlex.join(PYTEST)} {target.tests}"
     (folder / "mutants.toml").write_text(CONFIG.format(module=target.module, timeout=TIMEOUT_SECONDS, command=command))
     for words in (("init", "mutants.toml", "session.sqlite"), ("exec", "mutants.toml", "session.sqlite")):
         subprocess.run([COSMIC_RAY, *words], cwd=folder, check=True)
