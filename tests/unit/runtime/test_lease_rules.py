@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time as clock_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -259,3 +260,30 @@ def test_renewals_go_on_while_sqs_is_unreachable(ledger: Ledger, monkeypatch: py
     with kept(ledger, renewals, object(), tickets):
         assert renewals.many.wait(10)
     assert len(tickets.hidden) == 2  # the one that failed, and the next
+
+
+def test_the_ticket_is_hidden_again_before_it_would_be_seen(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RUN_VISIBILITY_SECONDS", 0.25)
+    tickets = Tickets()
+    began = clock_time.monotonic()
+    with kept(ledger, Renewals(), object(), tickets):
+        while len(tickets.hidden) < 3:
+            clock_time.sleep(0.01)
+            assert clock_time.monotonic() - began < 5
+    assert set(tickets.hidden) == {250}
+
+
+def test_a_started_job_is_reported_soon_and_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_SECONDS", 60)
+    monkeypatch.setattr(module, "STARTED_SECONDS", 1)
+    renewals = Renewals()
+    with kept(ledger, renewals, None, None) as lease:
+        lease.started()
+        clock_time.sleep(0.2)
+        assert renewals.count == 0  # a job that ends at once need not report it
+        while renewals.count == 0:
+            clock_time.sleep(0.01)
+        clock_time.sleep(0.3)
+        assert renewals.count == 1
