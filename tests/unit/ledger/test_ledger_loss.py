@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -106,3 +106,31 @@ class TestLoss:
         assert ledger.read_totals().seeded
         ledger.seed_totals((1, 1), before)
         assert ledger.stats()[3:5] == (143, 2)
+
+
+class TestRestore:
+    """`adopt` restores nothing that ended, or was replaced, since the ticket was sent."""
+
+    @pytest.mark.parametrize("outcome", ["completed", "failed", "cancelled"])
+    def test_an_ended_job_is_old(self, ledger: Ledger, outcome: Any) -> None:
+        got = claim(ledger, ticket := admit(ledger))
+        assert got.job is not None
+        ledger.finish(got.job, got.token, outcome, {})
+        assert ledger.adopt([LostJob(ticket, "pending")]) == ["old"]
+        assert ledger.stats()[:3] == (0, 0, 0)
+
+    def test_an_older_admission_is_old(self, ledger: Ledger, clock: Clock) -> None:
+        got = claim(ledger, first := admit(ledger))
+        assert got.job is not None
+        ledger.finish(got.job, got.token, "failed", {})
+        token = new_token()
+        assert ledger.admit(first, "failed", -1, token=token).word == "reopen"
+        second = ledger.admit(first, "reopened", -1, token=token)
+        assert second.send is not None
+        assert ledger.adopt([LostJob(first, "pending")]) == ["old"]
+        assert claim(ledger, second.send).word == "run"
+        assert ledger.adopt([LostJob(first, "processing", 0, got.token)]) == ["old"]
+
+    def test_a_record_lock_ends_by_itself(self, ledger: Ledger, scripts: Scripts) -> None:
+        assert ledger.lock("a-record", "token") == "ok"
+        assert 10_000 < scripts.redis.pttl("{test}:lock:a-record") <= 15_000

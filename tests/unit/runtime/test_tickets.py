@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import msgspec
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from chalicelib.domain import jobs
@@ -103,3 +104,114 @@ def test_sqs_away_is_said_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_queue_that_is_missing_is_no_secret_of_ours(sqs: SQSClient) -> None:
     with pytest.raises(TicketsUnavailable, match=r"^SQS refused the call$"):
         Tickets(sqs, {"container": "https://sqs.us-east-1.amazonaws.com/1/none"}, {}).send(named())
+
+
+class Counting:
+    """Counts the calls of SQS, and lets chosen ones fail."""
+
+    def __init__(self, sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.error: Exception | None = None
+        for name in ("send_message", "send_message_batch"):
+            monkeypatch.setattr(sqs, name, self.counted(name, getattr(sqs, name)))
+
+    def counted(self, name: str, call: Any) -> Any:
+        def counted(**arguments: Any) -> Any:
+            self.calls.append(name)
+            if self.error is not None:
+                raise self.error
+            return call(**arguments)
+
+        return counted
+
+
+def several(
+    count: int, pool: str = "container", delay_ms: int = 0, params: dict[str, Any] | None = None
+) -> list[tickets.Sending]:
+    return [
+        tickets.Sending(msgspec.structs.replace(job(pool=pool), id=f"{pool}-{number}", params=params or {}), delay_ms)
+        for number in range(count)
+    ]
+
+
+def test_many_are_sent_ten_at_a_time(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(sqs, monkeypatch)
+    assert queues.send_all(several(21) + several(2, "lambda")) == {}
+    assert counting.calls == ["send_message_batch", "send_message_batch", "send_message", "send_message_batch"]
+    received = [ticket for _ in range(3) for ticket in queues.receive("container", 10)]
+    assert {ticket.job.id for ticket in received if ticket.job} == {f"container-{number}" for number in range(21)}
+    assert len(queues.receive("lambda", 10)) == 2
+
+
+def test_a_batch_is_no_larger_than_sqs_takes(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(sqs, monkeypatch)
+    assert queues.send_all(several(6, params={"transcript": "x" * (tickets.BATCH_MAX_BYTES // 4)})) == {}
+    assert counting.calls == ["send_message_batch", "send_message_batch"]
+
+
+def test_delays_in_a_batch_are_rounded_up(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(sqs, "send_message_batch", lambda **arguments: sent.append(arguments) or {})
+    queues.send_all(several(2, delay_ms=1500))
+    assert [entry["DelaySeconds"] for entry in sent[0]["Entries"]] == [2, 2]
+
+
+def test_what_sqs_refuses_of_a_batch_is_named(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqs, "send_message_batch", lambda **_: {"Failed": [{"Id": "1"}]})
+    assert list(queues.send_all(several(3))) == ["container-1"]
+
+
+def test_an_unreachable_sqs_is_asked_once(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(sqs, monkeypatch)
+    counting.error = EndpointConnectionError(endpoint_url="http://sqs")
+    failed = queues.send_all(several(25) + several(3, "lambda"))
+    assert len(failed) == 28
+    assert all(isinstance(error, TicketsUnavailable) for error in failed.values())
+    assert len(counting.calls) == 1
+
+
+def test_a_refused_batch_does_not_keep_the_next_back(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting(sqs, monkeypatch)
+    counting.error = ClientError({"Error": {"Code": "Refused"}}, "SendMessageBatch")
+    assert len(queues.send_all(several(20))) == 20
+    assert len(counting.calls) == 2
+
+
+def test_long_delays_go_to_the_scheduler_one_by_one(sqs: SQSClient, queues: Tickets) -> None:
+    class Schedules:
+        def __init__(self) -> None:
+            self.sent: list[tuple[str, int]] = []
+            self.forgotten: list[str] = []
+
+        def send_later(self, job: jobs.MediaJob, url: str, delay_ms: int) -> None:
+            self.sent.append((job.id, delay_ms))
+
+        def forget(self, bull_job_id: str) -> None:
+            self.forgotten.append(bull_job_id)
+            raise TicketsUnavailable
+
+    schedules: Any = Schedules()
+    with_scheduler = Tickets(sqs, queues._urls, {}, schedules=schedules)
+    edge = tickets.DELAY_MAX_SECONDS * 1000
+    assert with_scheduler.send_all(several(2, delay_ms=edge + 1)) == {}
+    assert schedules.sent == [("container-0", edge + 1), ("container-1", edge + 1)]
+    with_scheduler.send(named(), edge)
+    assert len(schedules.sent) == 2  # SQS takes that long itself
+    assert (queues.delay_max_ms, with_scheduler.delay_max_ms) == (edge, 7 * 24 * 3_600_000)
+    with_scheduler.unschedule("x")  # an error is only logged
+    queues.unschedule("x")
+    assert schedules.forgotten == ["x"]
+
+
+def test_at_most_ten_are_received_and_dead_ones_are_marked(queues: Tickets) -> None:
+    queues.send_all(several(12))
+    received = queues.receive("container", 50)
+    assert 1 <= len(received) <= 10
+    assert not any(ticket.dead for ticket in received)
+    queues.send_to_dead_letter_queue(received[0])
+    assert queues.count_dead_letters("container") == 1
+    [dead] = queues.receive("container", 1, dead=True)
+    assert dead.dead
+    assert queues.count_dead_letters("container") == 1  # one that is being looked at counts too
+    queues.delete(dead)
+    assert queues.count_dead_letters("container") == 0
