@@ -8,10 +8,10 @@ import pytest
 
 from chalicelib.ledger.ledger import Ledger, LostJob, new_token
 from chalicelib.ledger.scripts import Scripts
-from tests.unit.factories import admit, claim, drain
+from tests.unit.factories import admit, claim, drain, job
 
 if TYPE_CHECKING:
-    from tests.conftest import Clock
+    from tests.conftest import Clock, LossyScripts
 
 
 class TestLoss:
@@ -134,3 +134,23 @@ class TestRestore:
     def test_a_record_lock_ends_by_itself(self, ledger: Ledger, scripts: Scripts) -> None:
         assert ledger.lock("a-record", "token") == "ok"
         assert 10_000 < scripts.redis.pttl("{test}:lock:a-record") <= 15_000
+
+
+def test_an_admission_whose_answer_was_lost_is_admitted_once(ledger: Ledger, scripts: LossyScripts) -> None:
+    asked = job()
+    scripts.lose = True
+    admission = ledger.admit(asked, "pending", -1)
+    assert (admission.word, admission.send is not None) == ("admitted", True)
+    assert ledger.admit(asked, "pending", -1).word == "open"
+    assert ledger.stats().waiting == 1
+
+
+def test_a_lease_ends_no_later_than_the_time_limit(ledger: Ledger, clock: Clock) -> None:
+    got = claim(ledger, ticket := admit(ledger))
+    assert got.job is not None
+    deadline = clock.ms + got.job.wall_ms + 120_000  # the grace to close the record
+    clock.ms = deadline - 1_000
+    assert ledger.renew(got.job, got.token) == "ok"
+    seen = ledger.get(ticket.job_id)
+    assert seen is not None
+    assert seen.at_ms == deadline
