@@ -161,6 +161,7 @@ def nothing_is_left(cloud: Cloud) -> None:
     assert cloud.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
+@pytest.mark.slow
 def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What docs/deploying.md says: the foundation, the stack on it, the stack deleted. No image, so no worker."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)

@@ -124,6 +124,7 @@ def test_a_template_that_breaks_one_is_refused(built: Json, breach: str) -> None
     assert any(says in found for found in template_rules.violations(broken)), template_rules.violations(broken)
 
 
+@pytest.mark.slow
 def test_cloudformation_s_own_linter_has_nothing_to_say(made: package.Package) -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))
     templates = [str(made.template), *map(str, (RESOURCES / "foundation.json", HERE.parent / "queues.json"))]

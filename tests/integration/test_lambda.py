@@ -109,7 +109,7 @@ def test_bad_media_fails_once_and_its_ticket_goes(lambdas: tuple[System, Functio
 def test_a_job_that_takes_too_long_hops_to_the_container_pool(lambdas: tuple[System, Functions], tmp_path: Path) -> None:
     system, functions = lambdas
     functions.set_timeout(31)  # a second for the job
-    film = make_clip(tmp_path / "film.mp4", 90, "960x540")
+    film = make_clip(tmp_path / "film.mp4", 40, "960x540")
     job_id = system.submit(film, {}, "analysis")
     record = system.app.wait(job_id, 120)
     assert (record["status"], record["attempts"]) == ("completed", 1)  # no attempt spent

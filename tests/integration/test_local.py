@@ -75,6 +75,7 @@ def test_the_demo_fails_with_a_sentence(project: Path, tmp_path: Path) -> None:
     assert (missing.returncode, missing.stderr) == (1, "\nmediaq: FILE /nowhere.mov does not exist\n")
 
 
+@pytest.mark.slow  # the tutorial in tests/docs starts and stops it too
 def test_up_prints_a_call_that_works_and_down_stops_it(project: Path, clip: Path) -> None:
     done = run(project, "up")
     assert done.returncode == 0, done.stderr

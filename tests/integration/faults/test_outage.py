@@ -44,13 +44,13 @@ class TestOutage:
             finished = threading.Event()
             load = threading.Thread(target=_post_until, args=(finished, system, records, accepted, refused))
             load.start()
-            until(lambda: len(accepted) > 10, 60, f"{name}: under load")
+            until(lambda: len(accepted) > 5, 60, f"{name}: under load")
             part = system.stack.processes[name]
             part.stop()
             time.sleep(OUTAGE_SECONDS)
             part.start()
             before = len(accepted)
-            until(lambda: len(accepted) > before + 10, 60, f"{name}: accepting again")
+            until(lambda: len(accepted) > before + 5, 60, f"{name}: accepting again")
             finished.set()
             load.join()
             assert refused, f"{name}: nothing was refused while it was away"
@@ -87,8 +87,8 @@ class TestOutage:
 
 
 def _post_until(finished: threading.Event, system: System, records: list[str], accepted: list[str], refused: list[Any]) -> None:
-    """Ten requests a second, the same job again when it was refused."""
-    while records and not finished.wait(0.1):
+    """Three requests a second, the same job again when it was refused."""
+    while records and not finished.wait(0.3):
         answer = system.app.enqueue(records[-1], "transcoding", params=QUICK)
         if answer.status_code == 200:
             accepted.append(records.pop())

@@ -53,7 +53,7 @@ def save_turned(file: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize("format_", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("format_", sampled(["jpg", "png", "webp"], lambda format_: format_ == "jpg"))
 def test_a_thumbnail_is_the_photo(tmp_path: Path, kind: str, format_: str) -> None:
     MAKERS[kind](tmp_path / f"photo.{kind}")
     done = run("thumbnail", tmp_path / f"photo.{kind}", tmp_path / "job", {"width": 300, "format": format_})
@@ -67,7 +67,7 @@ def test_a_thumbnail_is_the_photo(tmp_path: Path, kind: str, format_: str) -> No
     sampled([
         (1, ["red", "green", "blue", "black"]), (2, ["green", "red", "black", "blue"]), (3, ["black", "blue", "green", "red"]),
         (6, ["blue", "red", "black", "green"]), (8, ["green", "black", "red", "blue"]), (5, ["red", "blue", "green", "black"]),
-    ], lambda case: case[0] in (1, 6, 5)),
+    ], lambda case: case[0] in (6, 5)),
 
 )  # fmt: skip
 @pytest.mark.parametrize("kind", MAKERS)
@@ -196,7 +196,7 @@ class TestHostile:
         data[at + 8 : at + 16] = struct.pack(">II", 60_000, 60_000)
         self.refused(tmp_path, bytes(data))
 
-    @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.6])
+    @pytest.mark.parametrize("share", sampled([0.02, 0.1, 0.3, 0.6], lambda share: share in (0.1, 0.6)))
     def test_one_that_breaks_off(self, tmp_path: Path, share: float) -> None:
         data = self.photo(tmp_path)
         self.refused(tmp_path, bytes(data[: int(len(data) * share)]))

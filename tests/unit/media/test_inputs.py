@@ -79,7 +79,7 @@ OPERATIONS = ["transcoding", "thumbnail", "analysis", "upload", "caption_generat
 
 class TestStreamsThatNobodyDecodes:
     @pytest.mark.parametrize("operation", OPERATIONS)
-    @pytest.mark.parametrize("name", ["unknown_sound.mov", "unknown_sound_first.mov"])
+    @pytest.mark.parametrize("name", sampled(["unknown_sound.mov", "unknown_sound_first.mov"], lambda name: "first" in name))
     def test_a_phones_second_sound(self, recipe: Any, tmp_path: Path, operation: str, name: str) -> None:
         params = {"preset": "ultrafast"} if operation == "transcoding" else None
         work = make_work(operation, recipe(name), tmp_path / "job", params)
@@ -167,7 +167,7 @@ SUFFIXES = ("mp4", "mkv", "avi", "flv", "ts", "mpg", "wav", "mp3", "flac", "ogg"
 
 
 class TestBrokenInputs:
-    @pytest.mark.parametrize("name", ["broken_off.mp4", "broken_off.mkv"])
+    @pytest.mark.parametrize("name", sampled(["broken_off.mp4", "broken_off.mkv"], lambda name: "mp4" in name))
     @pytest.mark.parametrize("operation", ["transcoding", "analysis", "caption_generation", "upload", "download"])
     def test_one_that_breaks_off_is_said_to(self, recipe: Any, tmp_path: Path, operation: str, name: str) -> None:
         _, codes = warned(operation, recipe(name), tmp_path / "job", FAST if operation == "transcoding" else None)

@@ -10,6 +10,7 @@ import pytest
 
 from tests import inputs
 from tests.media import make_work, run, run_ffmpeg, synthesise
+from tests.sampling import sampled
 from workers.context import programs
 from workers.media import interlacing, probe
 from workers.runtime.attempt import RUN
@@ -66,7 +67,12 @@ def test_frames_are_believed(tmp_path: Path, recipe: str, found: str) -> None:
     assert run("analysis", file, tmp_path / "job").result["video"]["field_order"] == found
 
 
-@pytest.mark.parametrize("source", ["testsrc2", "testsrc", "mandelbrot", "life", "smptebars", "color=red"])
+@pytest.mark.parametrize(
+    "source",
+    sampled(
+        ["testsrc2", "testsrc", "mandelbrot", "life", "smptebars", "color=red"], lambda source: source in ("testsrc2", "life")
+    ),
+)
 def test_progressive_films_are_left_alone(tmp_path: Path, source: str) -> None:
     file = tmp_path / "clip.mp4"
     size = "=" if "=" not in source else ":"
@@ -75,7 +81,7 @@ def test_progressive_films_are_left_alone(tmp_path: Path, source: str) -> None:
     assert "deinterlaced" not in done.result
 
 
-@pytest.mark.parametrize("first", ["top", "bottom"])
+@pytest.mark.parametrize("first", sampled(["top", "bottom"], lambda first: first == "top"))
 def test_combs_are_gone(tmp_path: Path, first: str) -> None:
     inputs.interlaced(tmp_path / "film.mpg", first)
     made = {
@@ -136,7 +142,11 @@ def test_every_field_becomes_a_frame_when_that_is_asked_for(tmp_path: Path) -> N
     assert float(re.findall(r"All:([0-9.]+)", said)[-1]) > 0.85
 
 
-@pytest.mark.parametrize("params", [{"at": 1.0}, {"count": 4, "sprite": True, "width": 640}], ids=["one", "sprite sheet"])
+@pytest.mark.parametrize(
+    "params",
+    sampled([{"at": 1.0}, {"count": 4, "sprite": True, "width": 640}], lambda params: "at" in params),
+    ids=["one", "sprite sheet"],
+)
 def test_pictures_have_no_combs(tmp_path: Path, params: dict[str, object]) -> None:
     """Combs are what remains when a picture is blurred from line to line."""
     inputs.interlaced(tmp_path / "film.mpg")
