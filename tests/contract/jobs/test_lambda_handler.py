@@ -14,7 +14,9 @@ from chalicelib.ledger.ledger import new_token
 from tests.media import make_tools
 from tests.unit.factories import job
 from workers.context.programs import Programs
+from workers.context.work import Done, Output
 from workers.runtime import lambda_handler
+from workers.runtime.attempt import Attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,6 +216,31 @@ def test_a_run_that_finds_its_record_closed_looks_for_what_another_left(queue: A
     queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "bad luck"})
     assert failures(lambda_handler.handler(event(queue), Context())) == []
     assert queue.services.directus.find_files(f"{record}/") == []
+
+
+def test_outputs_of_a_run_that_a_wiped_ledger_lost_are_deleted(queue: Api) -> None:
+    """The record is processing, although the ledger knows of no run: its worker died after an upload."""
+    record = enqueue(queue)
+    queue.services.directus.upload_file(io.BytesIO(b"x"), title=f"{record}/output.jpg", name="a.jpg", mime="image/jpeg")
+    queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "processing", "attempts": 1})
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert queue.directus("GET", f"/items/media_jobs/{record}")["status"] == "failed"
+    assert queue.services.directus.find_files(f"{record}/") == []
+
+
+def test_outputs_of_a_run_whose_record_was_closed_meanwhile_are_deleted(queue: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = enqueue(queue)
+
+    def work(_: Attempt, folder: Path, __: Any) -> tuple[Done, str]:
+        made = folder / "made.jpg"
+        made.write_bytes(b"x")
+        queue.directus("PATCH", f"/items/media_jobs/{record}", json={"status": "failed", "error": "by an administrator"})
+        return Done([Output(made, "output.jpg", "image/jpeg")]), "a.mp4"
+
+    monkeypatch.setattr(Attempt, "_work", work)
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert queue.services.directus.find_files(f"{record}/") == []
+    assert queue.directus("GET", f"/items/media_jobs/{record}")["error"] == "by an administrator"
 
 
 def test_what_a_later_admission_uploads_meanwhile_is_no_stray(queue: Api, monkeypatch: pytest.MonkeyPatch) -> None:

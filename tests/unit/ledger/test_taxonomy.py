@@ -60,6 +60,8 @@ def test_terms_read_before_an_invalidation_are_not_kept_after_it(scripts: Script
     one = cache(scripts, source)
     source.meanwhile = one.invalidate  # while Directus was answering
     one.terms()
+    assert Ledger(scripts).stats().size == 0
+    assert list(scripts.redis.scan_iter("*:taxonomy:*")) == []
     source.meanwhile = lambda: None
     source.rows.append({"id": 3, "name": "Blues"})
     assert len(one.terms()) == 3
