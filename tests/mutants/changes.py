@@ -85,5 +85,5 @@ CHANGES = (
     Change("the ticket of another job", RUNNER, "return own and done", "return done", HANDLER),
     Change("the ticket while Redis is unreachable", RUNNER, "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return False",
            "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return True", HANDLER),
-    Change("a claim of a cancelled job", RUNNER, "attempt.cancel() if claim.cancelled else", "attempt.perform() if claim.cancelled else", WRITERS),
+    Change("a claim of a cancelled job", RUNNER, "attempt.cancel() if claim.cancelled else", "attempt.perform() if claim.cancelled else", HANDLER),
 )  # fmt: skip

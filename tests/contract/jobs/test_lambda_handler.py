@@ -218,6 +218,17 @@ def test_a_run_that_finds_its_record_closed_looks_for_what_another_left(queue: A
     assert queue.services.directus.find_files(f"{record}/") == []
 
 
+def test_a_job_that_was_cancelled_before_its_claim_is_not_started(queue: Api) -> None:
+    record = enqueue(queue)
+    seen = queue.services.ledger.get(record)
+    assert seen is not None
+    assert queue.services.ledger.begin_cancel(record, seen.id, "token") == "flagged"
+    queue.services.ledger.unlock(record, "token")
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    row = queue.directus("GET", f"/items/media_jobs/{record}")
+    assert (row["status"], row["error"], row["started_at"]) == ("failed", "Cancelled", None)
+
+
 def test_outputs_of_a_run_that_a_wiped_ledger_lost_are_deleted(queue: Api) -> None:
     """The record is processing, although the ledger knows of no run: its worker died after an upload."""
     record = enqueue(queue)
