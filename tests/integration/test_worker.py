@@ -65,7 +65,7 @@ def test_a_cancelled_job_stops_and_ends_as_failed_but_is_not_counted(system: Sys
 def test_cancelled_in_the_ledger_alone_ends_the_record_too(system: System, site: SlowSite) -> None:
     job_id = system.running(site)
     system.ledger.cancel(job_id, bull_job_id(system, job_id))
-    record = system.app.wait(job_id, 30)
+    record = system.app.wait(job_id, 10)
     assert (record["status"], record["error"]) == ("failed", "Cancelled")
 
 
@@ -100,7 +100,7 @@ def test_a_second_sigterm_releases_jobs(system: System, site: SlowSite, no_worke
     for _ in range(2):
         worker.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(5) == 0
     counts = system.stats()
     assert (counts["waiting"], counts["active"]) == (1, 0)
     assert "released" in system.log("hurried")
@@ -116,7 +116,7 @@ def test_the_drain_deadline_releases_jobs(system: System, site: SlowSite, no_wor
     job_id = system.running(site)
     assert worker.process is not None
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(10) == 0
     assert system.stats()["waiting"] == 1
     site.quick.set()
     system.worker("next")

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.domain import plans, retry_policy
 from chalicelib.errors import SettingsError
+from chalicelib.services import Services
 from chalicelib.settings import PLANS_FILE, POOLS, load
 
 GOOD = {
@@ -99,3 +100,14 @@ class TestPlans:
 
 def test_backoff_is_that_of_the_published_configuration() -> None:
     assert [retry_policy.backoff_ms(attempt) for attempt in (1, 2, 3)] == [2_000, 4_000, 8_000]
+
+
+def test_an_unknown_alarm_stops_every_process_at_start() -> None:
+    assert load({**GOOD, "ALARM_OVER": "waiting=500, failure-ratio=0.2"}).alarm_thresholds == {
+        "waiting": 500,
+        "failure-ratio": 0.2,
+    }
+    with pytest.raises(SettingsError, match="ALARM_OVER has unknown alarms: wating; alarms are waiting, "):
+        Services(load({**GOOD, "ALARM_OVER": "wating=500"}))
+    with pytest.raises(SettingsError, match="ALARM_OVER must be alarm=threshold pairs"):
+        load({**GOOD, "ALARM_OVER": "waiting"})
