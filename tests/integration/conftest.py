@@ -20,11 +20,14 @@ from infra.local.client import CreatorApp
 from infra.local.directus import accounts
 from infra.local.process import LOOPBACK, LocalProcess
 from infra.local.stack import Stack, login
+from tests.integration import guarded_site as guarded
 from tests.integration.slow_site import SlowSite, serve
 from workers.context import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.integration.guarded_site import GuardedSite
 
 EXAMPLE = Path(__file__).with_name("spec_example.mjs")
 OUTAGE_SECONDS = float(os.environ.get("MEDIAQ_OUTAGE_SECONDS", "8"))
@@ -178,6 +181,14 @@ def no_worker(system: System, site: SlowSite) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def real_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system on the real Directus."""
-    yield from run_system(tmp_path_factory.mktemp("real"), directus="real")
+def guarded_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSite]:
+    """A web site of private files that the workers of the real system may download from."""
+    yield from guarded.serve(tmp_path_factory.mktemp("guarded"))
+
+
+@pytest.fixture(scope="session")
+def real_system(tmp_path_factory: pytest.TempPathFactory, site: SlowSite, guarded_site: GuardedSite) -> Iterator[System]:
+    """A system on the real Directus. Its tests are of the group `real_directus`, so that one test process starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FETCH_ALLOW", f"{site.address} {guarded_site.address}")
+        yield from run_system(tmp_path_factory.mktemp("real"), directus="real")

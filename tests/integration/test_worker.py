@@ -140,10 +140,12 @@ def test_an_unreadable_ticket_goes_to_the_dead_letter_queue(system: System) -> N
 def test_logs_name_the_job(system: System, clip: Path) -> None:
     job_id = system.submit(clip)
     system.app.wait(job_id, 30)
-    until(lambda: '"finished"' in system.log("worker"), 5, "finished")
-    lines = [line for line in system.log("worker").splitlines() if job_id in line]
-    assert any('"claimed"' in line and '"bull_job_id"' in line for line in lines)
-    assert any('"finished"' in line and '"outcome":"completed"' in line for line in lines)
+
+    def lines(*words: str) -> list[str]:
+        return [line for line in system.log("worker").splitlines() if all(word in line for word in (job_id, *words))]
+
+    until(lambda: lines('"finished"', '"outcome":"completed"'), 5, "the line of the job's end")
+    assert lines('"claimed"', '"bull_job_id"')
 
 
 def test_progress_reaches_the_ledger_while_it_runs(system: System, long_clip: Path) -> None:

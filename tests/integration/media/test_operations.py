@@ -6,10 +6,7 @@ import contextlib
 import hashlib
 import subprocess
 import sys
-import threading
 import time
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,36 +18,20 @@ import webvtt
 from bench.media import speech
 from infra.local.directus import accounts
 from infra.local.processes import ROOT
-from tests.integration.conftest import SLOW, System, make_clip, run_system, until
+from tests.integration.conftest import SLOW, System, make_clip, until
 from tests.media import run_ffmpeg
 from workers.network.credentials import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.integration.guarded_site import GuardedSite
 
-
-class Guarded(SimpleHTTPRequestHandler):
-    """A media server that wants a header for what is under /private."""
-
-    seen: list[str | None] = []  # noqa: RUF012 - one server
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/private/"):
-            self.seen.append(self.headers.get("Authorization"))
-            if self.headers.get("Authorization") != "Bearer secret":
-                self.send_error(401)
-                return
-        self.path = "/" + self.path.rpartition("/")[2]
-        super().do_GET()
-
-    def log_message(self, *_: Any) -> None:
-        pass
+pytestmark = pytest.mark.xdist_group("real_directus")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(guarded_site: GuardedSite) -> Path:
     """Inputs: a film with speech, a title and a place."""
-    home = tmp_path_factory.mktemp("inputs")
+    home = guarded_site.folder
     speech.synthesise("Hello world. One, two, three, four, five.", home / "speech.wav")
     tags = ["-metadata", "title=A night of Jazz in New York", "-metadata", "location=+48.1374+011.5755/"]
     film = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=5", "-i", home / "speech.wav", *tags]
@@ -59,26 +40,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+@pytest.fixture
+def system(real_system: System) -> System:
+    return real_system
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[System]:
-    """A system on the real Directus that may fetch from our own site."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FETCH_ALLOW", site)
-        yield from run_system(tmp_path_factory.mktemp("real"), directus="real")
-
-
-@pytest.fixture(scope="module")
-def film(system: System, folder: Path) -> str:
-    return system.app.upload(folder / "film.mp4")
+def film(real_system: System, folder: Path) -> str:
+    return real_system.app.upload(folder / "film.mp4")
 
 
 def finish(system: System, job_id: str, seconds: float = 90) -> dict[str, Any]:
@@ -146,20 +115,22 @@ def test_upload(system: System, film: str, folder: Path, tmp_path: Path) -> None
         assert media.metadata["title"] == "A night of Jazz in New York"
 
 
-def test_download_with_the_credentials_of_a_connection(system: System, site: str, folder: Path, tmp_path: Path) -> None:
+def test_download_with_the_credentials_of_a_connection(
+    system: System, guarded_site: GuardedSite, folder: Path, tmp_path: Path
+) -> None:
     token = Keyring([accounts.CREDENTIALS_KEY]).encrypt({"Authorization": "Bearer secret"})
     row = system.admin("POST", "/items/platform_connections", json={"platform": "x", "credentials": token})
     owner = requests.get(
         f"{system.stack.url('directus')}/users/me", headers={"Authorization": f"Bearer {system.token}"}, timeout=10
     ).json()["data"]["id"]
     system.admin("PATCH", f"/items/platform_connections/{row['id']}", json={"user_created": owner})
-    url = f"http://{site}/private/film.mp4"
+    url = f"http://{guarded_site.address}/private/film.mp4"
     job_id = system.submit(None, {}, "download", input_url=url, creator_profile_id=row["id"])
     record = finish(system, job_id)
     made = fetch(system, record["output_file_id"], tmp_path / "a.mp4").read_bytes()
     assert made == (folder / "film.mp4").read_bytes()
     assert record["result"]["sha256"] == hashlib.sha256(made).hexdigest()
-    assert Guarded.seen[-1] == "Bearer secret"
+    assert guarded_site.seen[-1] == "Bearer secret"
     file = system.admin("GET", f"/files/{record['output_file_id']}")
     assert (file["filename_download"], file["type"]) == ("film.mp4", "video/mp4")
     assert "secret" not in system.log("worker")
