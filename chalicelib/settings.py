@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POOLS = ("lambda", "container")
 UNSET = "-"
 """The value of an unused secret: some secret stores reject an empty value."""
+COMPUTE_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16", "float32")
 PLANS_FILE = Path(__file__).parent / "domain" / "plans.json"
 
 
@@ -56,6 +57,11 @@ class Settings:
     network_namespace: str
     credentials_keys: tuple[str, ...] = field(repr=False)
     whisper_model: Path | None
+    """The folder of a faster-whisper model; None: the one that is installed."""
+    whisper_threads: int
+    """The threads of a recognition; 0: one per core."""
+    whisper_beam_size: int
+    whisper_compute_type: str
     transcribe_bucket: str
     log_level: str
     stage: str
@@ -100,6 +106,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         network_namespace=read.choice("NETWORK_NAMESPACE", "auto", ("auto", "off", "required")),
         credentials_keys=credentials_keys(environ),
         whisper_model=read.path("WHISPER_MODEL"),
+        whisper_threads=int(read.number("WHISPER_THREADS", 0, 0, 64)),
+        whisper_beam_size=int(read.number("WHISPER_BEAM_SIZE", 5, 1, 20)),
+        whisper_compute_type=read.choice("WHISPER_COMPUTE_TYPE", "int8", COMPUTE_TYPES),
         transcribe_bucket=read.text("TRANSCRIBE_BUCKET", ""),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         stage=read.text("STAGE", "local"),

@@ -10,6 +10,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.browser.conftest import axe
+from tests.integration.conftest import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ class TestThePage:
         desk.page.route(re.compile("/(stats|trend|pools|health)$"), lambda route: None)  # never
         desk.open()
         expect(desk.page.locator("[data-count=waiting] b")).to_have_text("\u2013")
-        assert desk.page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1
+        until(lambda: desk.page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1, 5, "painted")
         desk.page.unroute_all(behavior="ignoreErrors")
 
     def test_an_injected_script_does_not_run(self, desk: Desk) -> None:

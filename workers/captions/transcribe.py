@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import msgspec
 
+from chalicelib.domain.captions.cues import Word
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers.captions.cues import Word
+from workers.captions.speech import Asked, Heard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ DEFAULT_REGIONS = {
 """Transcribe needs a region with the language: the default of each language."""
 
 
-def hear(sound: Path, language: str, work: Work) -> list[Word]:
+def hear(sound: Path, asked: Asked, work: Work) -> Heard:
     """Return the words of a sound file.
 
     Raises:
@@ -40,8 +41,9 @@ def hear(sound: Path, language: str, work: Work) -> list[Word]:
     bucket = work.tools.speech.transcribe_bucket
     if not bucket:
         raise MediaRejected("The engine transcribe is not available: TRANSCRIBE_BUCKET must name an S3 bucket")
+    language = asked.language
     code = language if "-" in language else DEFAULT_REGIONS.get(language)
-    if code is None:
+    if code is None and language != "auto":
         raise MediaRejected(f"params.language must name a region for transcribe, such as {language}-XX")
     import boto3  # noqa: PLC0415 - slow, and needed here only
     from boto3.exceptions import Boto3Error  # noqa: PLC0415
@@ -69,28 +71,29 @@ class _Transcription:
         self._name = f"mediaq-{uuid4()}"
         self._keys = {kind: f"{self._name}/{kind}" for kind in ("sound.wav", "transcript.json")}
 
-    def run(self, sound: Path, code: str, work: Work) -> list[Word]:
+    def run(self, sound: Path, code: str | None, work: Work) -> Heard:
         try:
             self._s3.upload_file(str(sound), self._bucket, self._keys["sound.wav"], Callback=lambda count: work.check())
             self._service.start_transcription_job(
                 TranscriptionJobName=self._name,
-                LanguageCode=code,
+                **({"LanguageCode": code} if code else {"IdentifyLanguage": True}),
                 MediaFormat="wav",
                 Media={"MediaFileUri": f"s3://{self._bucket}/{self._keys['sound.wav']}"},
                 OutputBucketName=self._bucket,
                 OutputKey=self._keys["transcript.json"],
             )
-            self._wait(work)
+            job = self._wait(work)
             body = self._s3.get_object(Bucket=self._bucket, Key=self._keys["transcript.json"])["Body"].read()
-            return read(body)
+            score = None if code else job.get("IdentifiedLanguageScore")
+            return Heard(read(body), code or str(job.get("LanguageCode", "und")), score)
         finally:
             self._clean()
 
-    def _wait(self, work: Work) -> None:
+    def _wait(self, work: Work) -> dict[str, Any]:
         while True:
             job = self._service.get_transcription_job(TranscriptionJobName=self._name)["TranscriptionJob"]
             if job["TranscriptionJobStatus"] == "COMPLETED":
-                return
+                return dict(job)
             if job["TranscriptionJobStatus"] == "FAILED":
                 raise MediaRejected(f"Amazon Transcribe failed: {job.get('FailureReason', '')[:200]}")
             until = time.monotonic() + POLL_SECONDS

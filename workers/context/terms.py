@@ -32,6 +32,11 @@ class TermMatcher:
                 self._add(text.split(), number)
         self._link()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the terms."""
+        return [str(row["name"]) for row in self._rows if row.get("name")]
+
     def find(self, texts: dict[str, str]) -> list[dict[str, Any]]:
         """Return the terms in `texts` (source -> texts), most frequent first, with their counts and sources."""
         counts: dict[int, dict[str, int]] = {}

@@ -24,6 +24,11 @@ class Speech:
     """The operator's settings for captions."""
 
     whisper_model: Path | None = None
+    """The folder of a faster-whisper model; None: the one that is installed."""
+    whisper_threads: int = 0
+    """0: one per core."""
+    whisper_beam_size: int = 5
+    whisper_compute_type: str = "int8"
     transcribe_bucket: str = ""
 
 

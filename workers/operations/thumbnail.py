@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.captions.formats import clock
 from chalicelib.domain.params.common import SIDE_MAX
 from chalicelib.errors import MediaRejected
-from workers.captions.formats import clock
 from workers.context.work import Done, Output
 from workers.media import ffmpeg, framing, interlacing, probe, sharpness, stills, tracks
 from workers.privacy import image_metadata

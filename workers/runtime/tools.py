@@ -26,6 +26,12 @@ def make_tools(services: Services) -> Tools:
         programs=programs.find(current.ffmpeg),
         fetcher=Fetcher(current.fetch_allow),
         keyring=Keyring(current.credentials_keys),
-        speech=Speech(current.whisper_model, current.transcribe_bucket),
+        speech=Speech(
+            current.whisper_model,
+            current.whisper_threads,
+            current.whisper_beam_size,
+            current.whisper_compute_type,
+            current.transcribe_bucket,
+        ),
         term_matcher=TermMatcherCache(services.taxonomy),
     )

@@ -16,10 +16,12 @@ import requests
 import webvtt
 
 from bench.media import speech
+from bench.media.captions import error_rate, recordings
 from infra.local.directus import accounts
 from infra.local.processes import ROOT
 from tests.integration.conftest import SLOW, System, make_clip, until
 from tests.media import run_ffmpeg
+from workers.context.terms import words
 from workers.network.credentials import Keyring
 
 if TYPE_CHECKING:
@@ -88,12 +90,15 @@ def test_a_sprite_sheet_whose_track_names_the_sheet_s_file(system: System, film:
         assert (media.streams.video[0].width, media.streams.video[0].height) == (480, 240)
 
 
-def test_captions(system: System, film: str, tmp_path: Path) -> None:
-    record = finish(system, system.submit(film, {}, "caption_generation"))
+def test_captions_of_human_speech_are_right_without_a_setting(system: System, tmp_path: Path) -> None:
+    _, sound, text = recordings()[0]
+    record = finish(system, system.submit(sound, {"formats": ["vtt", "srt"]}, "caption_generation"))
     cues = list(webvtt.read(str(fetch(system, record["output_file_id"], tmp_path / "a.vtt"))))
     assert len(cues) == record["result"]["cues"] > 0
-    assert (record["result"]["engine"], record["result"]["draft"]) == ("pocketsphinx", True)
-    assert system.admin("GET", f"/files/{record['output_file_id']}")["type"] == "text/vtt"
+    assert error_rate(words(text), words(" ".join(cue.text for cue in cues))) <= 0.05
+    assert record["result"]["engine"] == "whisper"
+    kinds = [system.admin("GET", f"/files/{one['file_id']}")["type"] for one in record["result"]["outputs"]]
+    assert kinds == ["text/vtt", "application/x-subrip"]
 
 
 def test_analysis(system: System, film: str) -> None:

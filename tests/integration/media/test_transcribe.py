@@ -12,6 +12,7 @@ from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
 from tests.media import make_tools, make_work, run, run_ffmpeg
 from workers.captions import transcribe
+from workers.captions.speech import Asked
 from workers.context.work import Speech
 
 if TYPE_CHECKING:
@@ -56,22 +57,28 @@ def work(sound: Path, tmp_path: Path, bucket: str = BUCKET, **options: Any) -> W
 def test_words_come_back_and_nothing_is_left_in_the_bucket(s3: Any, sound: Path, tmp_path: Path) -> None:
     tools = make_tools(tmp_path, speech=Speech(transcribe_bucket=BUCKET))
     done = run("caption_generation", sound, tmp_path / "job", {"engine": "transcribe"}, tools=tools)
-    assert (done.result["engine"], done.result["draft"]) == ("transcribe", False)
+    assert (done.result["engine"], done.result["language"]) == ("transcribe", "en-US")
     assert done.result["word_count"] > 5
     assert "placeholder" in done.outputs[0].path.read_text()
     assert s3.list_objects_v2(Bucket=BUCKET).get("Contents", []) == []
+
+
+def test_the_language_may_be_detected(s3: Any, sound: Path, tmp_path: Path) -> None:
+    tools = make_tools(tmp_path, speech=Speech(transcribe_bucket=BUCKET))
+    done = run("caption_generation", sound, tmp_path / "job", {"engine": "transcribe", "language": "auto"}, tools=tools)
+    assert done.result["language"] not in ("auto", "")
     service: Any = boto3.client("transcribe", region_name=processes.REGION)
     assert service.list_transcription_jobs()["TranscriptionJobSummaries"] == []
 
 
 def test_a_language_that_transcribe_does_not_know(s3: Any, sound: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaRejected, match="language must name a region"):
-        transcribe.hear(sound, "xx", work(sound, tmp_path))
+        transcribe.hear(sound, Asked("xx"), work(sound, tmp_path))
 
 
 def test_a_bucket_that_is_not_there(s3: Any, sound: Path, tmp_path: Path) -> None:
     with pytest.raises(AttemptFailed, match="Amazon"):
-        transcribe.hear(sound, "en", work(sound, tmp_path, "no-such-bucket"))
+        transcribe.hear(sound, Asked("en"), work(sound, tmp_path, "no-such-bucket"))
 
 
 def test_a_cancel_leaves_nothing_behind(s3: Any, sound: Path, tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ def test_a_cancel_leaves_nothing_behind(s3: Any, sound: Path, tmp_path: Path) ->
             raise JobCancelled("Cancelled")
 
     with pytest.raises(JobCancelled):
-        transcribe.hear(sound, "en", work(sound, tmp_path, check=check))
+        transcribe.hear(sound, Asked("en"), work(sound, tmp_path, check=check))
     assert s3.list_objects_v2(Bucket=BUCKET).get("Contents", []) == []
 
 
@@ -91,4 +98,4 @@ def test_away(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{LOOPBACK}:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(AttemptFailed, match="could not be reached"):
-        transcribe.hear(sound, "en", work(sound, tmp_path))
+        transcribe.hear(sound, Asked("en"), work(sound, tmp_path))

@@ -8,8 +8,9 @@ import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.captions import formats
-from workers.captions.cues import LAG_MS, Cue, Style, Word, build, wrap
+from chalicelib.domain.captions import formats
+from chalicelib.domain.captions.cues import Cue, Style, Word
+from workers.captions.builder import LAG_MS, build, wrap
 
 TEXTS = st.text(st.sampled_from("abcdeé.,?<>&-> \n\t\u200b"), min_size=0, max_size=12) | st.sampled_from(["x" * 200, "end."])
 
@@ -63,7 +64,7 @@ def test_every_cue_can_be_read_unless_the_next_would_be_late(words: list[Word], 
 @given(spoken(), STYLES)
 def test_a_webvtt_library_accepts_it_and_reads_the_same(words: list[Word], style: Style) -> None:
     cues = build(words, style)
-    read = list(webvtt.from_string(formats.vtt(cues, "en", "a note")))
+    read = list(webvtt.from_string(formats.vtt(cues, "en")))
     assert [(_ms(one.start), _ms(one.end)) for one in read] == [(cue.start_ms, cue.end_ms) for cue in cues]
     assert [len(one.lines) for one in read] == [len(cue.lines) for cue in cues]
 
@@ -112,5 +113,5 @@ def test_the_formats() -> None:
     cues = build([Word("a<b", 0, 900, 0.25), Word("&c", 900, 3_661_001)], Style(max_ms=7000))
     assert formats.vtt(cues, "en").startswith("WEBVTT\nLanguage: en\n\n00:00:00.000 --> 00:00:00.900\na&lt;b\n\n")
     assert formats.srt(cues, "en").startswith("1\n00:00:00,000 --> 00:00:00,900\na<b\n\n2\n")
-    assert '"confidence": 0.25' in formats.json(cues, "en", "draft")
+    assert '"confidence": 0.25' in formats.json(cues, "en")
     assert formats.clock(3661.0015) == "01:01:01.002"
