@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.queues.tickets import Tickets
     from chalicelib.settings import Settings
     from chalicelib.usecases.cancel import Canceller
+    from chalicelib.usecases.captions import CaptionEditor
     from chalicelib.usecases.enqueue import Enqueuer
     from chalicelib.usecases.enqueue_created import CreatedRecords
     from chalicelib.usecases.job_status import JobStatusReader
@@ -136,6 +137,13 @@ class Services:
         from chalicelib.usecases.preview import PreviewReader  # noqa: PLC0415
 
         return PreviewReader(self.directus, self.ownership)
+
+    @cached_property
+    def captions(self) -> CaptionEditor:
+        """The use cases behind `/captions`."""
+        from chalicelib.usecases.captions import CaptionEditor  # noqa: PLC0415
+
+        return CaptionEditor(self.directus, self.ledger, self.enqueuer, self.ownership)
 
     @cached_property
     def usage(self) -> UsageReader:

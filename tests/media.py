@@ -6,6 +6,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.captions.parse import parse
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.validation import validate
 from workers.context import programs
@@ -73,6 +74,7 @@ def make_work(
     check: Callable[[], None] = lambda: None,
     source: Source | None = None,
     seconds: float = 120,
+    captions: bytes | None = None,
 ) -> Work:
     """Return a work; its input is a copy, because an operation may move it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +84,9 @@ def make_work(
     out.mkdir()
     checked = validate(params or {}, OPERATIONS[operation].params, "params")
     known = source or Source(file.name)
-    return Work(checked, given, out, time.monotonic() + seconds, tools or make_tools(folder), progress, check, known)
+    held = parse(captions) if captions is not None else None
+    tools = tools or make_tools(folder)
+    return Work(checked, given, out, time.monotonic() + seconds, tools, progress, check, known, captions=held)
 
 
 def run(operation: str, file: Path, folder: Path, params: dict[str, Any] | None = None, **options: Any) -> Done:

@@ -66,6 +66,11 @@ def framework_error(status: int) -> str:
     return FRAMEWORK_ERRORS.get(status, "An internal error occurred; it has been logged")
 
 
+def as_bytes(body: bytes | str) -> bytes:
+    """Return a request body as bytes, however Chalice hands it over."""
+    return body if isinstance(body, bytes) else body.encode()
+
+
 def published(answer: msgspec.Struct) -> Any:
     """Return a response as Chalice expects it."""
     return msgspec.to_builtins(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +10,8 @@ import msgspec
 
 from chalicelib.domain import job_schemas as j
 from chalicelib.domain import schemas as p
+from chalicelib.domain.captions import schemas as c
+from chalicelib.domain.captions.formats import MIME
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.queries import JobsQuery
 from chalicelib.domain.requests import BULK_AT_MOST, MediaRequest
@@ -49,6 +52,8 @@ class Route(NamedTuple):
     refuses: tuple[int, ...] = ()
     """Status codes besides 200, 401 and 503."""
     content: str = "application/json"
+    takes: tuple[str, ...] = ("application/json",)
+    """Media types of the body."""
     away: type | None = p.Away
     """The body of a 503; None if the route has no dependency."""
 
@@ -66,6 +71,14 @@ ROUTES = (
     Route("get", "/queue/jobs/{jobId}/picture", "A preview image of a job's output", j.PreviewAnswer, refuses=(400, 404)),
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
     Route("post", "/queue/jobs/{jobId}/retry", "Retry a failed job", p.Accepted, refuses=(400, 403, 404, 409, 429)),
+    Route("post", "/captions", "Caption a film", p.Accepted, body=c.CaptionsRequest, refuses=(400, 403, 404, 415, 429)),
+    Route("get", "/captions/{jobId}", "The captions of a job", c.CaptionsAnswer, refuses=(400, 404, 409)),
+    Route("get", "/captions/{jobId}.{format}", "The captions as a file", None, refuses=(400, 404, 409), content="text/plain"),
+    Route(
+        "put", "/captions/{jobId}", "Replace the captions by corrected ones", c.ReplacedAnswer, body=c.CaptionsBody,
+        refuses=(400, 404, 409, 415), takes=("application/json", "text/vtt", "application/x-subrip", "text/plain"),
+    ),
+    Route("delete", "/captions/{jobId}", "Delete the captions of a job", c.DeletedAnswer, refuses=(400, 404, 409)),
     Route("get", "/queue/usage", "The limits of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
     Route("get", "/queue/callbacks/secret", "The secret of a user's webhooks", p.SecretAnswer, refuses=(404,)),
     Route("get", "/queue/pools", "List the pools", p.PoolsAnswer, "none"),
@@ -81,6 +94,7 @@ ROUTES = (
 PARAMETERS: dict[str, Json] = {
     "jobId": {"type": "string", "format": "uuid", "description": "the UUID of a media_jobs record"},
     "pool": {"type": "string", "enum": list(POOLS)},
+    "format": {"type": "string", "enum": list(MIME)},
 }
 
 
@@ -106,7 +120,7 @@ def _operation(route: Route) -> Json:
     found: Json = {
         "operationId": _operation_id(route),
         "summary": route.summary,
-        "tags": [route.path.split("/")[2]],
+        "tags": [_words(route.path)[0]],
         "parameters": [*_path_parameters(route), *_query_parameters(route.query)],
         "responses": _responses(route),
     }
@@ -114,17 +128,23 @@ def _operation(route: Route) -> Json:
         # loopback callers need no header if the deployment allows it
         found["security"] = [{route.auth: []}, *([{}] if route.auth == "internal" else [])]
     if route.body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
+        schemas = {kind: _ref(route.body) if kind == "application/json" else {"type": "string"} for kind in route.takes}
+        found["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
     return found
 
 
 def _operation_id(route: Route) -> str:
-    words = [word.strip("{}") for word in route.path.replace(".", "/").split("/")[2:]]
-    return route.method + "".join(word[:1].upper() + word[1:] for word in words)
+    return route.method + "".join(word[:1].upper() + word[1:] for word in _words(route.path))
+
+
+def _words(path: str) -> list[str]:
+    """Return the words of a path, without the one that all paths of the queue share."""
+    words = [word.strip("{}") for word in path.replace(".", "/").split("/")[1:]]
+    return words[1:] if words[0] == "queue" else words
 
 
 def _path_parameters(route: Route) -> list[Json]:
-    names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
+    names = re.findall(r"{(\w+)}", route.path)
     return [{"name": name, "in": "path", "required": True, "schema": PARAMETERS[name]} for name in names]
 
 
@@ -142,7 +162,7 @@ def _responses(route: Route) -> Json:
     statuses = {*route.refuses, *((401,) if route.auth == "token" else ())}
     for status in sorted(statuses):
         found[str(status)] = _refusal(status, p.Error)
-    if route.body is MediaRequest or route.path.endswith(("/retry", "/created")):
+    if route.body in (MediaRequest, c.CaptionsRequest) or route.path.endswith(("/retry", "/created")):
         either = {"anyOf": [_ref(p.TierError), _ref(p.Error)]}
         found["403"] = {"description": SAYS[403], "content": {"application/json": {"schema": either}}}
     if route.auth == "token":
@@ -162,7 +182,7 @@ def _ref(model: type | str) -> Json:
 
 def _finished(schemas: Json) -> Json:
     """Add what the types cannot express."""
-    for name in ("MediaRequest", *(params.__name__ for params in PARAMS.values())):
+    for name in ("MediaRequest", "CaptionsRequest", *(params.__name__ for params in PARAMS.values())):
         _let_be_empty(schemas[name])
     media = schemas["MediaRequest"]
     media["allOf"] = [

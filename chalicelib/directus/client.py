@@ -7,14 +7,12 @@ read as a filtered list and not as an item: an empty list means "missing", while
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import requests
 from aws_lambda_powertools import Logger
-from requests.adapters import HTTPAdapter
 
+from chalicelib.directus.files import Files
 from chalicelib.directus.records import (
     ANY_FIELDS,
     JOB_FIELDS,
@@ -23,45 +21,30 @@ from chalicelib.directus.records import (
     OPEN_STATES,
     OPTIONAL_COLUMNS,
     Connection,
-    File,
     Owner,
     Record,
 )
-from chalicelib.errors import AttemptFailed, DirectusUnavailable
+from chalicelib.directus.transport import BAD, FORBIDDEN, OK, UNAUTHORIZED, data_of, read, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from chalicelib.directus.records import FailedJobs
 
 logger = Logger(service="mediaq", child=True)
-OK, NO_CONTENT, BAD, UNAUTHORIZED, FORBIDDEN = 200, 204, 400, 401, 403
 IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
-TOO_MUCH = (BAD, 413)
-UPLOAD_TIMEOUT = (60.0, 600.0)
-"""Timeout of the request body and of the response after it, in s: storing a large file takes long."""
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 # Directus 12.4 rejects a write to an unknown column by a non-administrator with this 403 message
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
-Row = TypeVar("Row", bound=msgspec.Struct)
 
 
-class Directus:
+class Directus(Files):
     """The calls that mediaq makes, with its service token unless stated otherwise.
 
     Every method raises `DirectusUnavailable` if Directus is unreachable, throttles, or rejects our access.
     """
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
-        self._url = url
-        self._timeout = (min(3.0, timeout), timeout)
-        self._session = requests.Session()
-        adapter = HTTPAdapter(pool_maxsize=64)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
-        self._session.trust_env = False  # ignore proxies and .netrc of the machine
-        self._authorization = f"Bearer {token}"
+        super().__init__(url, token, timeout)
         self._missing: frozenset[str] = frozenset()
         self._list_fields = LIST_FIELDS
 
@@ -70,30 +53,40 @@ class Directus:
     def read_job(self, job_id: str) -> Record | None:
         """Return a record with its owner and its input file; None if it does not exist."""
         rows = self._rows("GET", "/items/media_jobs", params={"filter[id][_eq]": job_id, "fields": JOB_FIELDS})
-        return _read(rows[0], Record) if rows else None
+        return read(rows[0], Record) if rows else None
 
     def read_jobs(self, job_ids: list[str]) -> dict[str, Record]:
         """Return several records, by their ids."""
         params = {"filter[id][_in]": ",".join(job_ids), "fields": JOB_FIELDS, "limit": "-1"}
         rows = self._rows("GET", "/items/media_jobs", params=params)
-        return {row["id"]: _read(row, Record) for row in rows}
+        return {row["id"]: read(row, Record) for row in rows}
+
+    def create_job(self, values: dict[str, Any], token: str) -> str | None:
+        """Create a record as the user of `token`, and return its id; None if Directus does not allow it."""
+        answer = self._call("POST", "/items/media_jobs", json=values, token=token, accept=REFUSED)
+        return str(data_of(answer)["id"]) if answer.status_code == OK else None
+
+    def replace_output(self, job_id: str, before: str | None, values: dict[str, Any], *, give_to: str | None = None) -> bool:
+        """Update a completed record if its output is still `before`; False if it is not."""
+        output = {"_eq": before} if before else {"_null": True}
+        return bool(self._update(job_id, {"status": {"_eq": "completed"}, "output_file_id": output}, values, give_to=give_to))
 
     def start_job(self, job_id: str, values: dict[str, Any]) -> Record | None:
         """Update a pending record and return it with owner and input file; None if it is not pending or does not exist."""
-        rows = self._update(job_id, {"_eq": "pending"}, values, fields=JOB_FIELDS)
-        return _read(rows[0], Record) if rows else None
+        rows = self._update(job_id, {"status": {"_eq": "pending"}}, values, fields=JOB_FIELDS)
+        return read(rows[0], Record) if rows else None
 
     def update_open_job(self, job_id: str, values: dict[str, Any], *, give_to: str | None = None) -> bool:
         """Update a record unless it is completed or failed; False if it is, or does not exist.
 
         `give_to`: the user who becomes the owner of the output file, in the same call, if permissions allow it.
         """
-        return bool(self._update(job_id, {"_in": OPEN_STATES}, values, give_to=give_to))
+        return bool(self._update(job_id, {"status": {"_in": OPEN_STATES}}, values, give_to=give_to))
 
     def reopen_job(self, job_id: str) -> bool:
         """Set a failed record back to pending; False if it was not failed. `result` keeps the original request."""
         values = {"status": "pending", "error": None, "progress": 0, "attempts": 0, "finished_at": None}
-        return bool(self._update(job_id, {"_eq": "failed"}, values))
+        return bool(self._update(job_id, {"status": {"_eq": "failed"}}, values))
 
     def count_completed(self, user_id: str, operations: list[str], since: str) -> dict[str, int]:
         """Count a user's completed jobs created at or after `since` (ISO 8601), by operation."""
@@ -131,80 +124,29 @@ class Directus:
         if answer.status_code == FORBIDDEN:  # a column that this Directus does not have
             self._list_fields = ANY_FIELDS
             return self.find_jobs(filters, at_most, skip)
-        return [_read(row, Record) for row in _data(answer)]
+        return [read(row, Record) for row in data_of(answer)]
 
     # Users
 
     def whoami(self, token: str) -> str | None:
         """Return the id of the user that `token` belongs to; None if Directus rejects it."""
         answer = self._call("GET", "/users/me", params={"fields": "id"}, token=token, accept=REFUSED)
-        return str(_data(answer)["id"]) if answer.status_code == OK else None
+        return str(data_of(answer)["id"]) if answer.status_code == OK else None
 
     def is_admin(self, token: str) -> bool:
         """Return whether the owner of `token` is an administrator. Directus decides, not a claim in the token."""
         answer = self._call("GET", "/policies/me/globals", token=token, accept=REFUSED)
-        return answer.status_code == OK and _data(answer).get("admin_access") is True
+        return answer.status_code == OK and data_of(answer).get("admin_access") is True
 
     def read_user(self, user_id: str) -> Owner | None:
         """Return a user; None if there is none."""
         rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status,subscription_tier"})
-        return _read(rows[0], Owner) if rows else None
+        return read(rows[0], Owner) if rows else None
 
     def read_connection(self, connection_id: str) -> Connection | None:
         """Return a platform connection; None if there is none."""
         rows = self._rows("GET", "/items/platform_connections", params={"filter[id][_eq]": connection_id})
-        return _read(rows[0], Connection) if rows else None
-
-    # Files
-
-    def read_file(self, file_id: str) -> File | None:
-        """Return the metadata of a file; None if there is none."""
-        rows = self._rows("GET", "/files", params={"filter[id][_eq]": file_id})
-        return _read(rows[0], File) if rows else None
-
-    def find_files(self, title_prefix: str) -> list[str]:
-        """Return the ids of the files whose title starts with `title_prefix`."""
-        params = {"filter[title][_starts_with]": title_prefix, "fields": "id", "limit": "-1"}
-        return [row["id"] for row in self._rows("GET", "/files", params=params)]
-
-    def delete_file(self, file_id: str) -> None:
-        """Delete a file. A file that does not exist counts as deleted."""
-        self._call("DELETE", f"/files/{file_id}", accept=(FORBIDDEN,))
-
-    @contextmanager
-    def open_file(self, file_id: str, **transform: str) -> Iterator[tuple[int | None, Iterator[bytes]] | None]:
-        """Stream a file: its size, if known, and its chunks. None if it is missing or Directus cannot transform it."""
-        answer = self._call(
-            "GET", f"/assets/{file_id}", params=transform, accept=(FORBIDDEN, *((BAD,) if transform else ())), stream=True
-        )
-        with answer:
-            if answer.status_code != OK:
-                yield None
-                return
-            length = answer.headers.get("Content-Length")
-            yield int(length) if length else None, _pieces(answer)
-
-    def upload_file(
-        self, stream: IO[bytes], *, title: str, name: str, mime: str, sent: Callable[[int], None] | None = None
-    ) -> str:
-        """Upload a file as a stream and return its id; `sent` is called with the bytes sent so far.
-
-        The title comes before the file: Directus ignores form fields after it.
-        """
-        from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # noqa: PLC0415 - workers only
-
-        form = MultipartEncoder([("title", title), ("file", (name, stream, mime))])
-        body = MultipartEncoderMonitor(form, lambda monitor: sent(monitor.bytes_read) if sent else None)
-        headers = {"Content-Type": body.content_type}
-        answer = self._call("POST", "/files", data=body, headers=headers, accept=TOO_MUCH, timeout=UPLOAD_TIMEOUT)
-        if answer.status_code in TOO_MUCH:
-            raise AttemptFailed("Directus does not take the output: it is too large, or malformed")
-        return str(_data(answer)["id"])
-
-    def give_file(self, file_id: str, owner: str) -> bool:
-        """Make a user the owner of one of our files; False if permissions forbid it. Directus ignores an owner on upload."""
-        answer = self._call("PATCH", f"/files/{file_id}", json={"uploaded_by": owner}, accept=(FORBIDDEN,))
-        return answer.status_code == OK
+        return read(rows[0], Connection) if rows else None
 
     def ping(self) -> None:
         """Check that Directus answers."""
@@ -216,10 +158,7 @@ class Directus:
         """Return all rows of `taxonomy_terms`."""
         return self._rows("GET", "/items/taxonomy_terms", params={"limit": "-1"})
 
-    # HTTP
-
-    def _rows(self, method: str, path: str, **request: Any) -> list[dict[str, Any]]:
-        return list(_data(self._call(method, path, **request)))
+    # Updates
 
     def _count(self, filters: dict[str, Any]) -> int:
         return int(self._counts(filters)[0]["count"])  # PostgreSQL returns a string
@@ -229,10 +168,10 @@ class Directus:
         return self._rows("GET", "/items/media_jobs", params=params | ({"groupBy[]": by} if by else {}))
 
     def _update(
-        self, job_id: str, status: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None
+        self, job_id: str, where: dict[str, Any], values: dict[str, Any], *, fields: str = "id", give_to: str | None = None
     ) -> list[dict[str, Any]]:
-        """Update a record without the optional columns that this Directus lacks; return the row, if it matched."""
-        query = {"filter": {"id": {"_eq": job_id}, "status": status}}
+        """Update a record without the optional columns that this Directus lacks; return the row, if it matched `where`."""
+        query = {"filter": {"id": {"_eq": job_id}, **where}}
         giving = bool(give_to and values.get("output_file_id"))
         while True:
             known = {name: value for name, value in values.items() if name not in self._missing}
@@ -241,7 +180,7 @@ class Directus:
             body = {"query": query, "data": known}
             answer = self._call("PATCH", "/items/media_jobs", params={"fields": fields}, json=body, accept=(BAD, FORBIDDEN))
             if answer.status_code == OK:
-                return list(_data(answer))
+                return list(data_of(answer))
             named = UNKNOWN_COLUMN.search(answer.text)
             if named is not None and named[1] in OPTIONAL_COLUMNS & known.keys():
                 self._missing |= {named[1]}
@@ -249,51 +188,4 @@ class Directus:
                 logger.warning("Directus does not let us give an output to its user", extra={"job_id": job_id})
                 giving = False
             else:
-                raise _refused("PATCH", "/items/media_jobs", answer)
-
-    def _call(
-        self, method: str, path: str, *, token: str = "", accept: tuple[int, ...] = (), **request: Any
-    ) -> requests.Response:
-        headers = {"Authorization": f"Bearer {token}" if token else self._authorization, **request.pop("headers", {})}
-        timeout = request.pop("timeout", self._timeout)
-        try:
-            answer = self._session.request(
-                method, self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **request
-            )
-        except (requests.RequestException, UnicodeError) as error:
-            raise DirectusUnavailable from error
-        if answer.status_code not in (OK, NO_CONTENT, *accept):
-            raise _refused(method, path, answer)
-        return answer
-
-
-class DirectusRefusal(Exception):
-    """The error message of a response."""
-
-
-def _refused(method: str, path: str, answer: requests.Response) -> DirectusUnavailable:
-    error = DirectusUnavailable("Directus refused the call")
-    error.__cause__ = DirectusRefusal(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-    answer.close()
-    return error
-
-
-def _data(answer: requests.Response) -> Any:
-    try:
-        return answer.json()["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DirectusUnavailable("Directus answered in an unknown form") from error
-
-
-def _read(row: Any, model: type[Row]) -> Row:
-    try:
-        return msgspec.convert(row, model, strict=False)
-    except msgspec.ValidationError as error:
-        raise DirectusUnavailable("Directus answered in an unknown form") from error
-
-
-def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    try:
-        yield from answer.iter_content(1 << 20)
-    except requests.RequestException as error:
-        raise DirectusUnavailable("Directus closed the connection too early") from error
+                raise refused("PATCH", "/items/media_jobs", answer)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.records import Record
     from chalicelib.domain.jobs import MediaJob
 
+OUTPUTS_MAX = 200
 SIGNATURE = "Mediaq-Signature"
 DELIVERY = "Mediaq-Delivery"
 """The id of the event. It is the same on every attempt, so receivers can ignore duplicates."""
@@ -54,6 +55,14 @@ def signature(body: bytes, at: int, secrets: Sequence[str]) -> str:
     return ",".join([f"t={at}", *(f"v1={one}" for one in signed)])
 
 
+def _outputs(record: Record) -> list[dict[str, Any]]:
+    """Return every output file of a record: name, id and media type. The owner can write anything into `result`."""
+    listed = record.result.get("outputs") if isinstance(record.result, dict) else None
+    fields = ("name", "file_id", "type")
+    files = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [{field: str(one.get(field))[:200] for field in fields} for one in files[:OUTPUTS_MAX]]
+
+
 def body(event: WebhookEvent, job: MediaJob, record: Record | None) -> bytes:
     """Return the JSON body. Fields of the record are null when the record is gone or describes a later run."""
     closed = {"completed": "completed"}.get(event.outcome, "failed")
@@ -68,6 +77,7 @@ def body(event: WebhookEvent, job: MediaJob, record: Record | None) -> bytes:
                 "operation": job.operation,
                 "state": event.outcome,
                 "output_file_id": record.output_file_id if record and fits else None,
+                "outputs": _outputs(record) if record and fits else [],
                 "error": record.error if record and fits else None,
                 "finished_at": record.finished_at if record and fits else None,
                 "warnings": msgspec.to_builtins(warning_codes.from_result(record.result)) if record and fits else [],

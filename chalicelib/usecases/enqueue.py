@@ -34,6 +34,7 @@ from chalicelib.errors import (
 )
 from chalicelib.ledger.ledger import SCHEDULED_AT_MOST, new_token
 from chalicelib.queues.tickets import Sending
+from chalicelib.usecases.input_checks import InputChecker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from chalicelib.access.auth import Caller
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
-    from chalicelib.directus.records import File, Owner, Record
+    from chalicelib.directus.records import Owner, Record
     from chalicelib.domain.plans import Plans
     from chalicelib.domain.presets import Presets
     from chalicelib.ledger.ledger import Ledger, RecordState
@@ -79,6 +80,7 @@ class Enqueuer:
         self._ledger = ledger
         self._tickets = tickets
         self._ownership = ownership
+        self._inputs = InputChecker(directus, ownership)
         self._plans = plans
         self._presets = presets
         self._calls_back = calls_back
@@ -144,37 +146,12 @@ class Enqueuer:
         if request.callback_url is not None and not self._calls_back:
             raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
         job = self._envelope(request, record, owner)
-        file = self._check_input(job, record, owner, caller)
+        file = self._inputs.check_file(job, record, owner, caller)
         job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
-        self._check_connection(job, owner)
+        self._inputs.check_captions(job, owner, caller)
+        self._inputs.check_connection(job, owner)
         delay_ms = request.delay_ms(self._tickets.delay_max_ms)
         return _Admitted(record, self._admit(job, record, verdict.limit, delay_ms))
-
-    def _check_input(self, job: MediaJob, record: Record, owner: Owner, caller: Caller) -> File | None:
-        """Return the input file; None for a URL.
-
-        The file must belong to the owner of the record, unless an administrator calls: our service token can read every file.
-        """
-        if OPERATIONS[job.operation].wants_url and job.input_url is None:
-            raise BadRequest(f"input_url is required: {job.operation} fetches an address, not a file of Directus")
-        if job.input_file_id is None:
-            if job.input_url is None:
-                raise BadRequest("input_file_id or input_url is required: the record has neither")
-            return None
-        file = record.input_file_id
-        if file is None or file.id != job.input_file_id:
-            file = self._directus.read_file(job.input_file_id)
-        if file is None or (file.uploaded_by != owner.id and not self._ownership.is_administrator(caller)):
-            raise NotFound("input_file_id must be the id of one of your files")
-        return file
-
-    def _check_connection(self, job: MediaJob, owner: Owner) -> None:
-        """Check that the credentials belong to the owner, whoever calls: they are sent to a host that the request names."""
-        if job.creator_profile_id is None or not OPERATIONS[job.operation].uses_connection:
-            return
-        connection = self._directus.read_connection(job.creator_profile_id)
-        if connection is None or connection.user_created != owner.id:
-            raise NotFound("creator_profile_id must be the id of one of your platform_connections")
 
     def _envelope(self, request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
         wants_url = OPERATIONS[request.operation].wants_url

@@ -79,7 +79,9 @@ class Api:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         origin = {"REMOTE_ADDR": request.pop("peer", self.peer)}
-        return self.client.open(API + path, method=method, headers=headers, environ_overrides=origin, **request)
+        return self.client.open(
+            request.pop("base", API) + path, method=method, headers=headers, environ_overrides=origin, **request
+        )
 
     def enqueue(self, body: Any, tier: str = "enterprise", **request: Any) -> TestResponse:
         """Call `POST /media` as the demo user of a tier."""

@@ -37,10 +37,11 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     "transcoding": {
         "encoder": (
             "libx264", "libx265", "libvpx-vp9", "libsvtav1", "aac", "libopus", "libmp3lame", "pcm_s16le", "gif", "png",
+            "mov_text", "webvtt", "subrip",
         ),
         "filter": (
             "scale", "setsar", "crop", "pad", "format", "fps", "bwdif", "setfield", "setparams", "zscale", "tonemap",
-            "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm",
+            "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm", "ass",
         ),
         "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "null"),
     },

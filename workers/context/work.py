@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from chalicelib.domain.captions.parse import Captions
     from workers.context.programs import Programs
     from workers.context.terms import TermMatcher
     from workers.network.credentials import Keyring
@@ -87,6 +88,8 @@ class Work:
     check: Callable[[], None] = lambda: None
     """Raises if the job must stop. Call it often, or pass it to the sandbox."""
     source: Source = Source()
+    captions: Captions | None = None
+    """The captions that the parameters name."""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """The caller's credentials for the host in the request."""
     warnings: WarningCollector = field(default_factory=WarningCollector)

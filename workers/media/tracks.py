@@ -90,6 +90,18 @@ def _named(media: Media, kind: str, wanted: int | str) -> Stream:
     return stream
 
 
+def alpha3(tag: str, *, quicktime: bool = False) -> str:
+    """Return the three letters of a language for the tag of a stream; `und` if it is unknown.
+
+    `quicktime`: as the table of QuickTime has it: `ger` and `dut`, but `fra`.
+    """
+    try:
+        code = langcodes.get(tag).to_alpha3(variant="B" if quicktime else "T") if tag else "und"
+    except LookupError:
+        return "und"
+    return "fra" if code == "fre" else code
+
+
 def _same_language(found: str, wanted: str) -> bool:
     return langcodes.standardize_tag(found).partition("-")[0] == langcodes.standardize_tag(wanted).partition("-")[0]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import re
 import time
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.params.common import bits_per_second, parse_resolution
 from chalicelib.errors import MediaRejected
+from workers.captions import subtitles
 from workers.context.work import Done, Output
-from workers.media import channels, ffmpeg, framing, interlacing, probe, tracks
+from workers.media import ffmpeg, framing, interlacing, probe, tracks
+from workers.sound import channels, loudness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,14 +40,6 @@ WITHOUT_INDEX = ("mpeg", "mpegts")
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 FIRST_PASS = 0.3
 """The share of progress for the first of two passes."""
-LOUDNESS_FIELDS = {
-    "input_i": ("measured_I", -99, 0),
-    "input_tp": ("measured_TP", -99, 99),
-    "input_lra": ("measured_LRA", 0, 99),
-    "input_thresh": ("measured_thresh", -99, 0),
-    "target_offset": ("offset", -99, 99),
-}
-"""Output of loudnorm's first pass -> the option of the second pass, and its values."""
 OPUS_CHANNEL_MAX = 256_000
 
 
@@ -60,17 +52,19 @@ def run(work: Work) -> Done:
     target = work.folder / f"output.{params.format}"
     started = time.monotonic()
     fields = _fields(work, source, file)
+    # without an index the cut is made at the output, and captions are cut with it
+    captions = subtitles.prepare(work, source, cut=source.container not in WITHOUT_INDEX)
     _warn_of_mixed_channels(work, source)
-    loudness = _measure_loudness(work, source, file, seconds) if params.loudness is not None else None
-    first = FIRST_PASS if params.format == "gif" or loudness else 0.0
+    measured = _measure_loudness(work, source, file, seconds)
+    first = FIRST_PASS if params.format == "gif" or measured else 0.0
     if params.format == "gif":
         palette = work.folder / "palette.png"
-        made_of = _picture(params, source, "palettegen", fields)
+        made_of = _picture(params, source, "palettegen", fields, captions)
         making = [*made_of, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
         ffmpeg.run(work, [*_input(params, source, file), *making], seconds=seconds, share=(0, first))
         if not palette.exists():
             raise MediaRejected(NOTHING_LEFT.format(params.start))
-    command = arguments(params, source, file, target, loudness, fields)
+    command = arguments(params, source, file, target, measured, fields, captions)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
@@ -80,8 +74,10 @@ def run(work: Work) -> Done:
     result = _measured(params, source, made, took) | tracks.taken(source, "video", "audio")
     if fields != "progressive":
         result["deinterlaced"] = fields
-    if loudness:
-        result["loudness"] = {"input": loudness["input_i"], "target": params.loudness}
+    if measured:
+        result["loudness"] = {"input": measured["input_i"], "target": params.loudness}
+    if captions is not None:
+        result["captions"] = captions.result
     return Done([Output(target, target.name, MIME[params.format])], result)
 
 
@@ -135,18 +131,20 @@ def arguments(
     source: Media,
     input_file: Path,
     target: Path,
-    loudness: dict[str, float] | None = None,
+    measured: dict[str, float] | None = None,
     fields: str = "progressive",
+    captions: subtitles.Subtitles | None = None,
 ) -> list[str]:
-    """Return ffmpeg's arguments. `loudness`: the first pass; `fields`: the field shown first."""
+    """Return ffmpeg's arguments. `measured`: the first pass of the loudness; `fields`: the field shown first."""
     wants_picture = params.format not in WITHOUT_PICTURE
     wants_sound = params.sound_codec is not None and source.track("audio") is not None
     return [
         *_input(params, source, input_file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
-        *(_picture(params, source, "paletteuse", fields) if wants_picture else ["-vn"]),
-        *(_sound(params, source, loudness) if wants_sound else ["-an"]),
-        "-sn", "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
+        *(captions.input if captions else []),
+        *(_picture(params, source, "paletteuse", fields, captions) if wants_picture else ["-vn"]),
+        *(_sound(params, source, measured) if wants_sound else ["-an"]),
+        *(captions.output if captions else ["-sn"]), "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
         # Otherwise a time code tag becomes a track, which tells when and with which camera it was filmed.
         *(["-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1"] if params.strip_metadata else []),
@@ -168,11 +166,14 @@ def _input(params: TranscodingParams, source: Media, file: Path) -> list[str]:
     return [*trim, *ffmpeg.input_arguments(file)]
 
 
-def _picture(params: TranscodingParams, source: Media, palette: str, fields: str) -> list[str]:
+def _picture(
+    params: TranscodingParams, source: Media, palette: str, fields: str, captions: subtitles.Subtitles | None = None
+) -> list[str]:
     picture = source.track("video")
     assert picture is not None
     rate = params.fps or (GIF_FPS if params.format == "gif" else None)
     filters = [*framing.whole_frames(picture, fields, rate), *framing.standard_range(picture), *_scale(params)]
+    filters += captions.filters if captions else []
     if params.format == "gif":  # two passes, because a single one keeps every frame in memory until the palette is known
         chain = ",".join(filters)
         graph = (
@@ -203,22 +204,12 @@ def _scale(params: TranscodingParams) -> list[str]:
 
 
 def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> dict[str, float] | None:
-    """Run the first pass of EBU R128 normalisation; None for silence."""
+    params: TranscodingParams = work.params
     sound = source.track("audio")
-    if sound is None:
+    if sound is None or params.loudness is None:
         return None
-    measuring = ["-map", f"0:{sound.index}", "-vn", "-af", f"{_loudnorm(work.params)}:print_format=json", "-f", "null", "-"]
-    command = [*_input(work.params, source, file), *measuring]
-    said = ffmpeg.run(work, command, seconds=seconds, share=(0, FIRST_PASS), loglevel="info").said
-    found = {name: float(value) for name, value in re.findall(r'"(\w+)" : "(-?[0-9.]+|-?inf)"', said[said.rfind("{") :])}
-    if not all(math.isfinite(found.get(name, math.inf)) for name in LOUDNESS_FIELDS):
-        return None
-    return {name: max(least, min(most, found[name])) for name, (_, least, most) in LOUDNESS_FIELDS.items()}
-
-
-def _loudnorm(params: TranscodingParams) -> str:
-    assert params.loudness is not None
-    return f"loudnorm=I={ffmpeg.number(params.loudness)}:TP=-1.5:LRA=11"
+    opened = _input(params, source, file)
+    return loudness.measure(work, opened, sound, params.loudness, seconds=seconds, share=FIRST_PASS)
 
 
 def _speed(params: TranscodingParams, codec: str) -> list[str]:
@@ -249,9 +240,8 @@ def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] 
         if codec == "opus":
             bits = min(bits, OPUS_CHANNEL_MAX * (1 if layout == "mono" else 2))
         rate = ["-b:a", str(bits)]
-    if measured is not None:  # loudnorm outputs 192 kHz: resample to what every codec supports
-        known = ":".join(f"{option}={ffmpeg.number(measured[name])}" for name, (option, _, _) in LOUDNESS_FIELDS.items())
-        filters += [f"{_loudnorm(params)}:{known}:linear=true", "aresample=48000"]
+    if measured is not None and params.loudness is not None:
+        filters += loudness.filters(params.loudness, measured)
     if codec == "opus" and layout not in ("mono", "stereo"):
         rate += ["-mapping_family", "1"]
     return ["-map", f"0:{sound.index}", "-af", ",".join(filters), "-c:a", SOUND_ENCODERS[codec], *rate]

@@ -124,6 +124,7 @@ class Attempt:
         target = folder / "input"
         with self._journal.stage("fetch"):
             source = inputs.fetch(target, record, params=params, headers=headers, arrived=self._arrived)
+            captions = inputs.captions(params)
         out = folder / "out"
         out.mkdir()
         share = 100 - self._fetch_share - UPLOAD_SHARE
@@ -136,6 +137,7 @@ class Attempt:
             progress=lambda done: self._lease.progress(self._fetch_share + int(share * done)),
             check=self._lease.check,
             source=source,
+            captions=captions,
             headers=headers,
         )
         with self._journal.stage("process"):

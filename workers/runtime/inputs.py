@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.captions import parse
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.params.download import DownloadParams
-from chalicelib.errors import AttemptFailed, MediaRejected
+from chalicelib.errors import AttemptFailed, BadRequest, MediaRejected
 from workers.context.work import Source
 from workers.network import fetch
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from chalicelib.directus.client import Directus
     from chalicelib.directus.records import Record
+    from chalicelib.domain.captions.parse import Captions
     from chalicelib.domain.jobs import MediaJob
     from workers.context.work import Tools
     from workers.runtime.lease import Lease
@@ -44,6 +46,23 @@ class Inputs:
         if connection is None or connection.user_created != self._job.user_id:
             raise MediaRejected("creator_profile_id names no platform connection of the user")
         return self._tools.keyring.decrypt(connection.credentials) if connection.credentials else {}
+
+    def captions(self, params: msgspec.Struct) -> Captions | None:
+        """Return the captions that the parameters name, parsed; None if they name none.
+
+        Raises:
+            MediaRejected: the file is gone, too large, or holds no captions.
+        """
+        file_id = getattr(params, "captions_file_id", None)
+        if file_id is None:
+            return None
+        data = self._directus.read_text(str(file_id), parse.BYTES_MAX)
+        if data is None:
+            raise MediaRejected(f"captions_file_id names a file that is gone or larger than {parse.BYTES_MAX >> 20} MB")
+        try:
+            return parse.parse(data)
+        except BadRequest as error:
+            raise MediaRejected(f"captions_file_id: {error}") from error
 
     def fetch(
         self,

@@ -33,22 +33,28 @@ class Captions(msgspec.Struct, frozen=True):
     language: str = ""
 
 
-class _WordBody(msgspec.Struct):
+class WordBody(msgspec.Struct):
+    """A word; times in s."""
+
     text: str
     start: float
     end: float
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="a number from 0 to 1")] = 1.0
 
 
-class _CueBody(msgspec.Struct):
+class CueBody(msgspec.Struct):
+    """A cue; times in s."""
+
     start: Annotated[float, msgspec.Meta(ge=0, le=HOURS_MAX * 3600, description="a number of seconds")]
     end: Annotated[float, msgspec.Meta(ge=0, le=HOURS_MAX * 3600, description="a number of seconds")]
     lines: Annotated[list[str], msgspec.Meta(min_length=1, max_length=LINES_MAX, description=f"1 to {LINES_MAX} lines")]
-    words: list[_WordBody] = msgspec.field(default_factory=list)
+    words: list[WordBody] = msgspec.field(default_factory=list)
 
 
-class _Body(msgspec.Struct):
-    cues: Annotated[list[_CueBody], msgspec.Meta(max_length=CUES_MAX, description=f"a list of at most {CUES_MAX} cues")]
+class CaptionsBody(msgspec.Struct):
+    """Captions as JSON: what `formats.json` writes."""
+
+    cues: Annotated[list[CueBody], msgspec.Meta(max_length=CUES_MAX, description=f"a list of at most {CUES_MAX} cues")]
     language: str = ""
 
 
@@ -75,7 +81,7 @@ def _kind_of(text: str) -> str:
 
 def _from_json(data: bytes) -> Captions:
     try:
-        body = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Body)
+        body = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=CaptionsBody)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The captions are not valid: {error}") from error
     except msgspec.DecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -97,6 +98,11 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         meta("one of keep (or the nearest layout that the format has), stereo, mono"),
     ] = "keep"
     deinterlace: Deinterlace = "auto"
+    captions_file_id: Annotated[UUID, meta("the UUID of a WebVTT, SubRip or JSON file of captions")] | None = None
+    captions_language: (
+        Annotated[str, meta("a language tag such as en or de-DE", pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)")] | None
+    ) = None
+    burn_in: Annotated[bool, meta("true or false: whether captions are drawn into the picture")] = False
     video_track: VideoTrack | None = None
     audio_track: AudioTrack | None = None
     strict: Strict = False
@@ -105,6 +111,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         """Check fields that depend on each other."""
         self._check_video()
         self._check_audio()
+        self._check_captions()
         if self.resolution is not None:
             parse_resolution(self.resolution)
         if self.fit != "contain" and "x" not in (self.resolution or ""):
@@ -145,6 +152,17 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise FieldError("channels", "keep when there is no sound")
         if self.loudness is not None and self.sound_codec is None:
             raise FieldError("loudness", "absent when there is no sound")
+
+    def _check_captions(self) -> None:
+        if self.captions_file_id is None:
+            for name in ("captions_language", "burn_in"):
+                if getattr(self, name):
+                    raise FieldError(name, "absent without captions_file_id")
+            return
+        if self.format == "gif" and not self.burn_in:
+            raise FieldError("burn_in", "true when format is gif: it holds no caption track")
+        if not VIDEO_CODECS[self.format] and self.format != "gif":
+            raise FieldError("captions_file_id", f"absent when format is {self.format}")
 
     @property
     def video_codec(self) -> str | None:

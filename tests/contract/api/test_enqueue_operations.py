@@ -135,6 +135,35 @@ class TestConnections:
         assert enqueued(api, "transcoding", "container", creator_profile_id=note).creator_profile_id == note
 
 
+class TestCaptions:
+    def test_they_must_be_the_owner_s(self, api: Api) -> None:
+        own = enqueued(api, "transcoding", "container", params={"captions_file_id": api.file()})
+        assert own.params["captions_file_id"]
+        for file in (api.file("pro"), str(uuid.uuid4())):
+            body = {"jobId": api.record(), "operation": "transcoding", "params": {"captions_file_id": file}}
+            answer = api.enqueue(body)
+            assert (answer.status_code, answer.json) == (
+                404,
+                {"error": "params.captions_file_id must be the id of one of your files"},
+            )
+
+    def test_the_worker_reads_them(self, api: Api, tmp_path: Path) -> None:
+        files = {"file": ("a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n", "text/vtt")}
+        good = api.directus("POST", "/files", api.backends.tokens["enterprise"], files=files)["id"]
+        job = enqueued(api, "transcoding", "container", params={"captions_file_id": good})
+        inputs = Inputs(job, None, api.services.directus, make_tools(tmp_path))  # type: ignore[arg-type] - no lease is needed
+
+        def captions(file_id: str) -> Any:
+            return inputs.captions(validate({"captions_file_id": file_id}, OPERATIONS["transcoding"].params))
+
+        assert [cue.lines for cue in captions(good).cues] == [("Hello",)]
+        assert inputs.captions(validate({}, OPERATIONS["transcoding"].params)) is None
+        with pytest.raises(MediaRejected, match="captions_file_id: The captions are neither"):
+            captions(api.file())
+        with pytest.raises(MediaRejected, match="names a file that is gone"):
+            captions(str(uuid.uuid4()))
+
+
 @pytest.mark.parametrize(
     ("operation", "params", "bounds"),
     [

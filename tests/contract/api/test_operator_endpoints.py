@@ -158,7 +158,8 @@ class TestOpenApi:
         there = {
             (method.lower(), path.replace("{job_id}", "{jobId}")) for path, methods in app.routes.items() for method in methods
         }
-        assert {(route.method, route.path) for route in openapi.ROUTES} == there
+        described = {(route.method, route.path.replace(".{format}", "")) for route in openapi.ROUTES}  # a suffix of one route
+        assert described == there
 
     def test_the_parameters_of_every_operation_are_there(self) -> None:
         described = json.dumps(openapi.document())

@@ -88,10 +88,13 @@ def test_the_ledger_is_told_for_the_health_check(ledger: Ledger, clock: Any, tmp
     assert ledger.programs() == []
 
 
+CAPTIONS = {"captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11"}
 JOBS: list[tuple[str, dict[str, Any]]] = [
     *[("transcoding", {"format": name, "preset": "ultrafast"}) for name in ("mp4", "webm", "mkv", "mov", "mp3", "m4a", "ogg", "wav", "gif")],
     *[("transcoding", {"codec": codec, "preset": "ultrafast"}) for codec in ("h265", "av1")],
     ("transcoding", {"resolution": "64x64", "fit": "pad", "fps": 10, "loudness": -20, "preset": "ultrafast", "deinterlace": "on"}),
+    *[("transcoding", {"format": name, "preset": "ultrafast", **CAPTIONS}) for name in ("mp4", "webm", "mkv", "mov")],
+    ("transcoding", {"burn_in": True, "preset": "ultrafast", **CAPTIONS}),
     ("transcoding", {"resolution": "64x64", "fit": "cover", "audio_codec": "opus", "preset": "ultrafast"}),
     *[("thumbnail", {"format": name, "deinterlace": "on"}) for name in ("jpg", "png", "webp")],
     ("thumbnail", {"count": 4, "sprite": True, "width": 32, "height": 32, "fit": "pad"}), ("analysis", {}), ("upload", {}), ("download", {}),
@@ -117,7 +120,8 @@ def test_the_table_names_all_that_operations_ask_for(
     tagged = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "tv"]
     picture = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=0.6", "-f", "lavfi", "-i", "sine=440:d=0.6"]
     run_ffmpeg(*picture, "-i", notes, *inputs.H264, *(tagged if operation != "upload" else []), "-c:a", "aac", clip)
-    RUN[operation](make_work(operation, clip, tmp_path / "job", params))
+    captions = b"WEBVTT\n\n00:00.000 --> 00:00.400\nhello\n" if "captions_file_id" in params else None
+    RUN[operation](make_work(operation, clip, tmp_path / "job", params, captions=captions))
     needs = programs.NEEDS[operation]
     assert {(kind, name) for kind, name in asked if name not in needs[kind]} == set()
 

@@ -12,8 +12,9 @@ import pytest
 from tests.media import make_work, run_ffmpeg
 from tests.sampling import sampled
 from workers.context import programs
-from workers.media import channels, probe
+from workers.media import probe
 from workers.runtime.attempt import RUN
+from workers.sound import channels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Sound: channel layouts and loudness."""
