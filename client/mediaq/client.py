@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mediaq.captions import Captions
 from mediaq.errors import ApiError, JobFailed, MediaqError
 from mediaq.models import Job
 from mediaq.wire import Wire
@@ -40,6 +41,7 @@ class Client:
         self._api = (api or os.environ.get("MEDIAQ_API") or API).rstrip("/")
         self._directus = (directus or os.environ.get("MEDIAQ_DIRECTUS") or DIRECTUS).rstrip("/")
         self._wire = Wire(token or os.environ.get("MEDIAQ_TOKEN") or "", timeout)
+        self.captions = Captions(self._wire, f"{self._api.removesuffix('/queue')}/captions")
 
     # One job, from upload to download
 
@@ -58,7 +60,7 @@ class Client:
         `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. If the call fails
         half-way, the error has `file_id` and `job_id`; pass them as `source` and `record` to continue.
         """
-        given, job_id = _source(source), record
+        given, job_id = source_of(source), record
         try:
             if isinstance(given, Path):
                 given = {"input_file_id": self.upload(given, sent)}
@@ -187,7 +189,7 @@ class Client:
         return said
 
 
-def _source(source: str | Path | None) -> Json | Path:
+def source_of(source: str | Path | None) -> Json | Path:
     """Return whether it is a file, a URL, or the id of a Directus file."""
     if source is None:
         return {}

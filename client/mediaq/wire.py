@@ -62,6 +62,13 @@ class Wire:
         session = self._once if accept else self._careful if careful else self._repeating
         return _json(self._sent(session, method, url, accept, **request))
 
+    def text(self, url: str) -> str:
+        """Return a text."""
+        self._need_token()
+        answer = self._sent(self._repeating, "GET", url)
+        answer.encoding = "utf-8"
+        return answer.text
+
     def upload(self, url: str, fields: list[tuple[str, Any]], sent: Callable[[int, int], None]) -> Any:
         """Upload a form with a file as a stream; `sent` is called with the bytes so far and in total."""
         self._need_token()

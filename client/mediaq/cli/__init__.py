@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from mediaq.cli import admin, commands
+from mediaq.cli import admin, captions, commands
 from mediaq.cli.context import Settings
 from mediaq.cli.show import clean
 from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
@@ -58,7 +58,7 @@ def command(context: click.Context, api: str | None, directus: str | None, token
 
 for one in (
     commands.submit, commands.status, commands.jobs, commands.cancel, commands.retry, commands.download, commands.usage,
-    commands.stats, commands.callback_secret, commands.completion, admin.admin,
+    captions.captions, captions.correct, commands.stats, commands.callback_secret, commands.completion, admin.admin,
 ):  # fmt: skip
     command.add_command(one)
 

@@ -70,10 +70,10 @@ def submit(
     if not watch:
         say_json({"jobId": job_id}) if as_json else click.echo(job_id)
         return
-    _note(f"enqueued as {job_id}")
-    job = _watch(client, job_id)
+    show.note(f"enqueued as {job_id}")
+    job = watch_job(client, job_id)
     for warning in job.warnings:
-        _note(f"warning: {warning.message} ({warning.code})")
+        show.note(f"warning: {warning.message} ({warning.code})")
     saved = _save(client, job, output, source)
     if as_json:
         say_json({**job.raw, "saved": str(saved) if saved else None})
@@ -91,7 +91,7 @@ def submit(
 def status(settings: Settings, /, job_id: str, watch: bool, as_json: bool) -> None:
     """Show a job: state, position in the queue, attempts, log, timings."""
     client = settings.client
-    job = _watch(client, job_id) if watch else client.job(job_id)
+    job = watch_job(client, job_id) if watch else client.job(job_id)
     say_json(job.raw) if as_json else show.job(job)
 
 
@@ -192,7 +192,7 @@ def stats(settings: Settings, /, watch: bool, as_json: bool) -> None:
         except Unreachable as error:
             if not watch:
                 raise
-            _note(str(error))
+            show.note(str(error))
         if not watch:
             return
         time.sleep(STATS_SECONDS)
@@ -266,7 +266,8 @@ def _fetch(client: Client, job: Job, target: Path) -> Path:
     return client.download(job.output_file_id, target, partial(show.transfer, "downloading"))
 
 
-def _watch(client: Client, job_id: str) -> Job:
+def watch_job(client: Client, job_id: str) -> Job:
+    """Show the progress of a job until its end, and return it."""
     bar = show.ProgressBar()
     try:
         return client.wait(job_id, every=WATCH_SECONDS, watch=bar)
@@ -294,7 +295,3 @@ def _beside(source: str, job: Job) -> Path:
 
 def _limit(number: int | None) -> str:
     return "unlimited" if number is None else str(number)
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

@@ -96,3 +96,8 @@ def _more(found: Job) -> str:
     if found.paused:
         return ", its pool is paused"
     return f", number {found.position} in the queue" if found.position else ""
+
+
+def note(text: str) -> None:
+    """Print a note for a person: not part of the output."""
+    click.echo(text, err=True)

@@ -97,6 +97,7 @@ def test_what_is_told(api: Api, webhook_sender: WebhookSender, receiver: str, ou
     assert (told["type"], told["job"]["jobId"], told["job"]["state"]) == (f"job.{outcome}", job_id, outcome)
     assert told["job"]["error"] == (None if outcome == "completed" else "no luck")
     assert told["job"]["warnings"] == []
+    assert [one["type"] for one in told["job"]["outputs"]] == (["video/mp4"] if outcome == "completed" else [])
     assert headers["Mediaq-Delivery"] == told["id"] == told["job"]["bullJobId"]
     found = callback(api, job_id)
     assert (found["url"], found["state"]) == (f"http://{receiver}/done?x=1", "delivered")
