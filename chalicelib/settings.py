@@ -32,6 +32,8 @@ class Settings:
     redis_password: str = field(repr=False)
     redis_prefix: str
     directus_url: str
+    directus_public_url: str
+    """The address at which a browser reaches Directus."""
     directus_token: str = field(repr=False)
     directus_secrets: tuple[str, ...] = field(repr=False)
     """The secret that Directus signs with, and the previous one during a rotation."""
@@ -78,11 +80,13 @@ def load(environ: Mapping[str, str]) -> Settings:
         SettingsError: a variable is missing or wrong; the message names it and what it must be.
     """
     read = _Reader(environ)
+    directus = read.url("DIRECTUS_URL", ("http", "https"), "http://127.0.0.1:8055").rstrip("/")
     return Settings(
         redis_url=read.url("REDIS_URL", ("redis", "rediss"), "redis://127.0.0.1:6379/0"),
         redis_password=read.text("REDIS_PASSWORD", ""),
         redis_prefix=read.text("MEDIAQ_REDIS_PREFIX", "{mediaq}"),
-        directus_url=read.url("DIRECTUS_URL", ("http", "https"), "http://127.0.0.1:8055").rstrip("/"),
+        directus_url=directus,
+        directus_public_url=read.url("DIRECTUS_PUBLIC_URL", ("http", "https"), directus).rstrip("/"),
         directus_token=read.secret("DIRECTUS_TOKEN", "the static token of the mediaq service user in Directus"),
         directus_secrets=(
             read.secret("DIRECTUS_SECRET", "the SECRET that Directus signs its tokens with"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("basics.js", "figures.js", "jobs.js", "page.js")
+SCRIPTS = ("basics.js", "figures.js", "captions.js", "jobs.js", "page.js")
 """The parts of the script, in dependency order."""
 
 
@@ -21,11 +23,12 @@ class Page(NamedTuple):
 
 
 @cache
-def page() -> Page:
-    """Return the page, assembled from its files."""
+def page(directus: str) -> Page:
+    """Return the page, assembled from its files. `directus` is the address that its player loads films from."""
     style = (FOLDER / "style.css").read_text()
     script = "\n".join((FOLDER / name).read_text() for name in SCRIPTS)
     html = (FOLDER / "page.html").read_text()
+    html = html.replace('data-directus=""', f'data-directus="{escape(directus)}"')
     html = html.replace("<style></style>", f"<style>{style}</style>").replace("<script></script>", f"<script>{script}</script>")
     policy = "; ".join(
         [
@@ -34,6 +37,7 @@ def page() -> Page:
             f"style-src {_hash(style)}",
             "connect-src 'self'",
             "img-src data:",
+            f"media-src {origin(directus)}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -47,6 +51,12 @@ def page() -> Page:
         "X-Frame-Options": "DENY",
     }
     return Page(html, headers)
+
+
+def origin(url: str) -> str:
+    """Return the origin of a URL, for the policy."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _hash(text: str) -> str:

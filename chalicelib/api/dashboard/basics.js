@@ -2,6 +2,7 @@
 'use strict';
 const $ = id => document.getElementById(id);
 const base = location.pathname.replace(/\/dashboard\/?$/, '');
+const directus = document.documentElement.dataset.directus;
 let token = sessionStorage.getItem('token') || '';
 let asker = 0;  // grows when somebody else signs in: what was asked for before is not theirs to see
 
@@ -40,9 +41,10 @@ function say(text, bad) {
 
 class Refused extends Error {}
 class Outdated extends Error {}
-async function call(path, method = 'GET') {
+async function call(path, method = 'GET', { root = base, body: sent } = {}) {
   const mine = asker, headers = token ? { Authorization: 'Bearer ' + token } : {};
-  const answer = await fetch(base + path, { method, headers, signal: AbortSignal.timeout(10000) });
+  if (sent) headers['Content-Type'] = 'application/json';
+  const answer = await fetch(root + path, { method, headers, body: sent && JSON.stringify(sent), signal: AbortSignal.timeout(10000) });
   const body = await answer.json().catch(() => ({}));
   if (mine !== asker) throw new Outdated();
   if (path === '/health' && body.dependencies) return body;

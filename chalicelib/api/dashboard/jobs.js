@@ -75,6 +75,7 @@ function jobView(found) {
     make('div', { class: 'bar' }, make('h2', { id: 'job-title', class: 'grow' }, found.operation || 'Job', ' ', pill(found.state)),
       OPEN.includes(found.state) ? act('Cancel', 'DELETE', '', 'The job is cancelled') : null,
       ['failed', 'cancelled'].includes(found.state) ? act('Retry', 'POST', '/retry', 'The job will be retried') : null,
+      canEdit(found) ? button('Edit captions', 'Edit captions', () => edit(found)) : null,
       button('Close', 'Close', close)),
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
     src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null,

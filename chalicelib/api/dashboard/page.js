@@ -32,6 +32,8 @@ async function change() {
 function sign(given) {
   token = given;
   asker += 1;
+  edited.dirty = false;
+  if (edited.id) closeEditor();
   cursors = [null];
   picture = { id: null, src: '' };
   draw('jobs', [], () => []);

@@ -40,7 +40,7 @@ def dashboard() -> Response:
     """Return the dashboard page."""
     from chalicelib.api import dashboard as made  # noqa: PLC0415
 
-    page = made.page()
+    page = made.page(services().settings.directus_public_url)
     return Response(body=page.html, headers={**page.headers})
 
 

@@ -68,7 +68,7 @@ class StandIn:
 
     def caller(self) -> Row | None:
         """Return the owner of the request's token."""
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or request.args.get("access_token", "")
         if not token:
             return None
         if token.count(".") != 2:  # noqa: PLR2004 - a JWS has two dots

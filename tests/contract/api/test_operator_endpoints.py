@@ -169,7 +169,7 @@ class TestOpenApi:
 
 
 def test_page_and_command_know_the_words_of_the_api() -> None:
-    script = dashboard.page().html
+    script = dashboard.page("https://directus.example").html
     assert f"const STATES = {list(queries.STATES)};" in script
     assert f"const OPERATIONS = {list(OPERATIONS)};" in script
     assert (queries.STATES, tuple(OPERATIONS)) == (commands.STATES, commands.OPERATIONS)

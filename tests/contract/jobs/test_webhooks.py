@@ -71,7 +71,10 @@ def ended(api: Api, url: str, outcome: str = "completed") -> str:
     """Run a job to its end, as a worker would."""
     job_id = queued(api, api.backends.tokens["enterprise"], callback_url=url)
     held = claim(api, job_id)
-    values = {"status": "completed"} if outcome == "completed" else {"status": "failed", "error": "no luck"}
+    outputs = [{"name": "output.mp4", "file_id": "5c909102", "type": "video/mp4", "bytes": 5}]
+    values = {"status": "completed", "result": {"outputs": outputs}}
+    if outcome != "completed":
+        values = {"status": "failed", "error": "no luck"}
     api.directus("PATCH", f"/items/media_jobs/{job_id}", json=values)
     assert api.services.ledger.finish(held.job, held.token, outcome, {}) == "ok"
     return job_id
