@@ -22,7 +22,7 @@ async function edit(found) {
   $('editor').replaceChildren(
     make('div', { class: 'bar' }, make('h2', { id: 'editor-title', class: 'grow' }, 'Captions'), make('span', { id: 'version', class: 'soft' }),
       make('button', { type: 'button', id: 'save', class: 'main', onclick: save }, 'Save'), button('Close', 'Close the editor', closeEditor)),
-    make('p', { class: 'soft', id: 'keys' }, 'Keys: Alt+P plays, Alt+\u2191 and Alt+\u2193 go to the cue before and after, Alt+S and Alt+E set start and end to the player\u2019s time, Ctrl+S saves.'),
+    make('p', { class: 'soft', id: 'keys' }, 'Keys: Alt+P plays, Alt+Up and Alt+Down go to the cue before and after, Alt+S and Alt+E set start and end to the player\u2019s time, Ctrl+S saves.'),
     make('div', { class: 'editor' }, player ? make('div', {}, player, make('p', { id: 'shown', class: 'shown', 'aria-live': 'off' })) : make('p', { class: 'soft' }, 'The film is not a file in Directus, so it cannot be played here.'),
       make('ol', { id: 'cues', class: 'cues', 'aria-describedby': 'keys' }, ...edited.cues.map(cueRow))));
   $('editor').hidden = false;
