@@ -6,7 +6,19 @@ from aws_lambda_powertools import Logger
 from chalice import Rate
 
 from chalicelib.api.http import QueueApi
-from chalicelib.api.routes import callbacks, captions, dashboard, health, jobs, media, pools, stats, taxonomy, usage
+from chalicelib.api.routes import (
+    callbacks,
+    captions,
+    credentials,
+    dashboard,
+    health,
+    jobs,
+    media,
+    pools,
+    stats,
+    taxonomy,
+    usage,
+)
 from chalicelib.services import services
 
 logger = Logger(service="mediaq")
@@ -21,6 +33,7 @@ app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
 app.register_blueprint(callbacks.blueprint, url_prefix="/queue/callbacks")
 app.register_blueprint(pools.blueprint, url_prefix="/queue/pools")
 app.register_blueprint(captions.blueprint, url_prefix="/captions")
+app.register_blueprint(credentials.blueprint, url_prefix="/credentials")
 app.register_blueprint(taxonomy.blueprint, url_prefix="/queue/taxonomy")
 
 

@@ -10,10 +10,12 @@
     │   ├── NotFound            404
     │   ├── Conflict            409
     │   ├── TooManyDelayed      429
+    │   ├── TooManyRequests     429
     │   └── Unavailable         503  a dependency is unreachable; nothing was accepted
     │       ├── LedgerUnavailable      Redis
     │       ├── TicketsUnavailable     SQS
     │       ├── DirectusUnavailable    Directus
+    │       ├── SealingUnavailable     KMS
     │       └── RecordBusy             another call or worker holds the record lock
     └── JobStopped              a run ended without a result
         ├── MediaRejected       a retry cannot succeed: the job fails at once
@@ -119,6 +121,20 @@ class TooManyDelayed(ApiError):
         super().__init__(f"delay and run_at must wait: you have {limit} delayed jobs already")
 
 
+class TooManyRequests(ApiError):
+    """The caller has done this too often; `Retry-After` says when to try again."""
+
+    status = 429
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self._seconds = seconds
+
+    def headers(self) -> dict[str, str]:
+        """Return `Retry-After`."""
+        return {"Retry-After": str(self._seconds)}
+
+
 class Unavailable(ApiError):
     """A dependency is unreachable. Nothing was accepted and nothing was charged."""
 
@@ -153,6 +169,13 @@ class DirectusUnavailable(Unavailable):
 
     def __init__(self, message: str = "Directus connection refused") -> None:
         super().__init__(message)
+
+
+class SealingUnavailable(Unavailable):
+    """KMS is unreachable or throttles: no secret can be sealed."""
+
+    def __init__(self) -> None:
+        super().__init__("The key service is unreachable")
 
 
 class RecordBusy(Unavailable):

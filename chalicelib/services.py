@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chalicelib.access.auth import Authenticator
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
+    from chalicelib.ledger.credential_tests import CredentialTests
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.scripts import Scripts
     from chalicelib.maintenance.health import HealthChecker
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
     from chalicelib.usecases.cancel import Canceller
     from chalicelib.usecases.captions import CaptionEditor
+    from chalicelib.usecases.credentials import CredentialStore
     from chalicelib.usecases.enqueue import Enqueuer
     from chalicelib.usecases.enqueue_created import CreatedRecords
     from chalicelib.usecases.job_status import JobStatusReader
@@ -144,6 +146,23 @@ class Services:
         from chalicelib.usecases.captions import CaptionEditor  # noqa: PLC0415
 
         return CaptionEditor(self.directus, self.ledger, self.enqueuer, self.ownership)
+
+    @cached_property
+    def credential_tests(self) -> CredentialTests:
+        """The tests of credentials."""
+        from chalicelib.ledger.credential_tests import CredentialTests  # noqa: PLC0415
+
+        return CredentialTests(self.scripts)
+
+    @cached_property
+    def credentials(self) -> CredentialStore:
+        """The use cases behind `/credentials`."""
+        from chalicelib.access.sealing import Sealer  # noqa: PLC0415
+        from chalicelib.usecases.credentials import CredentialStore  # noqa: PLC0415
+
+        current = self.settings
+        sealer = Sealer(current.credentials_public_key, current.credentials_kms_key)
+        return CredentialStore(self.directus, self.ownership, sealer, self.credential_tests, current.directus_secrets[0])
 
     @cached_property
     def usage(self) -> UsageReader:

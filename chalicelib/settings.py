@@ -58,6 +58,12 @@ class Settings:
     fetch_allow: frozenset[str]
     network_namespace: str
     credentials_keys: tuple[str, ...] = field(repr=False)
+    credentials_public_key: str
+    """The key that the API seals credentials to."""
+    credentials_kms_key: str
+    """The KMS key that it seals them with instead: an id, an ARN or an alias."""
+    credentials_private_keys: tuple[str, ...] = field(repr=False)
+    """The keys that workers open credentials with, the current one first."""
     whisper_model: Path | None
     """The folder of a faster-whisper model; None: the one that is installed."""
     whisper_threads: int
@@ -109,6 +115,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         fetch_allow=frozenset(read.text("FETCH_ALLOW", "").replace(",", " ").split()),
         network_namespace=read.choice("NETWORK_NAMESPACE", "auto", ("auto", "off", "required")),
         credentials_keys=credentials_keys(environ),
+        credentials_public_key=read.text("CREDENTIALS_PUBLIC_KEY", ""),
+        credentials_kms_key=read.text("CREDENTIALS_KMS_KEY", ""),
+        credentials_private_keys=read.list("CREDENTIALS_PRIVATE_KEYS"),
         whisper_model=read.path("WHISPER_MODEL"),
         whisper_threads=int(read.number("WHISPER_THREADS", 0, 0, 64)),
         whisper_beam_size=int(read.number("WHISPER_BEAM_SIZE", 5, 1, 20)),
@@ -129,7 +138,7 @@ def current() -> Settings:
 
 def credentials_keys(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the Fernet keys of platform connections: the first encrypts, all decrypt."""
-    return tuple(" ".join(_Reader(environ).if_set("CREDENTIALS_KEYS")).replace(",", " ").split())
+    return _Reader(environ).list("CREDENTIALS_KEYS")
 
 
 class _Reader:
@@ -144,6 +153,9 @@ class _Reader:
     def if_set(self, name: str) -> tuple[str, ...]:
         value = self.text(name, UNSET)
         return () if value == UNSET else (value,)
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(" ".join(self.if_set(name)).replace(",", " ").split())
 
     def path(self, name: str) -> Path | None:
         value = self.text(name, "")

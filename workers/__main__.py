@@ -13,6 +13,7 @@ from chalicelib import settings
 from chalicelib.errors import SettingsError
 from chalicelib.services import Services
 from workers.runtime.container import ContainerWorker
+from workers.runtime.credential_tester import CredentialTester
 from workers.runtime.runner import Runner
 from workers.runtime.task_protection import TaskProtection
 from workers.runtime.tools import make_tools
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         drain_seconds=options.drain_seconds,
         retire_seconds=options.retire_hours * 3600,
         webhook_sender=WebhookSender(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
+        credential_tester=CredentialTester(parts.credential_tests, parts.directus, tools),
         programs=tools.programs,
         protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()

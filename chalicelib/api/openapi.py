@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from chalicelib.domain import credentials as d
 from chalicelib.domain import job_schemas as j
 from chalicelib.domain import schemas as p
 from chalicelib.domain.captions import schemas as c
@@ -34,7 +35,7 @@ SAYS = {
     404: "There is no such resource, or the caller may not see it",
     409: "The state of the job does not allow this",
     415: "The body is not application/json",
-    429: "The user has too many delayed jobs",
+    429: "Too many delayed jobs, or too many calls; try again later",
     503: "A dependency is unreachable; nothing was accepted; try again after Retry-After",
 }
 
@@ -79,6 +80,21 @@ ROUTES = (
         refuses=(400, 404, 409, 415), takes=("application/json", "text/vtt", "application/x-subrip", "text/plain"),
     ),
     Route("delete", "/captions/{jobId}", "Delete the captions of a job", c.DeletedAnswer, refuses=(400, 404, 409)),
+    Route("post", "/credentials", "Store a credential", d.CredentialAnswer, body=d.NewCredential, refuses=(400, 404, 409, 415)),
+    Route("get", "/credentials", "List credentials", d.CredentialsAnswer),
+    Route("get", "/credentials/{credentialId}", "Show a credential", d.CredentialAnswer, refuses=(400, 404)),
+    Route(
+        "patch", "/credentials/{credentialId}", "Change a credential", d.CredentialAnswer, body=d.CredentialChange,
+        refuses=(400, 404, 415),
+    ),
+    Route(
+        "delete", "/credentials/{credentialId}", "Delete a credential", d.DeletedCredential, query=d.DeleteQuery,
+        refuses=(400, 404, 409),
+    ),
+    Route(
+        "post", "/credentials/{credentialId}/test", "Try a credential", d.TrialAnswer, body=d.TrialRequest,
+        refuses=(400, 404, 415, 429),
+    ),
     Route("get", "/queue/usage", "The limits of a plan", p.UsageAnswer, query=UsageQuery, refuses=(400, 403, 404)),
     Route("get", "/queue/callbacks/secret", "The secret of a user's webhooks", p.SecretAnswer, refuses=(404,)),
     Route("get", "/queue/pools", "List the pools", p.PoolsAnswer, "none"),
@@ -93,6 +109,7 @@ ROUTES = (
 )  # fmt: skip
 PARAMETERS: dict[str, Json] = {
     "jobId": {"type": "string", "format": "uuid", "description": "the UUID of a media_jobs record"},
+    "credentialId": {"type": "string", "format": "uuid", "description": "the UUID of a credential"},
     "pool": {"type": "string", "enum": list(POOLS)},
     "format": {"type": "string", "enum": list(MIME)},
 }

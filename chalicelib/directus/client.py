@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
+from chalicelib.directus.connections import Connections
 from chalicelib.directus.files import Files
 from chalicelib.directus.records import (
     ANY_FIELDS,
@@ -20,7 +21,6 @@ from chalicelib.directus.records import (
     NOT_CANCELLED,
     OPEN_STATES,
     OPTIONAL_COLUMNS,
-    Connection,
     Owner,
     Record,
 )
@@ -37,7 +37,7 @@ REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 UNKNOWN_COLUMN = re.compile(r'field \\?"(\w+)\\?" in collection')
 
 
-class Directus(Files):
+class Directus(Files, Connections):
     """The calls that mediaq makes, with its service token unless stated otherwise.
 
     Every method raises `DirectusUnavailable` if Directus is unreachable, throttles, or rejects our access.
@@ -142,11 +142,6 @@ class Directus(Files):
         """Return a user; None if there is none."""
         rows = self._rows("GET", "/users", params={"filter[id][_eq]": user_id, "fields": "id,status,subscription_tier"})
         return read(rows[0], Owner) if rows else None
-
-    def read_connection(self, connection_id: str) -> Connection | None:
-        """Return a platform connection; None if there is none."""
-        rows = self._rows("GET", "/items/platform_connections", params={"filter[id][_eq]": connection_id})
-        return read(rows[0], Connection) if rows else None
 
     def ping(self) -> None:
         """Check that Directus answers."""

@@ -51,6 +51,14 @@ class Connection(msgspec.Struct):
     id: str
     user_created: str | None = None
     credentials: str | None = None
+    name: str | None = None
+    kind: str | None = None
+    """None: stored without mediaq, as encrypted headers."""
+    hosts: list[str] | None = None
+    fingerprint: str | None = None
+    date_created: str | None = None
+    last_used_at: str | None = None
+    last_status: str | None = None
 
     def __repr__(self) -> str:
         """Leave out the credentials."""

@@ -172,9 +172,10 @@ class Ledger:
 
     def sweep(self) -> Sweep:
         """Requeue jobs whose lease expired, promote delayed jobs that are due, find jobs without a ticket."""
-        paused, due, undelivered, *flat = self._call("pools/sweep", SWEEP_AT_MOST, SUSPECT_MS, STARVED_MS, *POOLS)
+        paused, due, undelivered, tests, *flat = self._call("pools/sweep", SWEEP_AT_MOST, SUSPECT_MS, STARVED_MS, *POOLS)
         found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
-        return Sweep([job for job in found if job is not None], frozenset(filter(None, paused.split(","))), due, undelivered)
+        missing = [job for job in found if job is not None]
+        return Sweep(missing, frozenset(filter(None, paused.split(","))), due, undelivered, tests)
 
     def adopt(self, forgotten: list[LostJob]) -> list[str]:
         """Restore jobs that the ledger lost; for each: adopted, known, lost or old."""

@@ -76,6 +76,8 @@ class Sweep(NamedTuple):
     """Webhook events that are due."""
     undelivered: int
     """Webhook events that no worker has taken although they have been due for some time."""
+    tests: int
+    """Tests of credentials that wait for a worker."""
 
 
 class Observation(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.credentials import host_of
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.errors import BadRequest, NotFound
 
@@ -56,3 +57,9 @@ class InputChecker:
         connection = self._directus.read_connection(job.creator_profile_id)
         if connection is None or connection.user_created != owner.id:
             raise NotFound("creator_profile_id must be the id of one of your platform_connections")
+        url = job.input_url if OPERATIONS[job.operation].wants_url else job.params.get("deliver_url")
+        if connection.hosts and url and (not str(url).startswith("https:") or host_of(str(url)) not in connection.hosts):
+            name = "input_url" if OPERATIONS[job.operation].wants_url else "params.deliver_url"
+            raise BadRequest(
+                f"{name} must be an https URL at one of the hosts of the credential: {', '.join(connection.hosts)}"
+            )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediaq.captions import Captions
+from mediaq.credentials import Credentials
 from mediaq.errors import ApiError, JobFailed, MediaqError
 from mediaq.models import Job
 from mediaq.wire import Wire
@@ -41,7 +42,9 @@ class Client:
         self._api = (api or os.environ.get("MEDIAQ_API") or API).rstrip("/")
         self._directus = (directus or os.environ.get("MEDIAQ_DIRECTUS") or DIRECTUS).rstrip("/")
         self._wire = Wire(token or os.environ.get("MEDIAQ_TOKEN") or "", timeout)
-        self.captions = Captions(self._wire, f"{self._api.removesuffix('/queue')}/captions")
+        root = self._api.removesuffix("/queue")
+        self.captions = Captions(self._wire, f"{root}/captions")
+        self.credentials = Credentials(self._wire, f"{root}/credentials")
 
     # One job, from upload to download
 

@@ -24,6 +24,7 @@ def resources() -> Json:
             _traced(),
             _logs("ApiLogs"),
             *_enqueueing(),
+            _credentials("Encrypt"),
         ),
         "OperatorRole": _role("ecs-tasks", *_enqueueing(), condition="HasContainers"),
         "MaintenanceRole": _role(
@@ -41,12 +42,14 @@ def resources() -> Json:
             _logs("LambdaWorkerLogs"),
             _queues(*RECEIVING, of=QUEUES[:1]),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS[:1]),
+            _credentials("Decrypt"),
             condition="HasWorker",
         ),
         "ContainerRole": _role(
             "ecs-tasks",
             _queues(*RECEIVING, of=QUEUES),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS),
+            _credentials("Decrypt"),
             _if(
                 "HasTranscribe",
                 _allow(
@@ -93,6 +96,7 @@ def resources() -> Json:
             _if("OwnRedisSecret", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisSecretArn"}])),
             condition="HasContainers",
         ),
+        "CredentialsKey": _key(),
         "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES)),
         "Schedules": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": {"Fn::Sub": "mediaq-${Stage}"}}},
     }
@@ -109,6 +113,27 @@ def _enqueueing() -> list[Json]:
         ),
         _allow("iam:PassRole", on=[{"Fn::GetAtt": ["ScheduleRole", "Arn"]}]),
     ]
+
+
+def _key() -> Json:
+    """The key of the users' credentials. It outlives the stack: without it they are lost."""
+    account = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    by_roles = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "kms:*", "Resource": ANYWHERE}
+    return {
+        "Type": "AWS::KMS::Key",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "Description": {"Fn::Sub": "Credentials of the users of mediaq ${Stage}"},
+            "EnableKeyRotation": True,
+            "KeyPolicy": {"Version": "2012-10-17", "Statement": [by_roles]},
+        },
+    }
+
+
+def _credentials(action: str) -> Json:
+    """The API may seal the credentials of users; only workers may open them."""
+    return _allow(f"kms:{action}", on=[{"Fn::GetAtt": ["CredentialsKey", "Arn"]}])
 
 
 def _role(service: str, *statements: Json, condition: str = "") -> Json:

@@ -41,6 +41,7 @@ VARIABLES: Json = {
     "LOG_LEVEL": {"Ref": "LogLevel"},
     "FETCH_ALLOW": {"Ref": "FetchAllow"},
     "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
+    "CREDENTIALS_KMS_KEY": {"Fn::GetAtt": ["CredentialsKey", "Arn"]},
 }
 SECRETS = {
     "DIRECTUS_TOKEN": "directus_token",
@@ -53,6 +54,8 @@ SECRETS = {
     "CREDENTIALS_KEYS": "credentials_keys",
 }
 """Setting -> key in the secret that `SecretArn` names."""
+FOR_WORKERS = ("CREDENTIALS_KEYS",)
+"""Secrets that only workers get: they open the credentials of users."""
 
 
 def build(work: Path) -> Json:
@@ -91,7 +94,7 @@ def ours() -> Json:
     policy["StepAdjustments"] = cloudwatch.scaling_steps()
     for name in (*FUNCTIONS, "LambdaWorker"):
         properties = resources[name]["Properties"]
-        properties["Environment"] = {"Variables": function_environment()}
+        properties["Environment"] = {"Variables": function_environment(opens=name == "LambdaWorker")}
         properties["VpcConfig"] = {
             "Fn::If": [
                 "InVpc",
@@ -102,14 +105,20 @@ def ours() -> Json:
     for name in ("ContainerTask", "OperatorTask"):
         [container] = resources[name]["Properties"]["ContainerDefinitions"]
         container["Environment"] = [{"Name": key, "Value": value} for key, value in container_environment().items()]
-        container["Secrets"] = _container_secrets()
+        container["Secrets"] = _container_secrets(opens=name == "ContainerTask")
     return merged
 
 
-def function_environment() -> Json:
+def _secrets_of(*, opens: bool) -> Json:
+    """Return the secrets of a process. `opens`: it may open the credentials of users."""
+    return {name: key for name, key in SECRETS.items() if opens or name not in FOR_WORKERS}
+
+
+def function_environment(*, opens: bool) -> Json:
     """Return the settings of a Lambda. Secrets are resolved at deployment: see ADR 11."""
     secrets: Json = {
-        name: {"Fn::Sub": f"{{{{resolve:secretsmanager:${{SecretArn}}:SecretString:{key}}}}}"} for name, key in SECRETS.items()
+        name: {"Fn::Sub": f"{{{{resolve:secretsmanager:${{SecretArn}}:SecretString:{key}}}}}"}
+        for name, key in _secrets_of(opens=opens).items()
     }
     return VARIABLES | secrets | {"REDIS_PASSWORD": _redis_secret(_resolved)}
 
@@ -119,9 +128,10 @@ def container_environment() -> Json:
     return VARIABLES | {"WORK_DIR": "/work", "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"}}
 
 
-def _container_secrets() -> list[Any]:
+def _container_secrets(*, opens: bool) -> list[Any]:
     """Return the secrets of a container. ECS passes them to the process only."""
-    secrets: list[Any] = [{"Name": name, "ValueFrom": {"Fn::Sub": f"${{SecretArn}}:{key}::"}} for name, key in SECRETS.items()]
+    named = _secrets_of(opens=opens)
+    secrets: list[Any] = [{"Name": name, "ValueFrom": {"Fn::Sub": f"${{SecretArn}}:{key}::"}} for name, key in named.items()]
     given = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisSecretArn}:token::"}}
     made = {"Name": "REDIS_PASSWORD", "ValueFrom": {"Fn::Sub": "${RedisAuth}:token::"}}
     none = {"Ref": "AWS::NoValue"}

@@ -55,8 +55,10 @@ def redis_process(state: Path, port: int) -> LocalProcess:
     return LocalProcess("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
 
 
+FOR_WORKERS = ("CREDENTIALS_KEYS", "CREDENTIALS_PRIVATE_KEYS")
+"""Settings that open the credentials of users. The API does not have them."""
 LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda")
-CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "logs", "s3", "secretsmanager", "sts")
+CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "kms", "logs", "s3", "secretsmanager", "sts")
 """Further services of the emulator that a deployed stack needs."""
 
 
@@ -89,7 +91,8 @@ def api_process(environment: dict[str, str], logs: Path, port: int) -> LocalProc
     """The API behind a production WSGI server."""
     command = [sys.executable, "-m", "infra.local.gateway", "--port", str(port)]
     ping = f"http://{LOOPBACK}:{port}/ping"
-    return LocalProcess("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", environment)
+    without = {name: value for name, value in environment.items() if name not in FOR_WORKERS}
+    return LocalProcess("api", command, lambda: http_ok(ping), ROOT, logs / "api.log", without)
 
 
 def worker_process(
@@ -128,6 +131,8 @@ def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dic
         "INTERNAL_TOKEN": accounts.INTERNAL_TOKEN,
         "WEBHOOK_SECRET": accounts.WEBHOOK_SECRET,
         "CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY,
+        "CREDENTIALS_PUBLIC_KEY": accounts.CREDENTIALS_PUBLIC_KEY,
+        "CREDENTIALS_PRIVATE_KEYS": accounts.CREDENTIALS_PRIVATE_KEY,
         "TRUST_LOOPBACK": "1",
         "POLL_SECONDS": "2",  # the emulator is free of charge, and a stopping worker waits for its polls
         "WORK_DIR": str(work),

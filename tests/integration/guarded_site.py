@@ -22,7 +22,7 @@ class GuardedFiles(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/private/"):
             self.server.seen.append(self.headers.get("Authorization"))
-            if self.headers.get("Authorization") != HEADER:
+            if self.headers.get("Authorization") != self.server.header:
                 self.send_error(401)
                 return
         self.path = "/" + self.path.rpartition("/")[2]
@@ -42,6 +42,7 @@ class GuardedSite(ThreadingHTTPServer):
         self.folder = folder
         self.address = f"127.0.0.1:{self.server_port}"
         self.seen: list[str | None] = []
+        self.header = HEADER
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 

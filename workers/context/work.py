@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.captions.parse import Captions
     from workers.context.programs import Programs
     from workers.context.terms import TermMatcher
+    from workers.network.authorization import Authorization
     from workers.network.credentials import Keyring
     from workers.network.fetch import Fetcher
 
@@ -90,8 +91,8 @@ class Work:
     source: Source = Source()
     captions: Captions | None = None
     """The captions that the parameters name."""
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    """The caller's credentials for the host in the request."""
+    authorization: Authorization | None = field(default=None, repr=False)
+    """The caller's credential for the hosts in the request."""
     warnings: WarningCollector = field(default_factory=WarningCollector)
     """Problems of the input that do not stop the job."""
 

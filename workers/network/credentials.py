@@ -1,47 +1,53 @@
-"""Credentials of platform connections: encrypted at rest, decrypted only here, never logged.
+"""Credentials of users: opened only here, in a worker, and never logged.
 
-    python -m workers.network.credentials key                      generate a key for CREDENTIALS_KEYS
-    python -m workers.network.credentials encrypt < headers.json   encrypt {"Authorization": "Bearer ..."}
-    python -m workers.network.credentials rotate < token           encrypt again with the first key
+    python -m workers.network.credentials keypair                  make CREDENTIALS_PUBLIC_KEY and CREDENTIALS_PRIVATE_KEYS
+    python -m workers.network.credentials rotate                   seal every stored credential with the current key
+    python -m workers.network.credentials key                      make a Fernet key for CREDENTIALS_KEYS
+    python -m workers.network.credentials encrypt < headers.json   encrypt {"Authorization": "Bearer ..."} with it
 
-Store the output of `encrypt` in the column `credentials` of `platform_connections`.
+`POST /api/credentials` stores a secret that is sealed to the public key, or with KMS. What `encrypt` makes is for the column
+`credentials` of a `platform_connections` record that your own app writes: headers, bound to no host.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import base64
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from chalicelib.errors import MediaRejected, SettingsError
+from chalicelib.access.sealing import BOX, KMS
+from chalicelib.domain.credentials import RESERVED, Payload
+from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
+from workers.network.authorization import Authorization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
-TEXT = re.compile(r"[\x20-\x7e]{0,4096}")
+    from nacl.public import PrivateKey
+
+    from chalicelib.directus.records import Connection
+
 HEADERS_MAX = 16
-OURS = {
-    "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "range", "if-range",
-    "accept-encoding", "proxy-authorization", "keep-alive",
-}  # fmt: skip
-"""Headers that belong to the request itself. Stored ones are rejected, as they could change its meaning."""
+MAX_BYTES = 4096
+ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+LOST_KEY = "The credential was sealed with a key that this worker does not have: store its secret again"
 
 
 class Keyring:
-    """Decrypts with any of its keys, encrypts with the first. To rotate, put a new key in front and keep the old one."""
+    """The keys of a worker. Each list has the current key first; the others still open what they sealed."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, fernet_keys: Sequence[str], private_keys: Sequence[str] = ()) -> None:
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+            self._fernet = MultiFernet([Fernet(key) for key in fernet_keys]) if fernet_keys else None
         except ValueError as error:
             raise SettingsError(
                 "CREDENTIALS_KEYS must be Fernet keys: `python -m workers.network.credentials key` makes one"
             ) from error
+        self._private = _private_keys(private_keys)
 
     def encrypt(self, headers: dict[str, str]) -> str:
         """Return headers as an encrypted token.
@@ -51,12 +57,72 @@ class Keyring:
         """
         return self._keys().encrypt(msgspec.json.encode(_checked(headers))).decode()
 
-    def rotate(self, token: str) -> str:
-        """Return a token, encrypted again with the first key."""
-        return self._keys().rotate(token.encode()).decode()
+    def open(self, connection: Connection) -> Authorization:
+        """Open a stored credential.
+
+        Raises:
+            MediaRejected: it cannot be opened, has other content, or was sealed for another row or another user.
+            AttemptFailed: KMS does not answer.
+        """
+        text = connection.credentials or ""
+        if not text.startswith((BOX, KMS)):
+            return Authorization.of_headers(self.decrypt(text)) if text else Authorization.of_headers({})
+        payload = self.unseal(text, connection.id)
+        if payload.id != connection.id or payload.owner != connection.user_created:
+            raise MediaRejected("The credential was sealed for another user or record: store its secret again")
+        return Authorization(payload.kind, payload.hosts, payload.secret)
+
+    def unseal(self, text: str, credential_id: str) -> Payload:
+        """Open a sealed text."""
+        try:
+            sealed = base64.b64decode(text.partition(":")[2], validate=True)
+            data = self._kms_decrypt(sealed, credential_id) if text.startswith(KMS) else self._open_box(sealed)[0]
+            return msgspec.json.decode(data, type=Payload)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise MediaRejected(LOST_KEY) from error
+
+    def is_current(self, text: str) -> bool:
+        """Return whether a text is sealed with the current key, so that a rotation may leave it. KMS rotates by itself."""
+        if text.startswith(KMS):
+            return True
+        try:
+            return text.startswith(BOX) and self._open_box(base64.b64decode(text.partition(":")[2], validate=True))[1] == 0
+        except ValueError:
+            return False
+
+    def _open_box(self, sealed: bytes) -> tuple[bytes, int]:
+        """Return the content, and which of the keys opened it.
+
+        Raises:
+            ValueError: none does.
+        """
+        from nacl.exceptions import CryptoError  # noqa: PLC0415
+        from nacl.public import SealedBox  # noqa: PLC0415
+
+        for number, key in enumerate(self._private):
+            try:
+                return SealedBox(key).decrypt(sealed), number
+            except CryptoError:
+                continue
+        raise ValueError("no key opens it")
+
+    def _kms_decrypt(self, sealed: bytes, credential_id: str) -> bytes:
+        import boto3  # noqa: PLC0415 - slow, and needed here only
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            answer = boto3.client("kms").decrypt(CiphertextBlob=sealed, EncryptionContext={"credential": credential_id})
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in ("InvalidCiphertextException", "IncorrectKeyException", "NotFoundException", "DisabledException"):
+                raise ValueError(code) from error
+            raise AttemptFailed("The key service refused to open the credential") from error
+        except BotoCoreError as error:
+            raise AttemptFailed("The key service could not be reached") from error
+        return bytes(answer["Plaintext"])
 
     def decrypt(self, token: str) -> dict[str, str]:
-        """Return the headers in a token.
+        """Return the headers in an encrypted token.
 
         Raises:
             MediaRejected: it cannot be decrypted, or has other content.
@@ -76,45 +142,65 @@ class Keyring:
         return self._fernet
 
 
+def _private_keys(texts: Sequence[str]) -> list[PrivateKey]:
+    if not texts:
+        return []
+    from nacl.public import PrivateKey  # noqa: PLC0415 - only with such keys
+
+    try:
+        return [PrivateKey(base64.b64decode(text, validate=True)) for text in texts]
+    except Exception as error:
+        made = "`python -m workers.network.credentials keypair` makes one"
+        raise SettingsError(f"CREDENTIALS_PRIVATE_KEYS must be keys of 32 bytes in base64: {made}") from error
+
+
 def _checked(headers: dict[str, str]) -> dict[str, str]:
     if len(headers) > HEADERS_MAX:
         raise ValueError(f"at most {HEADERS_MAX} headers are stored")
     for name, text in headers.items():
-        if not HEADER.fullmatch(name) or name.lower() in OURS:
+        if not 0 < len(name) <= 64 or not set(name) <= ALLOWED or name.lower() in RESERVED:  # noqa: PLR2004
             raise ValueError(f"{name[:64]!r} is not a header that may be stored")
-        if not TEXT.fullmatch(text):
-            raise ValueError(f"the text of {name} must be printable ASCII of at most 4096 characters")
+        if len(text) > MAX_BYTES or not all(" " <= char <= "~" for char in text):
+            raise ValueError(f"the text of {name} must be printable ASCII of at most {MAX_BYTES} characters")
     return headers
 
 
+def make_keypair() -> tuple[str, str]:
+    """Return a public and a private key, in base64."""
+    from nacl.public import PrivateKey  # noqa: PLC0415
+
+    key = PrivateKey.generate()
+    return base64.b64encode(bytes(key.public_key)).decode(), base64.b64encode(bytes(key)).decode()
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Generate a key, encrypt, or rotate. Exit code 2: wrong keys or input."""
-    from chalicelib import settings  # noqa: PLC0415 - `key` needs none
+    """Make keys, encrypt, or rotate. Exit code 2: wrong keys or input; 1: some credentials were not rotated."""
+    from chalicelib import settings  # noqa: PLC0415 - making keys needs none
 
     parser = argparse.ArgumentParser(
         prog="python -m workers.network.credentials", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=("key", "encrypt", "rotate"))
+    parser.add_argument("action", choices=("keypair", "rotate", "key", "encrypt"))
     action = parser.parse_args(argv).action
     try:
-        if action == "key":
-            said = Fernet.generate_key().decode()
-        else:
-            keyring = Keyring(settings.credentials_keys())
-            text = sys.stdin.read().strip()
-            headers = msgspec.json.decode(text, type=dict[str, str]) if action == "encrypt" else {}
-            said = keyring.encrypt(headers) if action == "encrypt" else keyring.rotate(text)
-    except InvalidToken:
-        return _failed("the token was not made with any of the keys")
+        match action:
+            case "key":
+                said = Fernet.generate_key().decode()
+            case "keypair":
+                public, private = make_keypair()
+                said = f"CREDENTIALS_PUBLIC_KEY={public}\nCREDENTIALS_PRIVATE_KEYS={private}"
+            case "encrypt":
+                headers = msgspec.json.decode(sys.stdin.read().strip(), type=dict[str, str])
+                said = Keyring(settings.credentials_keys()).encrypt(headers)
+            case _:
+                from workers.network.rotation import rotate_all  # noqa: PLC0415
+
+                return rotate_all(settings.current())
     except (SettingsError, ValueError) as error:  # msgspec errors are ValueErrors
-        return _failed(str(error))
+        sys.stderr.write(f"mediaq credentials: {error}\n")
+        return 2
     sys.stdout.write(said + "\n")
     return 0
-
-
-def _failed(reason: str) -> int:
-    sys.stderr.write(f"mediaq credentials: {reason}\n")
-    return 2
 
 
 if __name__ == "__main__":

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import re
 import shutil
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.message import Message
-from email.utils import parsedate_to_datetime
-from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from chalicelib.domain.validation import encoded_address
-from chalicelib.errors import AttemptFailed, MediaRejected, RetryLater
+from chalicelib.errors import AttemptFailed, MediaRejected
 from workers.network import allowed_addresses
+from workers.network.responses import as_utf8, name_of, refused
 from workers.network.watched_request import RequestFailed, WatchedRequest
 
 if TYPE_CHECKING:
@@ -29,19 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from workers.network.allowed_addresses import Endpoint
+    from workers.network.authorization import Authorization
+
 REDIRECTS_MAX = 3
 RESUMES_MAX = 5
 RESUME_SECONDS = 0.5
 """The wait before the first resume; it doubles each time."""
 PIECE = 1 << 20
 MOVED = (301, 302, 303, 307, 308)
-PASSING = (408, 425, 429)
-"""4xx statuses that may be temporary."""
-PATIENCE = (429, 503)
-"""Statuses that may have a Retry-After header."""
-RETRY_AFTER_MAX_SECONDS = 3600.0
 OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 BYTES_MAX = 32 << 30
+FORM_SECONDS, FORM_MAX_BYTES = 30.0, 64 << 10
+"""Limits of the exchange of a form for an access token."""
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)$")
 
 
@@ -120,7 +118,7 @@ class Fetcher:
         *,
         arrived: Callable[[int, int | None], None] = lambda got, whole: None,
         check: Callable[[], None] = lambda: None,
-        headers: Mapping[str, str] | None = None,
+        authorization: Authorization | None = None,
         max_bytes: int = BYTES_MAX,
         seconds: float = 6 * 3600,
         label: str = "input_url",
@@ -128,7 +126,7 @@ class Fetcher:
         """Stream `url` into `target`, resuming with Range if the connection breaks.
 
         `arrived` is called with the bytes so far and in total. `check` is called several times a second from another thread,
-        and stops the download by raising. `headers` are sent to the origin of `url` only.
+        and stops the download by raising. `authorization` applies to the origin of `url` only.
 
         Raises:
             MediaRejected: the address is not allowed, or the file is missing or too large.
@@ -137,9 +135,10 @@ class Fetcher:
         """
         part = _Part(target, max_bytes, arrived)
         deadline = time.monotonic() + seconds
+        self._prepare(url, authorization, label)
         for number in range(1, RESUMES_MAX + 2):
             try:
-                return self._follow(url, part, dict(headers or {}), label, check, deadline)
+                return self._follow(url, part, authorization, label, check, deadline)
             except RequestFailed:
                 if number > RESUMES_MAX or not part.begun:
                     raise
@@ -153,6 +152,7 @@ class Fetcher:
         *,
         check: Callable[[], None] = lambda: None,
         headers: Mapping[str, str] | None = None,
+        authorization: Authorization | None = None,
         seconds: float = 3600,
         label: str = "deliver_url",
     ) -> int:
@@ -166,14 +166,16 @@ class Fetcher:
         place = allowed_addresses.split(url, label)
         if place.scheme != "https":
             raise MediaRejected(f"{label} must be an https URL")
+        self._prepare(url, authorization, label)
         found = allowed_addresses.resolve(place, self._allow, label)
+        place, own = _authorized(place, authorization, "PUT")
         with file.open("rb") as body:
-            sent = {"Content-Length": str(file.stat().st_size), **(headers or {})}
+            sent = {"Content-Length": str(file.stat().st_size), **(headers or {}), **own}
             with WatchedRequest(place, found, label=label, check=check, deadline=time.monotonic() + seconds) as exchange:
                 answer = exchange.request("PUT", sent, body)
         if 200 <= answer.status < 300:  # noqa: PLR2004 - success
             return answer.status
-        raise _refused(answer, label)
+        raise refused(answer, label)
 
     def post(self, url: str, body: IO[bytes], length: int, headers: Mapping[str, str], seconds: float, label: str) -> int:
         """POST a small body, follow no redirect, and return the status.
@@ -189,35 +191,74 @@ class Fetcher:
         with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
             return exchange.request("POST", sent, body).status
 
+    def probe(self, url: str, authorization: Authorization, *, seconds: float, label: str) -> int:
+        """GET the first byte of `url`, follow no redirect, and return the status.
+
+        Raises:
+            MediaRejected: the address is not allowed.
+            AttemptFailed: the server is unreachable or too slow.
+        """
+        self._prepare(url, authorization, label)
+        place = allowed_addresses.split(url, label)
+        found = allowed_addresses.resolve(place, self._allow, label)
+        place, own = _authorized(place, authorization, "GET")
+        deadline = time.monotonic() + seconds
+        with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
+            return exchange.request("GET", {"Range": "bytes=0-0", **own}).status
+
+    def _prepare(self, url: str, authorization: Authorization | None, label: str) -> None:
+        """Check that a credential may be sent to `url`, and fetch its access token, if it needs one."""
+        if authorization is not None:
+            authorization.check(allowed_addresses.split(url, label), label)
+            authorization.prepare(self._post_form)
+
+    def _post_form(self, url: str, body: bytes, headers: dict[str, str], label: str) -> tuple[int, bytes]:
+        """POST a form, follow no redirect, and return the status and the start of the body."""
+        place = allowed_addresses.split(url, label)
+        found = allowed_addresses.resolve(place, self._allow, label)
+        sent = {"Content-Length": str(len(body)), **headers}
+        deadline = time.monotonic() + FORM_SECONDS
+        with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
+            answer = exchange.request("POST", sent, io.BytesIO(body))
+            pieces = b""
+            while len(pieces) < FORM_MAX_BYTES and (piece := exchange.read(answer, FORM_MAX_BYTES)):
+                pieces += piece
+            return answer.status, pieces
+
     def _follow(
         self,
         url: str,
         part: _Part,
-        headers: dict[str, str],
+        authorization: Authorization | None,
         label: str,
         check: Callable[[], None],
         deadline: float,
     ) -> Fetched:
         origin = allowed_addresses.split(url, label).origin
-        if part.got and part.validator:
-            headers |= {"Range": f"bytes={part.got}-", "If-Range": part.validator}
+        resume = {"Range": f"bytes={part.got}-", "If-Range": part.validator} if part.got and part.validator else {}
         for _ in range(REDIRECTS_MAX + 1):
             place = allowed_addresses.split(url, label)
-            kept = (
-                headers if place.origin == origin else {name: headers[name] for name in headers.keys() & {"Range", "If-Range"}}
-            )
             found = allowed_addresses.resolve(place, self._allow, label)
-            with WatchedRequest(place, found, label=label, check=check, deadline=deadline) as exchange:
-                answer = exchange.request("GET", kept)
+            asked, own = _authorized(place, authorization if place.origin == origin else None, "GET")
+            with WatchedRequest(asked, found, label=label, check=check, deadline=deadline) as exchange:
+                answer = exchange.request("GET", {**resume, **own})
                 if answer.status not in MOVED:
                     _save(exchange, answer, part, label)
-                    name = _named(answer.headers.get("Content-Disposition", ""), url)
+                    name = name_of(answer.headers.get("Content-Disposition", ""), url)
                     return Fetched(part.got, part.digest.hexdigest(), name, place.host)
-                there = urljoin(encoded_address(url), encoded_address(_as_utf8(answer.headers.get("Location", ""))))
+                there = urljoin(encoded_address(url), encoded_address(as_utf8(answer.headers.get("Location", ""))))
             if place.scheme == "https" and urlsplit(there).scheme != "https":
                 raise MediaRejected(f"{label} redirects from https to another scheme")
             url = there
         raise MediaRejected(f"{label} redirects more than {REDIRECTS_MAX} times")
+
+
+def _authorized(place: Endpoint, authorization: Authorization | None, method: str) -> tuple[Endpoint, dict[str, str]]:
+    """Return where to send a request, and the headers of its credential."""
+    if authorization is None:
+        return place, {}
+    headers, path = authorization.apply(place, method)
+    return place._replace(path=path), headers
 
 
 def write(target: Path, expected: int | None, pieces: Iterator[bytes], arrived: Callable[[int, int | None], None]) -> str:
@@ -232,39 +273,11 @@ def _save(exchange: WatchedRequest, answer: http.client.HTTPResponse, part: _Par
         part.restart()
         raise RequestFailed(f"{label} has changed")
     if answer.status not in (OK, PARTIAL):
-        raise _refused(answer, label)
+        raise refused(answer, label)
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise MediaRejected(f"{label} answered with a Content-Encoding that was not asked for")
     whole = part.begin(answer)
     part.write(iter(lambda: exchange.read(answer, PIECE), b""), whole)
-
-
-def _refused(answer: http.client.HTTPResponse, label: str) -> MediaRejected | AttemptFailed:
-    status = answer.status
-    text = f"{label} answered with status {status}"
-    if status in PATIENCE and (seconds := _retry_after(answer.headers.get("Retry-After", ""))):
-        return RetryLater(text, min(seconds, RETRY_AFTER_MAX_SECONDS))
-    lasting = 300 <= status < 500 and status not in PASSING  # noqa: PLR2004 - 3xx where none is followed, and 4xx
-    return MediaRejected(text) if lasting else AttemptFailed(text)
-
-
-def _retry_after(text: str) -> float:
-    """Parse Retry-After (RFC 9110), seconds or a date; 0 if there is none."""
-    if text.strip().isdigit():
-        return float(text[:10])
-    try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    return max(0.0, (then - datetime.now(then.tzinfo or UTC)).total_seconds()) if then.tzinfo else 0.0
-
-
-def _as_utf8(header: str) -> str:
-    """Decode a header as browsers do: http.client decodes it as Latin-1."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
 
 
 def _check_space(target: Path, wanted: int) -> None:
@@ -280,14 +293,3 @@ def _pause(seconds: float, check: Callable[[], None]) -> None:
     while time.monotonic() < until:
         check()
         time.sleep(0.1)
-
-
-def _named(disposition: str, url: str) -> str:
-    """Return the file name, from Content-Disposition (RFC 6266) or from the URL."""
-    message = Message()
-    message["Content-Disposition"] = disposition[:1000] or "none"
-    try:
-        name = message.get_filename() or ""
-    except (LookupError, UnicodeError, ValueError):
-        name = ""
-    return PurePosixPath(name.replace("\\", "/")).name or PurePosixPath(unquote(urlsplit(url).path, errors="replace")).name

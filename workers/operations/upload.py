@@ -54,9 +54,13 @@ def run(work: Work) -> Done:
     result |= {"input_sha256": work.source.sha256, "input_bytes": media.bytes} | summary.describe(made)
     work.progress(CLEANED)
     if params.deliver_url is not None:
-        headers = {"Content-Type": kind.mime, **work.headers}
         status = work.tools.fetcher.put(
-            params.deliver_url, target, headers=headers, check=work.check, seconds=work.seconds_left
+            params.deliver_url,
+            target,
+            headers={"Content-Type": kind.mime},
+            authorization=work.authorization,
+            check=work.check,
+            seconds=work.seconds_left,
         )
         result["delivered"] = {"host": urlsplit(params.deliver_url).hostname, "status": status}
     return Done([Output(target, target.name, kind.mime)], result)

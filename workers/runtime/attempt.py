@@ -120,10 +120,10 @@ class Attempt:
         except BadRequest as error:  # accepted by another release
             raise MediaRejected(str(error)) from error
         inputs = Inputs(self._job, self._lease, self._directus, self._tools)
-        headers = inputs.credentials()
+        authorization = inputs.authorization()
         target = folder / "input"
-        with self._journal.stage("fetch"):
-            source = inputs.fetch(target, record, params=params, headers=headers, arrived=self._arrived)
+        with self._journal.stage("fetch"), inputs.noting_use(authorization):
+            source = inputs.fetch(target, record, params=params, authorization=authorization, arrived=self._arrived)
             captions = inputs.captions(params)
         out = folder / "out"
         out.mkdir()
@@ -138,9 +138,9 @@ class Attempt:
             check=self._lease.check,
             source=source,
             captions=captions,
-            headers=headers,
+            authorization=authorization,
         )
-        with self._journal.stage("process"):
+        with self._journal.stage("process"), inputs.noting_use(authorization):
             done = RUN[self._job.operation](work)
         if getattr(params, "strict", False):
             work.warnings.check_strict()

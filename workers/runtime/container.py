@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.queues.tickets import Ticket, Tickets
     from workers.context.programs import Programs
+    from workers.runtime.credential_tester import CredentialTester
     from workers.runtime.runner import Runner
     from workers.runtime.webhook_sender import WebhookSender
 
@@ -48,6 +49,7 @@ class ContainerWorker:
         drain_seconds: float,
         retire_seconds: float = math.inf,
         webhook_sender: WebhookSender,
+        credential_tester: CredentialTester,
         programs: Programs | None = None,
         protection: TaskProtection | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class ContainerWorker:
         self._drain_seconds = drain_seconds
         self._retire_seconds = retire_seconds
         self._webhook_sender = webhook_sender
+        self._credential_tester = credential_tester
         self._programs = programs
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
@@ -171,6 +174,7 @@ class ContainerWorker:
                 swept = self._ledger.sweep()
                 self._paused = swept.paused
                 self._webhook_sender.wake(swept.due)
+                self._credential_tester.wake(swept.tests)
                 send_missing(swept.missing, self._tickets)
                 if self._programs is not None and time.monotonic() >= report_due:
                     self._programs.report(self._ledger)

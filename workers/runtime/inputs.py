@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools import Logger
+
+from chalicelib.directus.records import timestamp
 from chalicelib.domain.captions import parse
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.params.download import DownloadParams
-from chalicelib.errors import AttemptFailed, BadRequest, MediaRejected
+from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, MediaRejected
 from workers.context.work import Source
 from workers.network import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import msgspec
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
     from chalicelib.domain.captions.parse import Captions
     from chalicelib.domain.jobs import MediaJob
     from workers.context.work import Tools
+    from workers.network.authorization import Authorization
     from workers.runtime.lease import Lease
+
+logger = Logger(service="mediaq", child=True)
 
 
 class Inputs:
@@ -34,18 +41,37 @@ class Inputs:
         self._directus = directus
         self._tools = tools
 
-    def credentials(self) -> dict[str, str]:
-        """Return the headers in the job's platform connection; empty if it names none or the operation uses none.
+    def authorization(self) -> Authorization | None:
+        """Return the credential that the job names; None if it names none or the operation uses none.
 
         Raises:
-            MediaRejected: the connection is gone, belongs to another user, or cannot be decrypted.
+            MediaRejected: the credential is gone, belongs to another user, or cannot be opened.
         """
         if self._job.creator_profile_id is None or not OPERATIONS[self._job.operation].uses_connection:
-            return {}
+            return None
         connection = self._directus.read_connection(self._job.creator_profile_id)
         if connection is None or connection.user_created != self._job.user_id:
-            raise MediaRejected("creator_profile_id names no platform connection of the user")
-        return self._tools.keyring.decrypt(connection.credentials) if connection.credentials else {}
+            raise MediaRejected("creator_profile_id names no credential of the user")
+        return self._tools.keyring.open(connection)
+
+    @contextmanager
+    def noting_use(self, authorization: Authorization | None) -> Iterator[None]:
+        """Store what came of the block, if it used the credential. The job does not fail when Directus is unreachable."""
+        if authorization is None or self._job.creator_profile_id is None:
+            yield
+            return
+        authorization.used, status = False, "ok"
+        try:
+            yield
+        except (MediaRejected, AttemptFailed) as error:
+            status = str(error)
+            raise
+        finally:
+            if authorization.used:
+                about = {"credential_id": self._job.creator_profile_id, "job_id": self._job.job_id, "status": status}
+                logger.info("credential used", extra=about)
+                with suppress(DirectusUnavailable):
+                    self._directus.note_use(self._job.creator_profile_id, timestamp(), status[:200])
 
     def captions(self, params: msgspec.Struct) -> Captions | None:
         """Return the captions that the parameters name, parsed; None if they name none.
@@ -70,12 +96,12 @@ class Inputs:
         record: Record,
         *,
         params: msgspec.Struct,
-        headers: dict[str, str],
+        authorization: Authorization | None,
         arrived: Callable[[int, int | None], None],
     ) -> Source:
         """Write the input to `target`; `arrived` is called with the bytes so far and in total."""
         if self._job.input_file_id is None:
-            return self._download(target, params, headers, arrived)
+            return self._download(target, params, authorization, arrived)
         with self._directus.open_file(self._job.input_file_id) as opened:
             if opened is None:
                 if self._directus.read_file(self._job.input_file_id):  # the row exists, but its content is missing or forbidden
@@ -88,7 +114,11 @@ class Inputs:
         return Source((file and file.filename_download) or "", (file and file.type) or "", sha256)
 
     def _download(
-        self, target: Path, params: msgspec.Struct, headers: dict[str, str], arrived: Callable[[int, int | None], None]
+        self,
+        target: Path,
+        params: msgspec.Struct,
+        authorization: Authorization | None,
+        arrived: Callable[[int, int | None], None],
     ) -> Source:
         assert self._job.input_url is not None
         asked = params if isinstance(params, DownloadParams) else None
@@ -97,7 +127,7 @@ class Inputs:
             target,
             arrived=arrived,
             check=self._lease.check,
-            headers=headers if asked else {},
+            authorization=authorization if asked else None,
             max_bytes=asked.max_bytes if asked else fetch.BYTES_MAX,
             seconds=min(self._lease.seconds_left, asked.max_seconds) if asked else self._lease.seconds_left,
         )

@@ -25,7 +25,7 @@ def make_tools(services: Services) -> Tools:
         work_dir=current.work_dir,
         programs=programs.find(current.ffmpeg),
         fetcher=Fetcher(current.fetch_allow),
-        keyring=Keyring(current.credentials_keys),
+        keyring=Keyring(current.credentials_keys, current.credentials_private_keys),
         speech=Speech(
             current.whisper_model,
             current.whisper_threads,

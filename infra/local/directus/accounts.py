@@ -7,6 +7,8 @@ from typing import NamedTuple
 SECRET = "local-secret-0123456789abcdef-0123456789abcdef"  # noqa: S105 - of the local system
 INTERNAL_TOKEN = "local-internal-token-0123456789"  # noqa: S105
 WEBHOOK_SECRET = "local-webhook-secret-0123456789abcdef"  # noqa: S105
+CREDENTIALS_PUBLIC_KEY = "pth7ELvW7AbDGBhzDR3jogcpFsF391Vzl1pQVyzcbQE="
+CREDENTIALS_PRIVATE_KEY = "bG9jYWwtY3JlZGVudGlhbHMta2V5LW9mLW1lZGlhcSE="
 CREDENTIALS_KEY = "bG9jYWwta2V5LW9mLW1lZGlhcS0wMTIzNDU2Nzg5YWI="
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.com", "admin-password-1"
 ADMIN_TOKEN = "local-admin-token-0123456789"  # noqa: S105
@@ -32,7 +34,7 @@ RIGHTS = {
         "media_jobs": ("create", "read", "update", "delete"),
         "directus_files": ("create", "read", "update", "delete"),
         "taxonomy_terms": ("read",),
-        "platform_connections": ("read",),
+        "platform_connections": ("create", "read", "update", "delete"),
         "directus_users": ("read",),
     },
 }

@@ -53,6 +53,12 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
         _uuid_key(),
         _field("platform", "string"),
         _field("credentials", "text"),
+        _field("name", "string"),
+        _field("kind", "string"),
+        _field("hosts", "json", "cast-json"),
+        _field("fingerprint", "string"),
+        _field("last_used_at", "timestamp"),
+        _field("last_status", "string"),
         *_audit(),
     ],
 }

@@ -18,6 +18,8 @@ from infra.local.directus import accounts
 from infra.local.processes import ROOT
 from tests.contract.api.test_media import drain_tickets
 from tests.media import make_tools
+from workers.network.allowed_addresses import split
+from workers.network.authorization import Authorization
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetched, Fetcher
 from workers.runtime.inputs import Inputs
@@ -123,12 +125,14 @@ class TestConnections:
         tools = make_tools(tmp_path, keyring=Keyring([accounts.CREDENTIALS_KEY]))
         inputs = Inputs(job, None, api.services.directus, tools)  # type: ignore[arg-type] - no lease is needed to read them
         with pytest.raises(MediaRejected, match="an unknown key"):
-            inputs.credentials()
+            inputs.authorization()
         api.directus("PATCH", f"/items/platform_connections/{own}", json={"credentials": token})
-        assert inputs.credentials() == {"Authorization": "Bearer secret"}
+        opened = inputs.authorization()
+        assert opened is not None
+        assert opened.apply(split(URL, "input_url"), "GET")[0] == {"Authorization": "Bearer secret"}
         api.directus("PATCH", f"/items/platform_connections/{own}", json={"user_created": api.user_id("pro")})
-        with pytest.raises(MediaRejected, match="names no platform connection of the user"):
-            inputs.credentials()
+        with pytest.raises(MediaRejected, match="names no credential of the user"):
+            inputs.authorization()
 
     def test_an_operation_that_uses_none_does_not_look(self, api: Api) -> None:
         note = str(uuid.uuid4())
@@ -189,9 +193,15 @@ def test_what_a_download_may_take(
     record = api.services.directus.read_job(job.job_id)
     assert record is not None
     checked = validate(job.params, OPERATIONS[operation].params)
-    inputs.fetch(tmp_path / "input", record, params=checked, headers={"X": "y"}, arrived=lambda got, whole: None)
+    inputs.fetch(
+        tmp_path / "input",
+        record,
+        params=checked,
+        authorization=Authorization.of_headers({"X": "y"}),
+        arrived=lambda got, whole: None,
+    )
     assert (asked["max_bytes"], asked["seconds"]) == bounds
-    assert asked["headers"] == ({"X": "y"} if operation == "download" else {})
+    assert (asked["authorization"] is not None) == (operation == "download")
 
 
 def test_a_wrong_preset_stops_the_api_when_it_starts(backends: Backends, tmp_path: Path) -> None:

@@ -156,7 +156,9 @@ class TestOpenApi:
         from app import app
 
         there = {
-            (method.lower(), path.replace("{job_id}", "{jobId}")) for path, methods in app.routes.items() for method in methods
+            (method.lower(), path.replace("{job_id}", "{jobId}").replace("{credential_id}", "{credentialId}"))
+            for path, methods in app.routes.items()
+            for method in methods
         }
         described = {(route.method, route.path.replace(".{format}", "")) for route in openapi.ROUTES}  # a suffix of one route
         assert described == there

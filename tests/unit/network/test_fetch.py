@@ -16,6 +16,7 @@ import pytest
 from chalicelib.errors import AttemptFailed, JobCancelled, MediaRejected, RetryLater
 from tests.unit.network.site import DATA, Site, make_certificate
 from workers.network import fetch, watched_request
+from workers.network.authorization import Authorization
 from workers.network.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -208,9 +209,10 @@ class TestBrokenConnections:
 class TestCredentials:
     def test_stay_with_their_origin(self, site: str, tmp_path: Path) -> None:
         other = site.replace("127.0.0.1", "localhost")
+        own = Authorization.of_headers({"Authorization": "Bearer x"})
         Site.seen.clear()
-        assert get(f"http://{site}/elsewhere", tmp_path, site, other, headers={"Authorization": "Bearer x"}) == b"abc"
-        assert get(f"http://{site}/there", tmp_path, site, headers={"Authorization": "Bearer x"}) == b"abc"
+        assert get(f"http://{site}/elsewhere", tmp_path, site, other, authorization=own) == b"abc"
+        assert get(f"http://{site}/there", tmp_path, site, authorization=own) == b"abc"
         assert [(path, "Authorization" in headers) for path, headers in Site.seen] == [
             ("/elsewhere", True), ("/ok", False), ("/there", True), ("/ok", True),
         ]  # fmt: skip

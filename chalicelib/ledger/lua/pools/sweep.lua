@@ -62,6 +62,7 @@ local function resend_tickets(pool)
 end
 
 for i = 5, #ARGV do resend_tickets(ARGV[i]) end
+table.insert(tickets, 1, call('LLEN', P .. 'credential_tests'))
 table.insert(tickets, 1, call('ZCOUNT', P .. 'webhooks', '-inf', now - UNDELIVERED_MS))
 table.insert(tickets, 1, call('ZCOUNT', P .. 'webhooks', '-inf', now))
 table.insert(tickets, 1, table.concat(paused, ','))
