@@ -23,10 +23,16 @@ PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
+ACCOUNT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+"""The principal of a key policy that leaves access to the policies of roles."""
+OPENERS = ("LambdaWorkerRole", "ContainerRole")
+"""The roles of workers: no other may open the credentials of users."""
+
+
 def violations(template: Json) -> list[str]:
     """Return the violations in a template, one sentence each."""
     resources: Json = template["Resources"]
-    checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _secrets, _containers, _logs)
+    checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _secrets, _containers, _logs, _keys)
     return [f"{name}: {text}" for check in checks for name, text in check(resources)]
 
 
@@ -56,7 +62,8 @@ def _statements(resources: Json) -> Iterator[tuple[str, str]]:
     for name, resource in resources.items():
         for managed in _listed(resource.get("Properties", {}).get("ManagedPolicyArns", [])):
             yield name, f"has the policy {managed}, whose actions cannot be checked"
-        for statement in _walk(resource.get("Properties", {})):
+        properties = {key: value for key, value in resource.get("Properties", {}).items() if key != "KeyPolicy"}  # `_keys`
+        for statement in _walk(properties):
             if statement["Effect"] != "Allow":
                 continue
             actions = _listed(statement.get("Action", []))
@@ -67,6 +74,22 @@ def _statements(resources: Json) -> Iterator[tuple[str, str]]:
                 yield name, f"allows {', '.join(actions)} on everything"
             if statement.get("Principal") in ("*", {"AWS": "*"}):
                 yield name, "lets everybody in"
+
+
+def _keys(resources: Json) -> Iterator[tuple[str, str]]:
+    """Only roles of the account may use a key, only workers may open with it, and it is rotated and kept."""
+    for name, key in _of(resources, "AWS::KMS::Key"):
+        for statement in _walk(key.get("KeyPolicy", {})):
+            if statement.get("Principal") != ACCOUNT:
+                yield name, "may be used by others than roles of the account"
+        if key.get("EnableKeyRotation") is not True:
+            yield name, "is not rotated"
+        if resources[name].get("DeletionPolicy") != "Retain" or resources[name].get("UpdateReplacePolicy") != "Retain":
+            yield name, "is lost with the stack, and what it sealed with it"
+    for name, role in _of(resources, "AWS::IAM::Role"):
+        actions = [action for statement in _walk(role) for action in _listed(statement.get("Action", []))]
+        if "kms:Decrypt" in actions and name not in OPENERS:
+            yield name, "may open the credentials of users"
 
 
 def _queues(resources: Json) -> Iterator[tuple[str, str]]:

@@ -54,6 +54,17 @@ def container(name: str, value: Any) -> Callable[[Json], None]:
 
 ANYWHERE = [{"IpProtocol": "tcp", "FromPort": 6379, "ToPort": 6379, "CidrIp": "0.0.0.0/0"}]
 BREACHES: dict[str, tuple[Callable[[Json], Any], str]] = {
+    "an API that opens credentials": (
+        lambda t: allow(t, "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/k"), "ApiRole: may open the credentials of users",
+    ),
+    "a key for others": (
+        lambda t: properties(t, "CredentialsKey")["KeyPolicy"]["Statement"][0].update(Principal={"AWS": "*"}),
+        "CredentialsKey: may be used by others",
+    ),
+    "a key that stays the same": (set_property("CredentialsKey", "EnableKeyRotation", False), "CredentialsKey: is not rotated"),
+    "a key that goes with the stack": (
+        lambda t: t["Resources"]["CredentialsKey"].pop("DeletionPolicy"), "CredentialsKey: is lost with the stack",
+    ),
     "any action": (lambda t: allow(t, "sqs:*", "arn:aws:sqs:us-east-1:1:q"), "ApiRole: allows sqs:*"),
     "every action": (lambda t: allow(t, "*", "arn:aws:sqs:us-east-1:1:q"), "ApiRole: allows *"),
     "any queue": (lambda t: allow(t, "sqs:SendMessage", "*"), "ApiRole: allows sqs:SendMessage on everything"),

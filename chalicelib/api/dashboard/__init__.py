@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("basics.js", "figures.js", "captions.js", "jobs.js", "page.js")
+SCRIPTS = ("basics.js", "figures.js", "captions.js", "credentials.js", "jobs.js", "page.js")
 """The parts of the script, in dependency order."""
 
 

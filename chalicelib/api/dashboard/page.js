@@ -17,6 +17,7 @@ async function round() {
 }
 async function mine() {
   await relist();
+  await credentials();
   try { await job(); } catch (error) { personal(error); }
 }
 async function forever(act, ms) { for (;;) { await new Promise(done => setTimeout(done, ms)); await act(); } }

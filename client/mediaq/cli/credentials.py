@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -103,10 +104,8 @@ def try_(settings: Settings, /, key: str, url: str, as_json: bool) -> int:
 
 def _secret(kind: str, *, from_stdin: bool) -> dict[str, Any]:
     """Read the secret: never from an argument, which other users of the machine could see."""
-    if from_stdin:
-        text = click.get_text_stream("stdin").read().strip()
-    else:
-        text = click.prompt(f"Secret ({FIELDS[kind]})", hide_input=True).strip()
+    given_text = sys.stdin.read() if from_stdin else click.prompt(f"Secret ({FIELDS[kind]})", hide_input=True)
+    text = given_text.strip()
     if kind == "bearer" and not text.startswith("{"):
         return {"token": text}
     try:
