@@ -60,6 +60,7 @@ NEVER_IMPORTED = (
 KEPT = (
     "*.dist-info/METADATA",  # for importlib.metadata.version
     "aws_lambda_powertools/utilities/jmespath_utils/*",
+    "botocore/data/kms/*",
     "botocore/data/scheduler/*",
     "botocore/data/sqs/*",
 )

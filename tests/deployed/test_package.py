@@ -146,8 +146,14 @@ class TestTemplate:
 
     def test_every_setting_that_it_sets_exists(self, built: template.Json) -> None:
         known = (ROOT / "docs" / "settings.md").read_text()
-        for name in template.function_environment():
+        for name in template.function_environment(opens=True):
             assert f"`{name}`" in known
+
+    def test_only_workers_get_the_keys_that_open_credentials(self, built: template.Json) -> None:
+        assert {name for name, resource in built["Resources"].items() if "CREDENTIALS_KEYS" in json.dumps(resource)} == {
+            "LambdaWorker",
+            "ContainerTask",
+        }
 
     @pytest.mark.parametrize("stage", sorted((ROOT / "infra/cloud/stages").glob("*.json")), ids=lambda file: file.stem)
     def test_the_stages_name_parameters_that_exist(self, built: template.Json, stage: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import time
@@ -65,6 +66,7 @@ def test_from_nothing_to_a_job_and_back_to_nothing(cloud: Cloud, template: Json,
     assert cloud.account.outputs(STACK) == outputs
     answers(cloud)
     jobs_complete(cloud, clip)
+    credentials_are_sealed_with_the_key_of_the_stack(cloud)
     an_update_changes_what_runs(cloud, template)
     a_broken_update_is_rolled_back(cloud, template)
     cloud.account.delete(STACK)
@@ -116,6 +118,22 @@ def jobs_complete(cloud: Cloud, clip: Path) -> None:  # noqa: F811
     assert (counted["failed"], counted["waiting"]) == (0, 0)
     report = invoke(cloud, "Maintenance", SCHEDULED)
     assert (report["tickets"], report["revived"], report["dead"]) == (0, 0, 0)
+
+
+def credentials_are_sealed_with_the_key_of_the_stack(cloud: Cloud) -> None:
+    """The API encrypts with KMS; what comes out opens with the key, and only for its own row."""
+    body = {"name": "CDN", "kind": "bearer", "hosts": ["cdn.example.com"], "secret": {"token": "s3cret-of-the-stack"}}
+    answer = requests.post(f"{cloud.api}/credentials", json=body, headers=Creator(cloud).headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    made = answer.json()["credential"]
+    admin = {"Authorization": f"Bearer {accounts.ADMIN_TOKEN}"}
+    row = requests.get(f"{cloud.directus}/items/platform_connections/{made['id']}", headers=admin, timeout=60).json()["data"]
+    assert row["credentials"].startswith("mediaq.kms.1:")
+    sealed = base64.b64decode(row["credentials"].partition(":")[2])
+    assert b"s3cret" not in sealed
+    opened = cloud.client("kms").decrypt(CiphertextBlob=sealed, EncryptionContext={"credential": made["id"]})
+    assert json.loads(opened["Plaintext"])["secret"] == {"token": "s3cret-of-the-stack"}
+    assert "CREDENTIALS_KEYS" not in cloud.function("APIHandler")["Environment"]["Variables"]
 
 
 def counts(cloud: Cloud, completed: int) -> dict[str, int] | None:
