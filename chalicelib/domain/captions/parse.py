@@ -84,7 +84,7 @@ def _from_json(data: bytes) -> Captions:
         body = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=CaptionsBody)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The captions are not valid: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("The captions are not valid JSON") from error
     cues = []
     for number, cue in enumerate(body.cues, 1):

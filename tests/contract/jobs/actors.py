@@ -89,9 +89,9 @@ class SteppedDirectus(Directus):
         step()
         return super().read_job(job_id)
 
-    def _update(self, job_id: str, status: dict[str, Any], values: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    def _update(self, job_id: str, where: dict[str, Any], values: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         step()
-        filters = msgspec.json.encode({"id": {"_eq": job_id}, "status": status}).decode()
+        filters = msgspec.json.encode({"id": {"_eq": job_id}, **where}).decode()
         if not self._rows("GET", "/items/media_jobs", params={"filter": filters, "fields": "id"}):
             return []
         step()
