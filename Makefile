@@ -23,7 +23,7 @@ STAGE ?= dev
 SET ?=
 DEBUG ?=
 UNIT_TESTS := tests/unit tests/security
-# The longest first: a file runs in one process, and none should be left at the end. System tests wait, while unit tests compute.
+# The longest first: a file runs in one process, and none should be left at the end.
 SYSTEM_TESTS := tests/chaos tests/integration/faults tests/integration/test_lambda.py tests/docs tests/deployed tests/integration tests/browser tests/contract
 
 .PHONY: help
@@ -58,10 +58,9 @@ ifdef TEST
 else
 	@$(PY) -m infra.local.directus.installation > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
+	$(PY) -m pytest $(UNIT_TESTS) -q -n 2 --dist loadgroup -m "not slow" || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest $(UNIT_TESTS) -q -n 1 --dist loadgroup -m "not slow" > .local/unit-tests.log 2>&1 & units=$$!; \
-	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadgroup --no-loadscope-reorder -m "not slow"; system=$$?; \
-	wait $$units; unit=$$?; cat .local/unit-tests.log; [ $$system = 0 ] && [ $$unit = 0 ]
+	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadgroup --no-loadscope-reorder -m "not slow"
 endif
 
 .PHONY: lint

@@ -145,7 +145,7 @@ class Services:
         """The use cases behind `/captions`."""
         from chalicelib.usecases.captions import CaptionEditor  # noqa: PLC0415
 
-        return CaptionEditor(self.directus, self.ledger, self.enqueuer, self.ownership)
+        return CaptionEditor(self.directus, self.ledger, self.enqueuer, self.ownership, self.created.close)
 
     @cached_property
     def credential_tests(self) -> CredentialTests:

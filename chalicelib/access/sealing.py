@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 from chalicelib.errors import NotFound, SealingUnavailable, SettingsError
 
 BOX, KMS = "mediaq.box.1:", "mediaq.kms.1:"
 """The prefixes of sealed texts."""
 KEY_BYTES = 32
+QUICKLY: dict[str, Any] = {"connect_timeout": 2, "read_timeout": 5, "retries": {"total_max_attempts": 2}}
+"""The caller of the API waits."""
 
 
 class Sealer:
@@ -43,11 +46,14 @@ class Sealer:
 
     def _encrypt(self, data: bytes, credential_id: str) -> bytes:
         import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         context = {"credential": credential_id}  # a ciphertext cannot be moved to another row
         try:
-            answer = boto3.client("kms").encrypt(KeyId=self._kms_key, Plaintext=data, EncryptionContext=context)
+            answer = boto3.client("kms", config=Config(**QUICKLY)).encrypt(
+                KeyId=self._kms_key, Plaintext=data, EncryptionContext=context
+            )
         except (BotoCoreError, ClientError) as error:
             raise SealingUnavailable from error
         return bytes(answer["CiphertextBlob"])

@@ -28,7 +28,7 @@ FRAMEWORK_ERRORS = {
     405: "This endpoint does not take that method",
     415: "Content-Type must be application/json",
 }
-CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type"], max_age=600)
+CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type", "If-Match"], max_age=600)
 
 
 class QueueApi(Chalice):

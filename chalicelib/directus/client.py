@@ -61,10 +61,9 @@ class Directus(Files, Connections):
         rows = self._rows("GET", "/items/media_jobs", params=params)
         return {row["id"]: read(row, Record) for row in rows}
 
-    def create_job(self, values: dict[str, Any], token: str) -> str | None:
-        """Create a record as the user of `token`, and return its id; None if Directus does not allow it."""
-        answer = self._call("POST", "/items/media_jobs", json=values, token=token, accept=REFUSED)
-        return str(data_of(answer)["id"]) if answer.status_code == OK else None
+    def create_job(self, values: dict[str, Any], token: str) -> bool:
+        """Create a record as the user of `token`; False if Directus does not allow it."""
+        return self._call("POST", "/items/media_jobs", json=values, token=token, accept=REFUSED).status_code not in REFUSED
 
     def replace_output(self, job_id: str, before: str | None, values: dict[str, Any], *, give_to: str | None = None) -> bool:
         """Update a completed record if its output is still `before`; False if it is not."""

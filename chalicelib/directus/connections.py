@@ -38,6 +38,12 @@ class Connections(Transport):
         """Change a credential and return it."""
         return read(data_of(self._call("PATCH", f"/items/platform_connections/{connection_id}", json=values)), Connection)
 
+    def replace_sealed(self, connection_id: str, before: str, after: str) -> bool:
+        """Replace a sealed text, if it is still `before`."""
+        query = {"filter": {"id": {"_eq": connection_id}, "credentials": {"_eq": before}}}
+        body = {"query": query, "data": {"credentials": after}}
+        return bool(self._rows("PATCH", "/items/platform_connections", params={"fields": "id"}, json=body))
+
     def note_use(self, connection_id: str, at: str, status: str) -> None:
         """Store when a credential was used and what came of it. Older installations lack the columns."""
         values = {"last_used_at": at, "last_status": status}

@@ -54,11 +54,17 @@ class Connection(msgspec.Struct):
     name: str | None = None
     kind: str | None = None
     """None: stored without mediaq, as encrypted headers."""
-    hosts: list[str] | None = None
+    hosts: Any = None
+    """A list of host names; anything, if somebody else wrote the row."""
     fingerprint: str | None = None
     date_created: str | None = None
     last_used_at: str | None = None
     last_status: str | None = None
+
+    @property
+    def host_list(self) -> list[str]:
+        """The hosts."""
+        return [one for one in self.hosts if isinstance(one, str)] if isinstance(self.hosts, list) else []
 
     def __repr__(self) -> str:
         """Leave out the credentials."""

@@ -6,12 +6,21 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
-Code = Literal["input_truncated", "decode_errors", "stream_ignored", "channels_mixed", "metadata_dropped", "metadata_kept"]
+Code = Literal[
+    "input_truncated",
+    "decode_errors",
+    "stream_ignored",
+    "channels_mixed",
+    "captions_outside",
+    "metadata_dropped",
+    "metadata_kept",
+]
 MEANINGS: dict[Code, str] = {
     "input_truncated": "The input ends before its index says so. The output is shorter.",
     "decode_errors": "Parts of the input are damaged and could not be decoded, or not without visible or audible faults.",
     "stream_ignored": "A stream was left out because it cannot be decoded, is empty, or is beyond the limits.",
     "channels_mixed": "The output format has no layout for the sound channels of the input. They were mixed into fewer.",
+    "captions_outside": "Captions after the end of the film were left out.",
     "metadata_dropped": "Private or technical data beside the picture and the sound was removed.",
     "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding.",
 }

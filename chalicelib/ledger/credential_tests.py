@@ -43,14 +43,16 @@ class CredentialTests:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def request(self, credential_id: str, url: str) -> str:
-        """Ask for a test and return its id.
+    def request(self, user_id: str, credential_id: str, url: str) -> str:
+        """Ask for a test and return its id. A test that no worker takes within two minutes is dropped.
 
         Raises:
-            Limited: too many tests of this credential in the last minute, or too many tests that wait.
+            Limited: too many tests of this user in the last minute, or too many tests that wait.
         """
         test_id = str(uuid4())
-        word, *rest = self._scripts.call("credentials/request_test", credential_id, test_id, url, PER_MINUTE, WAITING_MAX)
+        word, *rest = self._scripts.call(
+            "credentials/request_test", user_id, credential_id, test_id, url, PER_MINUTE, WAITING_MAX
+        )
         if word != "ok":
             raise Limited(max(1, int(rest[0])) if rest else 60)
         return test_id

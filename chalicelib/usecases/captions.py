@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import msgspec
 
 from chalicelib.directus.records import timestamp
 from chalicelib.domain.captions import limits
 from chalicelib.domain.captions.formats import MIME, WRITERS, plain
-from chalicelib.domain.captions.parse import BYTES_MAX, Captions, parse
+from chalicelib.domain.captions.parse import Captions, parse
 from chalicelib.domain.captions.schemas import CaptionsAnswer, CueView, ReplacedAnswer, Version
 from chalicelib.domain.params.caption_generation import CaptionStyle
 from chalicelib.domain.validation import validate
-from chalicelib.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
+from chalicelib.errors import ApiError, BadRequest, Conflict, DirectusUnavailable, Forbidden, NotFound, Unavailable
 from chalicelib.usecases.job_status import state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.access.auth import Caller
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 READABLE = ("json", "vtt", "srt")
 """The formats that cues are read from, the best one first."""
 VERSIONS_MAX = 100
+STORED_MAX_BYTES = 16 << 20
+CHANGED = "The captions were changed meanwhile: read them again"
 NAMES = {value: name for name, value in MIME.items()}
 
 
@@ -57,11 +62,19 @@ class _Result(msgspec.Struct):
 class CaptionEditor:
     """Makes, reads, replaces and deletes captions."""
 
-    def __init__(self, directus: Directus, ledger: Ledger, enqueuer: Enqueuer, ownership: Ownership) -> None:
+    def __init__(
+        self,
+        directus: Directus,
+        ledger: Ledger,
+        enqueuer: Enqueuer,
+        ownership: Ownership,
+        close: Callable[[str, ApiError], None],
+    ) -> None:
         self._directus = directus
         self._ledger = ledger
         self._enqueuer = enqueuer
         self._ownership = ownership
+        self._close = close
 
     def create(self, request: CaptionsRequest, caller: Caller) -> Enqueued:
         """Create a record as the caller, and enqueue it.
@@ -74,17 +87,18 @@ class CaptionEditor:
         file_id = str(request.input_file_id) if request.input_file_id else None
         row = {"operation": "caption_generation", "status": "pending", "params": params, "priority": request.priority}
         inputs = {"input_file_id": file_id, "input_url": request.input_url}
-        job_id = self._directus.create_job({**row, **inputs}, caller.token)
-        if job_id is None:
+        job_id = str(uuid4())  # ours, because Directus does not answer with the row to a user who may not read it
+        if not self._directus.create_job({"id": job_id, **row, **inputs}, caller.token):
             raise Forbidden(
                 "Directus does not let you create this record in media_jobs: check input_file_id and your permissions"
             )
         body = {**inputs, "operation": "caption_generation", "params": params, "priority": request.priority}
         try:
             return self._enqueuer.enqueue({**body, "jobId": job_id, "callback_url": request.callback_url}, caller)
+        except Unavailable:
+            raise  # the record stays pending: the same call may be made again with POST /media
         except ApiError as error:
-            with suppress(ApiError):
-                self._directus.update_open_job(job_id, {"status": "failed", "error": str(error), "finished_at": timestamp()})
+            self._close(job_id, error)
             raise
 
     def read(self, job_id: str, caller: Caller) -> CaptionsAnswer:
@@ -119,8 +133,8 @@ class CaptionEditor:
         captions = self._load(job_id, result)
         return WRITERS[kind](captions.cues, captions.language or result.language), MIME[kind]
 
-    def replace(self, job_id: str, data: bytes, caller: Caller) -> ReplacedAnswer:
-        """Store corrected captions as a new version, in the formats of the job.
+    def replace(self, job_id: str, data: bytes, caller: Caller, base: int | None = None) -> ReplacedAnswer:
+        """Store corrected captions as a new version, in the formats of the job. `base`: the version that was corrected.
 
         Raises:
             BadRequest: the captions are malformed, overlap or are out of order.
@@ -130,6 +144,8 @@ class CaptionEditor:
         record = self._completed(job_id, caller)
         result = _result_of(record)
         self._check_outputs(job_id, result)
+        if base is not None and base != result.version:
+            raise Conflict(CHANGED)
         if len(result.versions) >= VERSIONS_MAX:
             raise Conflict(f"The captions have {VERSIONS_MAX} versions already")
         version = result.version + 1
@@ -146,10 +162,8 @@ class CaptionEditor:
         }
         values = {"output_file_id": outputs[0].file_id, "result": changed}
         owner = record.user_created.id if record.user_created else None
-        if not self._directus.replace_output(job_id, record.output_file_id, values, give_to=owner):
-            for one in outputs:
-                self._directus.delete_file(one.file_id)
-            raise Conflict("The captions were changed meanwhile: read them again")
+        if not self._commit(record, values, outputs, owner):
+            raise Conflict(CHANGED)
         warnings = limits.check(captions.cues, _style_of(record))
         return ReplacedAnswer(jobId=job_id, version=version, files=_files_of(outputs), warnings=warnings)
 
@@ -163,9 +177,10 @@ class CaptionEditor:
         kept = {name: value for name, value in record.result.items() if name not in ("outputs", "versions", "words")}
         values = {"output_file_id": None, "result": {**kept, "outputs": [], "deleted_at": timestamp()}}
         if not self._directus.replace_output(job_id, record.output_file_id, values):
-            raise Conflict("The captions were changed meanwhile: read them again")
-        for file_id in self._directus.find_files(f"{job_id}/"):
-            self._directus.delete_file(file_id)
+            raise Conflict(CHANGED)
+        for prefix in _titles(job_id):
+            for file_id in self._directus.find_files(prefix):
+                self._directus.delete_file(file_id)
 
     def _record(self, job_id: str, caller: Caller) -> Record:
         record, _ = self._ownership.read(job_id, caller)
@@ -181,28 +196,52 @@ class CaptionEditor:
             raise NotFound("jobId names a job whose record has no result, so its captions are not known")
         return record
 
-    def _load(self, job_id: str, result: _Result) -> Captions:
-        """Read the cues from the best of the files."""
-        files = _files_of(result.outputs)
-        kind = next((kind for kind in READABLE if kind in files), None)
-        if kind is None:
-            raise NotFound(f"jobId names a job without captions as one of {', '.join(READABLE)}")
-        file = self._directus.read_file(files[kind])
-        data = None
-        if file is not None and (file.title or "").startswith(f"{job_id}/"):
-            data = self._directus.read_text(files[kind], BYTES_MAX)
-        if data is None:
-            raise NotFound("The file of the captions is gone")
+    def _commit(self, record: Record, values: dict[str, Any], outputs: list[_Output], owner: str | None) -> bool:
+        """Let the record name the new files. If it does not, delete them."""
+        changed = False
         try:
-            return parse(data, kind)
-        except BadRequest as error:
-            raise Conflict(f"The file of the captions was changed and cannot be read. {error}") from error
+            changed = self._directus.replace_output(record.id, record.output_file_id, values, give_to=owner)
+        except DirectusUnavailable:
+            now = self._directus.read_job(record.id)  # only the answer may be lost
+            changed = now is not None and now.output_file_id == values["output_file_id"]
+            if not changed:
+                self._drop(outputs)
+                raise
+        if not changed:
+            self._drop(outputs)
+        return changed
+
+    def _drop(self, outputs: list[_Output]) -> None:
+        for one in outputs:
+            with suppress(ApiError):
+                self._directus.delete_file(one.file_id)
+
+    def _load(self, job_id: str, result: _Result) -> Captions:
+        """Read the cues from the best file that can be read."""
+        files = _files_of(result.outputs)
+        kinds = [kind for kind in READABLE if kind in files]
+        if not kinds:
+            raise NotFound(f"jobId names a job without captions as one of {', '.join(READABLE)}")
+        problem: ApiError = NotFound("The file of the captions is gone")
+        for kind in kinds:
+            file = self._directus.read_file(files[kind])
+            if file is None or not (file.title or "").startswith(_titles(job_id)):
+                continue
+            data = self._directus.read_text(files[kind], STORED_MAX_BYTES)
+            if data is None:
+                problem = Conflict(f"The file of the captions is larger than {STORED_MAX_BYTES >> 20} MB")
+                continue
+            try:
+                return parse(data, kind, STORED_MAX_BYTES)
+            except BadRequest as error:
+                problem = Conflict(f"The file of the captions was changed and cannot be read. {error}")
+        raise problem
 
     def _check_outputs(self, job_id: str, result: _Result) -> None:
         """Check that the job has captions of its own, so that the formats and names are known."""
         if not result.outputs:
             raise NotFound("jobId names a job whose captions were deleted")
-        files = set(self._directus.find_files(f"{job_id}/"))
+        files = {file_id for prefix in _titles(job_id) for file_id in self._directus.find_files(prefix)}
         if any(one.file_id not in files for one in result.outputs):
             raise NotFound("The file of the captions is gone")
 
@@ -214,17 +253,20 @@ class CaptionEditor:
             for kind in dict.fromkeys([*_files_of(result.outputs), "json"]):
                 text, name = WRITERS[kind](captions.cues, language), f"captions.v{version}.{kind}"
                 file_id = self._directus.upload_text(
-                    text, title=f"{record.id}/{name}", name=f"{stem[:100]}.v{version}.{kind}", mime=MIME[kind]
+                    text, title=f"captions/{record.id}/{name}", name=f"{stem[:100]}.v{version}.{kind}", mime=MIME[kind]
                 )
                 outputs.append(_Output(name, file_id, MIME[kind], len(text.encode())))
                 if len(outputs) > 1 and record.user_created:  # the main one is given when the record names it
                     self._directus.give_file(file_id, record.user_created.id)
         except ApiError:
-            for one in outputs:
-                with suppress(ApiError):
-                    self._directus.delete_file(one.file_id)
+            self._drop(outputs)
             raise
         return outputs
+
+
+def _titles(job_id: str) -> tuple[str, str]:
+    """Return how the titles of a job's files start: what a worker made, and corrections, which no worker takes for orphans."""
+    return f"{job_id}/", f"captions/{job_id}/"
 
 
 def _result_of(record: Record) -> _Result:

@@ -55,7 +55,7 @@ class CredentialStore:
         self._ownership.check_active(caller)
         hosts = c.check_hosts(asked.hosts)
         secret = c.check_secret(asked.kind, asked.secret, hosts)
-        if len(self._directus.find_connections(caller.user_id, c.PER_USER)) >= c.PER_USER:
+        if sum(one.kind is not None for one in self._directus.find_connections(caller.user_id, LISTED_MAX)) >= c.PER_USER:
             raise Conflict(f"You have {c.PER_USER} credentials already; delete one first")
         key = str(uuid4())
         payload = c.Payload(id=key, owner=caller.user_id, kind=asked.kind, hosts=hosts, secret=secret)
@@ -71,7 +71,7 @@ class CredentialStore:
         if not everybody:
             self._ownership.check_active(caller)
         found = self._directus.find_connections(None if everybody else caller.user_id, LISTED_MAX)
-        return [_view(one) for one in found if one.kind]
+        return [_view(one) for one in found if one.kind in c.SECRETS]
 
     def show(self, key: str, caller: Caller) -> c.CredentialView:
         """Return one credential."""
@@ -89,7 +89,7 @@ class CredentialStore:
         if asked.secret is None and asked.hosts is not None:
             raise BadRequest("secret must be given with hosts: a secret is sealed together with its hosts")
         if asked.secret is not None:
-            hosts = c.check_hosts(asked.hosts if asked.hosts is not None else found.hosts or [])
+            hosts = c.check_hosts(asked.hosts if asked.hosts is not None else found.host_list)
             secret = c.check_secret(found.kind or "", asked.secret, hosts)
             payload = c.Payload(id=key, owner=caller.user_id, kind=found.kind or "", hosts=hosts, secret=secret)
             print_ = c.fingerprint(self._fingerprint_key, payload.kind, secret)
@@ -121,12 +121,12 @@ class CredentialStore:
         """
         url = validate(data, c.TrialRequest).url
         found = self._read(key, caller)
-        if not is_web_address(url, ("https",)) or c.host_of(url) not in (found.hosts or ()):
-            raise BadRequest(f"url must be an https URL at one of {', '.join(found.hosts or ())}")
+        if not is_web_address(url, ("https",)) or c.host_of(url) not in (found.host_list):
+            raise BadRequest(f"url must be an https URL at one of {', '.join(found.host_list)}")
         try:
-            test_id = self._tests.request(key, url)
+            test_id = self._tests.request(caller.user_id, key, url)
         except Limited as error:
-            raise TooManyRequests("This credential was tested too often; try again later", error.seconds) from error
+            raise TooManyRequests("You have tested credentials too often; try again later", error.seconds) from error
         self._log("credential test requested", found, caller, host=c.host_of(url))
         until = time.monotonic() + TEST_SECONDS
         while time.monotonic() < until:
@@ -140,7 +140,7 @@ class CredentialStore:
 
     def _read(self, key: str, caller: Caller, *, administrators: bool = False) -> Connection:
         found = self._directus.read_connection(key)
-        if found is None or not found.kind:
+        if found is None or found.kind not in c.SECRETS:
             raise NotFound(MISSING)
         if found.user_created != caller.user_id:
             if not administrators or not self._ownership.is_administrator(caller):
@@ -150,7 +150,10 @@ class CredentialStore:
         return found
 
     def _seal(self, payload: c.Payload) -> str:
-        return self._sealer.seal(msgspec.json.encode(payload), payload.id)
+        data = msgspec.json.encode(payload)
+        if len(data) > c.SEALED_MAX_BYTES:
+            raise BadRequest(f"secret and hosts must be at most {c.SEALED_MAX_BYTES} bytes together")
+        return self._sealer.seal(data, payload.id)
 
     def _log(self, message: str, connection: Connection, caller: Caller, **extra: Any) -> None:
         about = {"credential_id": connection.id, "kind": connection.kind, "user_id": caller.user_id}
@@ -162,7 +165,7 @@ def _view(row: Connection) -> c.CredentialView:
         id=row.id,
         name=row.name or "",
         kind=row.kind or "",
-        hosts=row.hosts or [],
+        hosts=row.host_list,
         fingerprint=row.fingerprint or "",
         created_at=row.date_created,
         last_used_at=row.last_used_at,

@@ -47,10 +47,11 @@ class CreatedRecords:
         except Unavailable:
             raise
         except ApiError as error:
-            self._close(job_id, error)
+            self.close(job_id, error)
             raise
 
-    def _close(self, job_id: str, error: ApiError) -> None:
+    def close(self, job_id: str, error: ApiError) -> None:
+        """Set a record that was rejected to failed, with the error, unless another call admitted it."""
         token = new_token()
         if self._ledger.lock(job_id, token) != "ok":  # the app called POST /media as well, and that succeeded
             return

@@ -58,8 +58,7 @@ class InputChecker:
         if connection is None or connection.user_created != owner.id:
             raise NotFound("creator_profile_id must be the id of one of your platform_connections")
         url = job.input_url if OPERATIONS[job.operation].wants_url else job.params.get("deliver_url")
-        if connection.hosts and url and (not str(url).startswith("https:") or host_of(str(url)) not in connection.hosts):
+        hosts = connection.host_list
+        if hosts and url and (not str(url).startswith("https:") or host_of(str(url)) not in hosts):
             name = "input_url" if OPERATIONS[job.operation].wants_url else "params.deliver_url"
-            raise BadRequest(
-                f"{name} must be an https URL at one of the hosts of the credential: {', '.join(connection.hosts)}"
-            )
+            raise BadRequest(f"{name} must be an https URL at one of the hosts of the credential: {', '.join(hosts)}")

@@ -40,17 +40,20 @@ class Captions:
         """Return the captions as vtt, srt, ttml, json or txt."""
         return self._wire.text(f"{self._url}/{job_id}.{kind}")
 
-    def replace(self, job_id: str, captions: Path | list[Json]) -> Json:
+    def replace(self, job_id: str, captions: Path | list[Json], version: int | None = None) -> Json:
         """Store corrected captions: a WebVTT, SubRip or JSON file, or cues (start, end in s, lines).
+
+        `version`: the one that was corrected; the call fails if another one was stored meanwhile.
 
         Returns the new version, its files, and a warning for each limit that a cue exceeds.
         """
+        based = {} if version is None else {"If-Match": str(version)}
         if isinstance(captions, list):
-            return self._put(job_id, json={"cues": captions})
+            return self._put(job_id, json={"cues": captions}, headers=based)
         kind = MIME.get(captions.suffix.lower())
         if kind is None:
             raise MediaqError(f"{captions} must be a file in .vtt, .srt or .json")
-        return self._put(job_id, data=captions.read_bytes(), headers={"Content-Type": kind})
+        return self._put(job_id, data=captions.read_bytes(), headers={"Content-Type": kind, **based})
 
     def delete(self, job_id: str) -> None:
         """Delete the captions of a job, in all versions."""

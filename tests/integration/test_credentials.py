@@ -155,6 +155,9 @@ def test_the_secret_is_nowhere_else(client: Client, key: str, real_system: Syste
         places[f"memory of the API {number}"] = part
     found = [name for name, text in places.items() if SECRET.encode() in (text if isinstance(text, bytes) else text.encode())]
     assert found == []
+    worker = real_system.extra[-1].process
+    assert worker is not None
+    assert re.search(r"^Max core file size +0 +0 ", Path(f"/proc/{worker.pid}/limits").read_text(), re.MULTILINE)
     keys = (accounts.CREDENTIALS_PRIVATE_KEY.encode(), accounts.CREDENTIALS_KEY.encode())
     assert not [name for name, text in places.items() if name.startswith("environment") and any(one in text for one in keys)]  # type: ignore[operator]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.domain.captions import formats
 from chalicelib.domain.captions.cues import Cue
 from chalicelib.errors import AttemptFailed, MediaRejected
-from workers.media import tracks
+from workers.media import ffmpeg, tracks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,10 +50,10 @@ class Subtitles(NamedTuple):
     result: dict[str, object]
 
 
-def prepare(work: Work, source: Media, *, cut: bool) -> Subtitles | None:
+def prepare(work: Work, source: Media, *, late: bool) -> Subtitles | None:
     """Write the captions of a job of `transcoding` as ffmpeg reads them; None without captions.
 
-    `cut`: their times start with the output, at `params.start`, and not with the input.
+    `late`: the film is cut at the output, so what is drawn has the times of the input.
 
     Raises:
         MediaRejected: there is no font for the script of a cue.
@@ -61,7 +61,13 @@ def prepare(work: Work, source: Media, *, cut: bool) -> Subtitles | None:
     params: TranscodingParams = work.params
     if work.captions is None:
         return None
-    cues = part_of(work.captions.cues, params.start, params.duration) if cut else work.captions.cues
+    start = 0.0 if late and params.burn_in else params.start
+    left = max(0.0, source.duration - start) if source.duration else None
+    longest = left if late and params.burn_in else min(filter(None, (left, params.duration)), default=None)
+    cues = part_of(work.captions.cues, start, longest)  # a later cue would lengthen the film
+    dropped = len(work.captions.cues) - len(cues)
+    if dropped and not params.start and params.duration is None:
+        work.warnings.warn("captions_outside", f"{dropped} of the captions are after the end of the film")
     language = tracks.alpha3(params.captions_language or work.captions.language)
     result: dict[str, object] = {"cues": len(cues), "burned_in": params.burn_in, "language": language}
     if params.burn_in:
@@ -75,6 +81,15 @@ def prepare(work: Work, source: Media, *, cut: bool) -> Subtitles | None:
     tags = ["-metadata:s:s:0", f"language={shown}", "-disposition:s:0", "default"]
     track = ["-map", "1:s:0", "-c:s", CODECS[params.format], *tags]
     return Subtitles(["-i", f"file:{file}"], track, [], result)
+
+
+def add_track(work: Work, film: Path, target: Path, captions: Subtitles, muxer: list[str]) -> None:
+    """Copy a film of ours to `target`, with its caption track."""
+    faststart = ["-movflags", "+faststart"] if target.suffix in (".mp4", ".mov") else []
+    tracks_of_film = ["-map", "0:v", "-map", "0:a?", "-c:v", "copy", "-c:a", "copy", "-map_chapters", "0"]
+    opened = [*ffmpeg.input_arguments(film), *captions.input]
+    ffmpeg.run(work, [*opened, *tracks_of_film, *captions.output, *faststart, *muxer, f"file:{target}"], share=(1, 1))
+    film.unlink()
 
 
 def part_of(cues: Iterable[Cue], start: float, duration: float | None) -> list[Cue]:

@@ -83,11 +83,8 @@ def _recognise(model: Any, request: Request) -> None:
                 language = info.language
                 say(Line(language=info.language, probability=round(float(info.language_probability), 3)))
             for segment in segments:
-                if _is_speech(segment, recent):
-                    for word in segment.words or []:
-                        say(
-                            Line(word.word.strip(), start + float(word.start), start + float(word.end), float(word.probability))
-                        )
+                for word in _words(segment) if _is_speech(segment, recent) else []:
+                    say(Line(word.text, start + word.start, start + word.end, word.confidence))
                 say(Line(at=start + float(segment.end)))
         say(Line(at=end))
 

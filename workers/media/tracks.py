@@ -97,7 +97,7 @@ def alpha3(tag: str, *, quicktime: bool = False) -> str:
     """
     try:
         code = langcodes.get(tag).to_alpha3(variant="B" if quicktime else "T") if tag else "und"
-    except LookupError:
+    except (LookupError, ValueError):  # unknown, or no tag at all
         return "und"
     return "fra" if code == "fre" else code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 
@@ -65,6 +65,7 @@ class Authorization:
         """
         if self._kind != "oauth2_client" or self._access_token:
             return
+        self.used = True
         user, password = (quote(self._secret[name], safe="") for name in ("client_id", "client_secret"))  # RFC 6749, 2.3.1
         form = {"grant_type": "client_credentials"} | ({"scope": self._secret["scope"]} if "scope" in self._secret else {})
         headers = {
@@ -90,12 +91,16 @@ class Authorization:
         if not self._allows(place):
             return {}, path
         self.used = True
+        if self._kind == "aws_s3":  # S3 compares the path with every character encoded that may be
+            bare, mark, query = path.partition("?")
+            path = quote(unquote(bare), safe="/-_.~") + mark + query
+            return _signed(place._replace(path=path), method, secret), path
         if self._kind == "query":
             pair = urlencode({secret["name"]: secret["value"]})
             return {}, f"{path}{'&' if urlsplit(path).query else '?'}{pair}"
-        return self._headers(place, method), path
+        return self._headers(), path
 
-    def _headers(self, place: Endpoint, method: str) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         secret = self._secret
         headers: dict[str, str] | None = None
         match self._kind:
@@ -109,8 +114,6 @@ class Authorization:
                 headers = {"Authorization": _basic(secret["username"], secret["password"])}
             case "oauth2_client":
                 headers = {"Authorization": f"Bearer {self._access_token}"}
-            case "aws_s3":
-                headers = _signed(place, method, secret)
         if headers is None:
             raise MediaRejected("The credential is of a kind that this worker does not know")
         return headers

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from chalicelib.access.sealing import BOX, KMS
 from chalicelib.domain.credentials import RESERVED, Payload
-from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
+from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError, Unavailable
 from workers.network.authorization import Authorization
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Keyring:
                 "CREDENTIALS_KEYS must be Fernet keys: `python -m workers.network.credentials key` makes one"
             ) from error
         self._private = _private_keys(private_keys)
+
+    @property
+    def public_key(self) -> str:
+        """The public key that fits the current private key; "" without one."""
+        return base64.b64encode(bytes(self._private[0].public_key)).decode() if self._private else ""
 
     def encrypt(self, headers: dict[str, str]) -> str:
         """Return headers as an encrypted token.
@@ -174,7 +179,7 @@ def make_keypair() -> tuple[str, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make keys, encrypt, or rotate. Exit code 2: wrong keys or input; 1: some credentials were not rotated."""
+    """Make keys, encrypt, or rotate. Exit code 2: wrong keys or input; 1: not all credentials were rotated."""
     from chalicelib import settings  # noqa: PLC0415 - making keys needs none
 
     parser = argparse.ArgumentParser(
@@ -199,6 +204,9 @@ def main(argv: list[str] | None = None) -> int:
     except (SettingsError, ValueError) as error:  # msgspec errors are ValueErrors
         sys.stderr.write(f"mediaq credentials: {error}\n")
         return 2
+    except (Unavailable, AttemptFailed) as error:
+        sys.stderr.write(f"mediaq credentials: {error}; run it again\n")
+        return 1
     sys.stdout.write(said + "\n")
     return 0
 

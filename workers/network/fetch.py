@@ -13,6 +13,7 @@ import re
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -198,26 +199,26 @@ class Fetcher:
             MediaRejected: the address is not allowed.
             AttemptFailed: the server is unreachable or too slow.
         """
-        self._prepare(url, authorization, label)
+        deadline = time.monotonic() + seconds
+        self._prepare(url, authorization, label, seconds)
         place = allowed_addresses.split(url, label)
         found = allowed_addresses.resolve(place, self._allow, label)
         place, own = _authorized(place, authorization, "GET")
-        deadline = time.monotonic() + seconds
         with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
             return exchange.request("GET", {"Range": "bytes=0-0", **own}).status
 
-    def _prepare(self, url: str, authorization: Authorization | None, label: str) -> None:
+    def _prepare(self, url: str, authorization: Authorization | None, label: str, seconds: float = FORM_SECONDS) -> None:
         """Check that a credential may be sent to `url`, and fetch its access token, if it needs one."""
         if authorization is not None:
             authorization.check(allowed_addresses.split(url, label), label)
-            authorization.prepare(self._post_form)
+            authorization.prepare(partial(self._post_form, seconds))
 
-    def _post_form(self, url: str, body: bytes, headers: dict[str, str], label: str) -> tuple[int, bytes]:
+    def _post_form(self, seconds: float, url: str, body: bytes, headers: dict[str, str], label: str) -> tuple[int, bytes]:
         """POST a form, follow no redirect, and return the status and the start of the body."""
         place = allowed_addresses.split(url, label)
         found = allowed_addresses.resolve(place, self._allow, label)
         sent = {"Content-Length": str(len(body)), **headers}
-        deadline = time.monotonic() + FORM_SECONDS
+        deadline = time.monotonic() + seconds
         with WatchedRequest(place, found, label=label, check=lambda: None, deadline=deadline) as exchange:
             answer = exchange.request("POST", sent, io.BytesIO(body))
             pieces = b""

@@ -30,15 +30,30 @@ def rotate_all(settings: Settings) -> int:
     if not settings.credentials_public_key and not settings.credentials_kms_key:
         raise SettingsError("CREDENTIALS_PUBLIC_KEY or CREDENTIALS_KMS_KEY must be set: the key to seal with")
     keyring = Keyring(settings.credentials_keys, settings.credentials_private_keys)
+    if not settings.credentials_kms_key and keyring.public_key != settings.credentials_public_key:
+        raise SettingsError(
+            "The first of CREDENTIALS_PRIVATE_KEYS must fit CREDENTIALS_PUBLIC_KEY: no worker could open the rest"
+        )
     sealer = Sealer(settings.credentials_public_key, settings.credentials_kms_key)
     directus = Directus(settings.directus_url, settings.directus_token, settings.directus_timeout)
-    counts = {"rotated": 0, "current": 0, "failed": 0}
+    totals = dict.fromkeys(("rotated", "current", "failed"), 0)
+    while True:  # a row that is deleted meanwhile shifts the pages: until a pass finds nothing to do
+        counts = _pass(keyring, sealer, directus)
+        totals = {**counts, "rotated": totals["rotated"] + counts["rotated"]}
+        if not counts["rotated"]:
+            break
+    totals["current"] -= totals["rotated"]
+    sys.stdout.write(", ".join(f"{number} {word}" for word, number in totals.items()) + "\n")
+    return int(totals["failed"] > 0)
+
+
+def _pass(keyring: Keyring, sealer: Sealer, directus: Directus) -> dict[str, int]:
+    counts = dict.fromkeys(("rotated", "current", "failed"), 0)
     while page := directus.find_connections(None, PAGE, sum(counts.values())):
         for connection in page:
             counts[_rotate(connection, keyring, sealer, directus)] += 1
         sys.stderr.write(f"{sum(counts.values())} credentials: {counts}\n")
-    sys.stdout.write(", ".join(f"{number} {word}" for word, number in counts.items()) + "\n")
-    return int(counts["failed"] > 0)
+    return counts
 
 
 def _rotate(connection: Connection, keyring: Keyring, sealer: Sealer, directus: Directus) -> str:
@@ -50,7 +65,8 @@ def _rotate(connection: Connection, keyring: Keyring, sealer: Sealer, directus: 
     except JobStopped as error:
         sys.stderr.write(f"{connection.id}: {error}\n")
         return "failed"
-    directus.change_connection(connection.id, {"credentials": sealer.seal(msgspec.json.encode(payload), payload.id)})
+    sealed = sealer.seal(msgspec.json.encode(payload), payload.id)
+    directus.replace_sealed(connection.id, text, sealed)  # unless its owner replaced it meanwhile, with the current key
     return "rotated"
 
 

@@ -52,8 +52,8 @@ def run(work: Work) -> Done:
     target = work.folder / f"output.{params.format}"
     started = time.monotonic()
     fields = _fields(work, source, file)
-    # without an index the cut is made at the output, and captions are cut with it
-    captions = subtitles.prepare(work, source, cut=source.container not in WITHOUT_INDEX)
+    late = source.container in WITHOUT_INDEX
+    captions = subtitles.prepare(work, source, late=late)
     _warn_of_mixed_channels(work, source)
     measured = _measure_loudness(work, source, file, seconds)
     first = FIRST_PASS if params.format == "gif" or measured else 0.0
@@ -61,11 +61,15 @@ def run(work: Work) -> Done:
         palette = work.folder / "palette.png"
         made_of = _picture(params, source, "palettegen", fields, captions)
         making = [*made_of, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
-        ffmpeg.run(work, [*_input(params, source, file), *making], seconds=seconds, share=(0, first))
+        ffmpeg.run(work, [*_input(params, source, file), *_cut(params, source), *making], seconds=seconds, share=(0, first))
         if not palette.exists():
             raise MediaRejected(NOTHING_LEFT.format(params.start))
-    command = arguments(params, source, file, target, measured, fields, captions)
+    apart = late and captions is not None and bool(captions.input)  # ffmpeg's cut at the output does not move captions
+    film = target.with_name(f"film.{params.format}") if apart else target
+    command = arguments(params, source, file, film, measured, fields, None if apart else captions)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
+    if apart and captions is not None:
+        subtitles.add_track(work, film, target, captions, ["-f", MUXERS.get(params.format, params.format)])
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
     if params.format not in WITHOUT_PICTURE and made.track("video") is None:
@@ -152,18 +156,28 @@ def arguments(
         *(["-rf64", "auto"] if params.format == "wav" else []),  # without it, files above 4 GiB are broken
         *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
         "-max_muxing_queue_size", "4096",
-        "-t", ffmpeg.number(probe.DURATION_MAX_SECONDS),  # whatever the time stamps are
+        *_cut(params, source),
         "-f", MUXERS.get(params.format, params.format), f"file:{target}",
     ]  # fmt: skip
 
 
 def _input(params: TranscodingParams, source: Media, file: Path) -> list[str]:
+    """Return the arguments that open the film, at `params.start` if it has an index."""
     trim = ["-ss", ffmpeg.number(params.start)] if params.start else []
     if params.duration is not None:
         trim += ["-t", ffmpeg.number(params.duration)]
-    if source.container in WITHOUT_INDEX:  # a seek would miss the key frame, so what comes before the start is decoded
-        return [*ffmpeg.input_arguments(file), *trim]
-    return [*trim, *ffmpeg.input_arguments(file)]
+    return [*(trim if source.container not in WITHOUT_INDEX else []), *ffmpeg.input_arguments(file)]
+
+
+def _cut(params: TranscodingParams, source: Media) -> list[str]:
+    """Return the options of the output that cut a film without an index: a seek would miss the key frame.
+
+    They follow the last input, because an option before an input belongs to that input.
+    """
+    late = source.container in WITHOUT_INDEX
+    longest = params.duration if late and params.duration is not None else probe.DURATION_MAX_SECONDS
+    start = ["-ss", ffmpeg.number(params.start)] if late and params.start else []
+    return [*start, "-t", ffmpeg.number(min(longest, probe.DURATION_MAX_SECONDS))]  # whatever the time stamps are
 
 
 def _picture(
@@ -208,7 +222,7 @@ def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> 
     sound = source.track("audio")
     if sound is None or params.loudness is None:
         return None
-    opened = _input(params, source, file)
+    opened = [*_input(params, source, file), *_cut(params, source)]
     return loudness.measure(work, opened, sound, params.loudness, seconds=seconds, share=FIRST_PASS)
 
 

@@ -34,7 +34,7 @@ timeout of this function, as AWS recommends."""
 RESERVE_SECONDS = 30.0
 """Time before the end of the invocation at which a job moves to the container pool: its process ends within 2 s, and the
 calls may take 20 s."""
-TEST_SECONDS = 10.0
+TEST_SECONDS = 20.0
 """Time that a test of a credential may take; with less left none is started."""
 WEBHOOK_SECONDS = 3.0
 """How long an invocation starts webhook deliveries: more than the jobs it ends itself."""
@@ -54,8 +54,8 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     webhook_sender = WebhookSender(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
     tries = webhook_sender.deliver_due(min(left, WEBHOOK_SECONDS))
-    tester = CredentialTester(services.credential_tests, services.directus, tools)
-    tester.run_waiting(min(left - TEST_SECONDS, WEBHOOK_SECONDS))
+    left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    CredentialTester(services.credential_tests, services.directus, tools).run_safely(min(left - TEST_SECONDS, WEBHOOK_SECONDS))
     logger.info("handled", extra={"left": len(waiting), "callbacks": tries})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalicelib.directus.records import OPEN_STATES
 
@@ -42,13 +42,6 @@ def _named_by(record: Record | None) -> list[str]:
     """Return the ids of the outputs that a record names."""
     if record is None:
         return []
-    result = record.result if isinstance(record.result, dict) else {}
-    ids = [one.get("file_id") for one in _objects(result.get("outputs"))]
-    for version in _objects(result.get("versions")):  # of corrected captions
-        files = version.get("files")
-        ids += files.values() if isinstance(files, dict) else ()
+    listed = record.result.get("outputs") if isinstance(record.result, dict) else None
+    ids = [one.get("file_id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return [one for one in (record.output_file_id, *ids) if one]
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

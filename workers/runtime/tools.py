@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 from workers.context import programs
@@ -21,6 +22,7 @@ def make_tools(services: Services) -> Tools:
         SettingsError: ffmpeg is missing or too old, or a key is invalid.
     """
     current = services.settings
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no file: our memory has the credentials of users
     return Tools(
         work_dir=current.work_dir,
         programs=programs.find(current.ffmpeg),

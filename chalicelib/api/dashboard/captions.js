@@ -1,5 +1,5 @@
 // Captions: an editor beside the player. It has a section of its own, which the rounds do not draw again.
-let edited = { id: null, cues: [], dirty: false };
+let edited = { id: null, cues: [], dirty: false, changes: 0 };
 const captionsBase = base.replace(/\/queue$/, '/captions');
 
 function canEdit(found) { return found.operation === 'caption_generation' && found.state === 'completed' && !!found.output_file_id; }
@@ -16,7 +16,7 @@ async function edit(found) {
   if (edited.dirty && !confirm('Discard the changes that are not saved?')) return;
   let captions;
   try { captions = await call('/' + encodeURIComponent(found.jobId), 'GET', { root: captionsBase }); } catch (error) { personal(error); return; }
-  edited = { id: found.jobId, cues: captions.cues, dirty: false, version: captions.version, language: captions.language };
+  edited = { id: found.jobId, cues: captions.cues, dirty: false, changes: 0, version: captions.version, language: captions.language };
   const source = found.input_file_id && directus ? directus + '/assets/' + encodeURIComponent(found.input_file_id) + '?access_token=' + encodeURIComponent(token) : '';
   const player = source ? make('video', { id: 'player', controls: '', preload: 'metadata', src: source, ontimeupdate: follow, onerror: unplayable }) : null;
   $('editor').replaceChildren(
@@ -41,6 +41,7 @@ function cueRow(cue, at) {
 }
 function changed(field) {
   edited.dirty = true;
+  edited.changes += 1;
   const row = field.closest('li'), wrong = field.dataset.part !== 'text' && Number.isNaN(unstamp(field.value));
   field.setAttribute('aria-invalid', String(wrong));
   row.querySelector('.problem').textContent = wrong ? 'A time is written like 01:02.345' : '';
@@ -71,7 +72,7 @@ function seek(field) {
 }
 function closeEditor() {
   if (edited.dirty && !confirm('Discard the changes that are not saved?')) return;
-  edited = { id: null, cues: [], dirty: false };
+  edited = { id: null, cues: [], dirty: false, changes: 0 };
   $('editor').replaceChildren();
   $('editor').hidden = true;
   ($('job').hidden ? $('main') : $('job')).focus();
@@ -84,12 +85,13 @@ async function save() {
     const was = edited.cues[row.dataset.at], same = was.lines.join('\n') === lines.join('\n');
     if (lines.length) cues.push({ row, start, end, lines, words: same ? was.words || [] : [] });
   }
+  const changes = edited.changes;
   $('save').disabled = true;
   for (const row of rows()) row.querySelector('.problem').textContent = '';
   try {
     const body = { cues: cues.map(({ row, ...cue }) => cue), language: edited.language || '' };
-    const answer = await call('/' + encodeURIComponent(edited.id), 'PUT', { root: captionsBase, body });
-    edited.dirty = false;
+    const answer = await call('/' + encodeURIComponent(edited.id), 'PUT', { root: captionsBase, body, version: edited.version });
+    edited.dirty = edited.changes !== changes;  // what was typed meanwhile is not saved
     edited.version = answer.version;
     for (const one of answer.warnings) {
       const problem = cues[one.cue - 1].row.querySelector('.problem');

@@ -11,10 +11,12 @@ from chalicelib.api.http import as_bytes, endpoint, published
 from chalicelib.api.routes.media import accepted
 from chalicelib.domain.requests import JOB_MAX_BYTES, parse_job_id
 from chalicelib.domain.validation import parse_object
+from chalicelib.errors import BadRequest
 from chalicelib.services import services
 
 blueprint = Blueprint(__name__)
 logger = Logger(service="mediaq", child=True)
+VERSION_DIGITS = 9
 FILES = ["application/json", "text/vtt", "application/x-subrip", "text/plain"]
 
 
@@ -48,9 +50,20 @@ def replace(job_id: str) -> Any:
     """Store corrected captions as a new version."""
     request = blueprint.current_request
     caller = services().authenticator.caller(request.headers.get("authorization"))
-    answer = services().captions.replace(parse_job_id(job_id), as_bytes(request.raw_body), caller)
+    base = _version(request.headers.get("if-match"))
+    answer = services().captions.replace(parse_job_id(job_id), as_bytes(request.raw_body), caller, base)
     logger.info("captions replaced", extra={"job_id": answer.jobId, "version": answer.version, "user_id": caller.user_id})
     return published(answer)
+
+
+def _version(text: str | None) -> int | None:
+    """Return the version that a correction was made from."""
+    if text is None:
+        return None
+    number = text.strip().strip('"')
+    if not number.isdigit() or len(number) > VERSION_DIGITS:
+        raise BadRequest("If-Match must be the version that was corrected, a number")
+    return int(number)
 
 
 @blueprint.route("/{job_id}", methods=["DELETE"], cors=True)

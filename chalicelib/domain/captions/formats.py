@@ -82,7 +82,7 @@ def txt(cues: list[Cue], language: str) -> str:
 def json(cues: list[Cue], language: str) -> str:
     """Write cues and their words; times in seconds. A word of low confidence has `"check": true`."""
     body = {"language": language, "cues": [plain(cue) for cue in cues]}
-    return msgspec.json.format(msgspec.json.encode(body), indent=1).decode() + "\n"
+    return msgspec.json.encode(body).decode() + "\n"
 
 
 def plain(cue: Cue) -> dict[str, object]:

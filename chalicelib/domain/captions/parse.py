@@ -23,6 +23,7 @@ TIMES = re.compile(
     r"^\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})\s*-->\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?:\s.*)?$"
 )
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
+TAG = r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)"
 LANGUAGE = re.compile(r"^Language:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\s*$", re.MULTILINE)
 
 
@@ -36,9 +37,9 @@ class Captions(msgspec.Struct, frozen=True):
 class WordBody(msgspec.Struct):
     """A word; times in s."""
 
-    text: str
-    start: float
-    end: float
+    text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX, description="a word")]
+    start: Annotated[float, msgspec.Meta(ge=0, le=HOURS_MAX * 3600, description="a number of seconds")]
+    end: Annotated[float, msgspec.Meta(ge=0, le=HOURS_MAX * 3600, description="a number of seconds")]
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="a number from 0 to 1")] = 1.0
 
 
@@ -55,17 +56,17 @@ class CaptionsBody(msgspec.Struct):
     """Captions as JSON: what `formats.json` writes."""
 
     cues: Annotated[list[CueBody], msgspec.Meta(max_length=CUES_MAX, description=f"a list of at most {CUES_MAX} cues")]
-    language: str = ""
+    language: Annotated[str, msgspec.Meta(pattern=TAG, description="a language tag such as en or de-DE")] = ""
 
 
-def parse(data: bytes, kind: str = "") -> Captions:
+def parse(data: bytes, kind: str = "", max_bytes: int = BYTES_MAX) -> Captions:
     """Read a file of captions. `kind` is `json`, `vtt` or `srt`; without it, the content tells.
 
     Raises:
         BadRequest: it is too large, has another format, or cues that end before they start, overlap, or are out of order.
     """
-    if len(data) > BYTES_MAX:
-        raise BadRequest(f"The captions must be at most {BYTES_MAX >> 20} MB")
+    if len(data) > max_bytes:
+        raise BadRequest(f"The captions must be at most {max_bytes >> 20} MB")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

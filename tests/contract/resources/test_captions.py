@@ -10,6 +10,7 @@ import webvtt
 
 from chalicelib.domain.captions import formats
 from chalicelib.domain.captions.cues import Cue, Word
+from chalicelib.errors import DirectusUnavailable
 from infra.local.directus import accounts
 from tests.conftest import PREFIX
 
@@ -163,7 +164,7 @@ class TestReplace:
         assert record["output_file_id"] == answer["files"]["vtt"]
         assert [one["file_id"] for one in record["result"]["outputs"]] == list(answer["files"].values())
         for file_id in (*first.values(), *answer["files"].values()):
-            assert api.directus("GET", f"/files/{file_id}")["title"].startswith(f"{job}/")
+            assert f"{job}/" in api.directus("GET", f"/files/{file_id}")["title"]
         owners = {api.directus("GET", f"/files/{file_id}")["uploaded_by"] for file_id in answer["files"].values()}
         assert owners == {api.user_id("enterprise")}
 
@@ -200,6 +201,32 @@ class TestReplace:
         answer = call(api, "PUT", f"/{completed(api)}", json=cues).json
         assert [one["code"] for one in answer["warnings"]] == ["line_length", "reading_speed", "duration"]
 
+    def test_a_correction_of_an_older_version_is_refused(self, api: Api) -> None:
+        job = completed(api)
+        assert call(api, "PUT", f"/{job}", json=CORRECTED, headers={"If-Match": "1"}).status_code == 200
+        answer = call(api, "PUT", f"/{job}", json=CORRECTED, headers={"If-Match": "1"})
+        assert (answer.status_code, answer.json["error"]) == (409, "The captions were changed meanwhile: read them again")
+        assert call(api, "PUT", f"/{job}", json=CORRECTED, headers={"If-Match": '"2"'}).status_code == 200
+        assert call(api, "PUT", f"/{job}", json=CORRECTED, headers={"If-Match": "two"}).status_code == 400
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_without_an_answer_of_directus_nothing_is_orphaned(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch, stored: bool
+    ) -> None:
+        """The call may have been stored, with only its answer lost."""
+        job, directus = completed(api), api.services.directus
+        replace = directus.replace_output
+
+        def lost(*arguments: Any, **options: Any) -> bool:
+            if stored:
+                replace(*arguments, **options)
+            raise DirectusUnavailable
+
+        monkeypatch.setattr(directus, "replace_output", lost)
+        assert call(api, "PUT", f"/{job}", json=CORRECTED).status_code == (200 if stored else 503)
+        assert call(api, "GET", f"/{job}").json["version"] == (2 if stored else 1)
+        assert len(api.directus("GET", f"/files?filter[title][_starts_with]=captions/{job}/&limit=-1")) == (2 if stored else 0)
+
     def test_of_two_corrections_at_once_one_wins_and_the_other_leaves_nothing(
         self, api: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -218,7 +245,7 @@ class TestReplace:
         answer = call(api, "PUT", f"/{job}", json={"cues": []})
         assert (answer.status_code, answer.json["error"]) == (409, "The captions were changed meanwhile: read them again")
         assert call(api, "GET", f"/{job}").json["version"] == 2
-        assert len(api.directus("GET", f"/files?filter[title][_starts_with]={job}/&limit=-1")) == 4
+        assert len(api.directus("GET", f"/files?filter[title][_starts_with]=captions/{job}/&limit=-1")) == 2
 
     def test_of_other_people_and_of_open_jobs(self, api: Api) -> None:
         assert call(api, "PUT", f"/{completed(api)}", "pro", json=CORRECTED).status_code == 404
@@ -232,7 +259,8 @@ class TestDelete:
         call(api, "PUT", f"/{job}", json=CORRECTED)
         answer = call(api, "DELETE", f"/{job}")
         assert (answer.status_code, answer.json) == (200, {"ok": True, "jobId": job, "status": "deleted"})
-        assert api.directus("GET", f"/files?filter[title][_starts_with]={job}/&limit=-1") == []
+        for prefix in (f"{job}/", f"captions/{job}/"):
+            assert api.directus("GET", f"/files?filter[title][_starts_with]={prefix}&limit=-1") == []
         record = api.directus("GET", f"/items/media_jobs/{job}")
         assert (record["status"], record["output_file_id"], record["result"]["outputs"]) == ("completed", None, [])
         assert call(api, "GET", f"/{job}").status_code == 404

@@ -16,8 +16,6 @@ from tests.contract.conftest import serve
 from workers.network.credentials import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from werkzeug.test import TestResponse
 
     from tests.contract.conftest import Api, Backends
@@ -33,8 +31,8 @@ def call(api: Api, method: str, path: str = "", tier: str = "enterprise", **requ
 
 
 @pytest.fixture(autouse=True)
-def nothing_stored(api: Api) -> Iterator[None]:
-    yield
+def nothing_stored(api: Api) -> None:
+    """The rows of other tests are gone."""
     for row in api.directus("GET", "/items/platform_connections?limit=-1"):
         api.directus("DELETE", f"/items/platform_connections/{row['id']}")
 
@@ -176,6 +174,20 @@ class TestManage:
         assert call(api, "GET", "/nonsense").status_code == 400
         assert call(api, "GET", f"/{uuid.uuid4()}").status_code == 404
         assert api.call("GET", "", base="/api/credentials").status_code == 401
+
+    def test_rows_that_others_wrote_break_nothing(self, api: Api) -> None:
+        own = stored(api)
+        for values in ({"kind": "telepathy"}, {"hosts": "text"}, {"hosts": [5]}, {"kind": None, "hosts": {"a": 1}}):
+            row = api.directus("POST", "/items/platform_connections", json={"platform": "x", "kind": "bearer", **values})
+            api.directus("PATCH", f"/items/platform_connections/{row['id']}", json={"user_created": api.user_id("enterprise")})
+            for method, request in (("GET", {}), ("PATCH", {"json": {"secret": {"token": "x"}}})):
+                assert call(api, method, f"/{row['id']}", **request).status_code in (200, 400, 404)
+        assert own in [one["id"] for one in call(api, "GET").json["credentials"]]
+
+    def test_what_is_too_large_to_be_sealed(self, api: Api) -> None:
+        hosts = [f"{'a' * 60}.{'b' * 60}.{'c' * 60}.example{number}.com" for number in range(10)]
+        answer = call(api, "POST", json={**BEARER, "hosts": hosts, "secret": {"token": "x" * 3000}})
+        assert (answer.status_code, answer.json["error"]) == (400, "secret and hosts must be at most 4096 bytes together")
 
     def test_one_that_an_app_wrote_itself_is_not_listed(self, api: Api) -> None:
         row = api.directus("POST", "/items/platform_connections", json={"platform": "x", "credentials": "token"})

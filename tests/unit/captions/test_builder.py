@@ -113,5 +113,5 @@ def test_the_formats() -> None:
     cues = build([Word("a<b", 0, 900, 0.25), Word("&c", 900, 3_661_001)], Style(max_ms=7000))
     assert formats.vtt(cues, "en").startswith("WEBVTT\nLanguage: en\n\n00:00:00.000 --> 00:00:00.900\na&lt;b\n\n")
     assert formats.srt(cues, "en").startswith("1\n00:00:00,000 --> 00:00:00,900\na<b\n\n2\n")
-    assert '"confidence": 0.25' in formats.json(cues, "en")
+    assert '"confidence":0.25' in formats.json(cues, "en")
     assert formats.clock(3661.0015) == "01:01:01.002"

@@ -135,11 +135,14 @@ class WhisperModel:
         assert (device, compute_type, cpu_threads) == ("cpu", "float32", 3)
     def transcribe(self, audio, language=None, word_timestamps=False, vad_filter=False, hotwords=None, beam_size=0, **_):
         assert word_timestamps and vad_filter and beam_size == 2
+        def split(text, *parts):
+            return Segment(0, 1, text, [Word(0.1, 0.8, part, 0.9) for part in parts], 0.1, -0.2, 1.2)
         good = dict(no_speech_prob=0.1, avg_logprob=-0.2, compression_ratio=1.2)
         said = lambda text, **odd: Segment(0, 1, text, [Word(0.1, 0.8, " " + text, 0.9)], **(good | odd))
         segments = [said("Bonjour."), said(f"{hotwords}/{language}")]
         segments += [said("Merci.")] * 5
         segments += [said("Silence.", no_speech_prob=0.9, avg_logprob=-0.9), said("Lalala", compression_ratio=3.0)]
+        segments += [split("It is ill-disposed, 50 %.", " It", " ill", " -disposed,", " 50", " %.")]
         return iter(segments), Info("fr", 0.87)
 """
 
@@ -168,7 +171,7 @@ def test_a_detected_language_and_its_probability_are_in_the_result(spoken: Path,
 
 def test_loops_and_segments_of_silence_are_dropped(spoken: Path, tmp_path: Path, multilingual: Tools) -> None:
     result = run("caption_generation", spoken, tmp_path / "job", {"language": "fr-FR"}, tools=multilingual).result
-    assert [text for text, *_ in result["words"]] == ["Bonjour.", "None/fr", "Merci.", "Merci."]
+    assert [text for text, *_ in result["words"]] == ["Bonjour.", "None/fr", "Merci.", "Merci.", "It", "ill-disposed,", "50%."]
     assert "language_probability" not in result
 
 

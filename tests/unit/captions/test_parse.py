@@ -38,6 +38,13 @@ REFUSED = [
     ("JSON with half a character", '{"\\udaa1": 1, "cues": []}', "not valid JSON"),
     ("JSON that is deep", "[" * 100_000, "neither WebVTT nor SubRip"),
     ("JSON that is deep inside", '{"a": ' * 100_000, "not valid JSON"),
+    (
+        "a word beyond a day",
+        '{"cues": [{"start": 1, "end": 2, "lines": ["a"], "words": [{"text": "a", "start": 1e306, "end": 1}]}]}',
+        "words[0].start",
+    ),
+    ("a language that is none", '{"cues": [], "language": "English (US)"}', "language"),
+    ("a language of two lines", '{"cues": [], "language": "en\\n\\n1"}', "language"),
     ("a number beyond a day", '{"cues": [{"start": 1, "end": 1e300, "lines": ["a"]}]}', "cues[0].end"),
     ("a cue without text", '{"cues": [{"start": 1, "end": 2, "lines": [" "]}]}', "Cue 1 has no text"),
     ("too many lines", f"WEBVTT\n\n{TIMES}\n" + "x\n" * 9, "Cue 1 has more than 8 lines"),

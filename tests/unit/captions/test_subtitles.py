@@ -12,6 +12,7 @@ from chalicelib.domain.captions.cues import Cue
 from chalicelib.errors import BadRequest, MediaRejected
 from tests.media import make_work, run, run_ffmpeg
 from workers.captions import subtitles
+from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,26 @@ def test_times_follow_the_part_that_is_taken(film: Path, tmp_path: Path) -> None
     _, language, cues = track_of(made)
     assert [(start, end) for start, end, _ in cues] == [(0.0, 0.5), (1.5, 2.0)]
     assert (result["captions"]["language"], language in ("fre", "fra")) == ("fra", True)
+
+
+@pytest.mark.parametrize("container", ["mpegts", "mp4"])
+@pytest.mark.parametrize("burn_in", [False, True])
+def test_a_part_of_a_film_with_and_without_an_index(film: Path, tmp_path: Path, container: str, burn_in: bool) -> None:
+    """The options that cut the film must not be those of the captions."""
+    run_ffmpeg("-i", film, "-c", "copy", "-f", container, tmp_path / "film")
+    made, _ = transcode(tmp_path / "film", tmp_path / "job", {"format": "mkv", "start": 1, "duration": 2, "burn_in": burn_in})
+    with av.open(str(made)) as media:
+        assert abs(media.duration / av.time_base - 2) < 0.3
+    if not burn_in:
+        assert [round(start, 1) for start, _, _ in track_of(made)[2]][-1] == 1.5
+
+
+def test_captions_after_the_end_do_not_lengthen_the_film(film: Path, tmp_path: Path) -> None:
+    text = b"WEBVTT\n\n00:01.000 --> 00:02.000\nin\n\n01:00:00.000 --> 01:00:01.000\nout\n"
+    work = make_work("transcoding", film, tmp_path / "job", {"preset": "ultrafast", "format": "mkv", **FILE}, captions=text)
+    made = RUN["transcoding"](work)
+    assert made.result["duration"] < 5
+    assert [one.code for one in work.warnings.items] == ["captions_outside"]
 
 
 def white_pixels(file: Path) -> list[int]:

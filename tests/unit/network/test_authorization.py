@@ -151,9 +151,10 @@ def test_s3_requests_are_signed_as_aws_checks_them(servers: tuple[Server, Server
     there, _ = servers
     keys = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": SECRET, "region": "eu-central-1", "session_token": "session"}
     fetcher(there).download(
-        f"https://{host(there)}/b/a%20b.mp4", tmp_path / "a", authorization=authorization("aws_s3", there, **keys)
+        f"https://{host(there)}/b/a%20(b)+c.mp4", tmp_path / "a", authorization=authorization("aws_s3", there, **keys)
     )
     _, path, headers = there.seen[-1]
+    assert path == "/b/a%20%28b%29%2Bc.mp4"  # as S3 compares it
     assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert headers["X-Amz-Content-SHA256"] == "UNSIGNED-PAYLOAD"
     again = AWSRequest(method="GET", url=f"https://{host(there)}{path}")
