@@ -177,7 +177,10 @@ def test_all_credentials_are_sealed_anew_with_a_new_key(client: Client, key: str
     assert real_system.admin("GET", f"/items/platform_connections/{key}")["credentials"] != before
     again = rotate()
     assert re.match(r"0 rotated, [1-9]\d* current, 0 failed", again.stdout)
-    lost = rotate(CREDENTIALS_PRIVATE_KEYS=make_keypair()[1])
+    other_public, other_private = make_keypair()
+    wrong = rotate(CREDENTIALS_PRIVATE_KEYS=other_private)
+    assert (wrong.returncode, "must fit CREDENTIALS_PUBLIC_KEY" in wrong.stderr) == (2, True)
+    lost = rotate(CREDENTIALS_PUBLIC_KEY=other_public, CREDENTIALS_PRIVATE_KEYS=other_private)
     assert lost.returncode == 1
     assert f"{key}: The credential was sealed with a key that this worker does not have: store its secret again" in lost.stderr
     assert SECRET not in done.stdout + done.stderr + lost.stderr
