@@ -108,12 +108,13 @@ def fixed() -> Figures:
         "Redis, dev": PRICES["cache.t4g.micro hour"] * HOURS_A_MONTH,
         "Redis, prod with a replica": 2 * PRICES["cache.m7g.large hour"] * HOURS_A_MONTH,
         "NAT gateway": PRICES["nat gateway hour"] * HOURS_A_MONTH,
-        "VPC endpoints, eight in two zones": PRICES["vpc endpoint hour"] * 16 * HOURS_A_MONTH,
+        "VPC endpoints, nine in two zones": PRICES["vpc endpoint hour"] * 18 * HOURS_A_MONTH,
         "metrics": PRICES["metric month"] * GAUGES,
         "alarms": PRICES["alarm month"] * alarms,
         "dashboard": PRICES["dashboard month"],
         "maintenance": maintenance * 60 * HOURS_A_MONTH,
         "secrets": 2 * PRICES["secret month"],
+        "key of the credentials": PRICES["key month"],
     }
     return {"fixed, dollars a month": {name: round(value, 2) for name, value in parts.items()}}
 

