@@ -22,7 +22,8 @@ ALONE ?=
 STAGE ?= dev
 SET ?=
 DEBUG ?=
-UNIT_TESTS := tests/unit tests/security
+# By themselves: the kernel counts the memory of a media process from that of the process that started it.
+SECURITY_TESTS := tests/security
 # The longest first: a file runs in one process, and none should be left at the end.
 SYSTEM_TESTS := tests/chaos tests/integration/faults tests/integration/test_lambda.py tests/docs tests/deployed tests/integration tests/browser tests/contract
 
@@ -58,7 +59,8 @@ ifdef TEST
 else
 	@$(PY) -m infra.local.directus.installation > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
-	$(PY) -m pytest $(UNIT_TESTS) -q -n 2 --dist loadgroup -m "not slow" || exit 1; \
+	$(PY) -m pytest $(SECURITY_TESTS) -q -n 2 -m "not slow" || exit 1; \
+	$(PY) -m pytest tests/unit -q -n 2 --dist loadgroup -m "not slow" || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
 	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadgroup --no-loadscope-reorder -m "not slow"
 endif
@@ -77,12 +79,13 @@ lint: $(DEV)  ## check style, types, imports, layout and templates
 .PHONY: verify
 verify: $(DEV)  ## run all tests with long outages, all hostile files, 2 GB inputs and many examples (about an hour)
 	@$(PY) -m infra.local.directus.installation
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_CORPUS=all MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadgroup --timeout 1800
+	@MEDIAQ_CORPUS=all $(PY) -m pytest $(SECURITY_TESTS) -q -n 2 --timeout 1800
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadgroup --timeout 1800 --ignore $(SECURITY_TESTS)
 
 .PHONY: coverage
 coverage: $(DEV)  ## run all tests of `make test` and print the branch coverage, subprocesses included
 	@rm -rf .local/coverage && mkdir -p .local/coverage
-	@$(PY) -m coverage run -m pytest $(UNIT_TESTS) $(SYSTEM_TESTS) -q -n 2 --dist loadgroup -m "not slow" --timeout 900 || true
+	@$(PY) -m coverage run -m pytest tests/unit $(SECURITY_TESTS) $(SYSTEM_TESTS) -q -n 2 --dist loadgroup -m "not slow" --timeout 900 || true
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --ignore-errors --include "chalicelib/*,workers/*,client/*,app.py"
 
