@@ -65,7 +65,7 @@ def dripping(tmp_path: Path) -> Iterator[str]:
             return
 
     server = ThreadingHTTPServer((LOOPBACK, port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"{LOOPBACK}:{port}"
     server.shutdown()
     server.server_close()

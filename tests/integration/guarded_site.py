@@ -43,7 +43,7 @@ class GuardedSite(ThreadingHTTPServer):
         self.address = f"127.0.0.1:{self.server_port}"
         self.seen: list[str | None] = []
         self.header = HEADER
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
 
 def serve(folder: Path) -> Iterator[GuardedSite]:

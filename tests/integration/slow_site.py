@@ -28,7 +28,7 @@ class SlowSite(ThreadingHTTPServer):
         self.film = film + PADDING_BYTES.to_bytes(4, "big") + b"free" + bytes(PADDING_BYTES - 8)
         self.quick = threading.Event()
         self.address = f"127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def begin(self, app: CreatorApp) -> str:
         """Enqueue a download that takes until the site is told to be quick, and return the record's id."""

@@ -108,7 +108,7 @@ class TestCallback:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         worker = system.worker("caller", FETCH_ALLOW=f"127.0.0.1:{server.server_port}")
         system.stack.processes["worker"].stop()  # the other one may not call this machine
         try:

@@ -47,7 +47,7 @@ class TlsSite(ThreadingHTTPServer):
         self.host = f"localhost:{self.server_port}"
         self.seen: list[str | None] = []
         self.header = HEADER
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
 
 @pytest.fixture(scope="module")

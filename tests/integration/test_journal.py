@@ -46,7 +46,7 @@ class Down(BaseHTTPRequestHandler):
 
 def test_every_attempt_and_its_error(system: System) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Down)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     system.stack.processes["worker"].stop()
     worker = system.worker("fetcher", FETCH_ALLOW=f"127.0.0.1:{server.server_port}")
     try:

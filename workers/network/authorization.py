@@ -79,7 +79,7 @@ class Authorization:
             raise MediaRejected(text) if 400 <= status < 500 else AttemptFailed(text)  # noqa: PLR2004
         try:
             token = msgspec.json.decode(body, type=_Token).access_token
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # msgspec errors are ValueErrors
             raise MediaRejected(f"{TOKEN_LABEL} answered without an access_token") from error
         if not token or not all("!" <= char <= "~" for char in token):
             raise MediaRejected(f"{TOKEN_LABEL} answered with an access_token that is no token")

@@ -55,7 +55,7 @@ def flaky() -> Iterator[mediaq.Client]:
     Flaky.seen.clear()
     Flaky.authorizations.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     yield mediaq.Client(url, url, token="t")
     server.shutdown()

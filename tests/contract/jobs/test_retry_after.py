@@ -46,7 +46,7 @@ def busy(tmp_path: Path) -> Iterator[str]:
     Busy.data = synthesise(tmp_path / "clip.mp4", seconds=0.4, size="64x48").read_bytes()
     Busy.refusals.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

@@ -82,7 +82,7 @@ def start(certificate: tuple[Path, Path]) -> Server:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
 
@@ -186,6 +186,8 @@ def test_an_oauth_client_gets_a_token_for_its_job(servers: tuple[Server, Server]
         (401, b"{}", MediaRejected),
         (503, b"{}", AttemptFailed),
         (200, b"<html>", MediaRejected),
+        (200, b'{"access_token": "\xff"}', MediaRejected),
+        (200, b"[" * 60_000, MediaRejected),
         (200, b'{"access_token": "a\\r\\nb"}', MediaRejected),
         (200, b'{"access_token": ""}', MediaRejected),
     ],
