@@ -25,7 +25,7 @@ DEBUG ?=
 # By themselves: the kernel counts the memory of a media process from that of the process that started it.
 SECURITY_TESTS := tests/security
 # The longest first: a file runs in one process, and none should be left at the end.
-SYSTEM_TESTS := tests/chaos tests/integration/faults tests/integration/test_lambda.py tests/docs tests/deployed tests/integration tests/browser tests/contract
+SYSTEM_TESTS := tests/chaos tests/integration/faults tests/integration/test_lambda.py tests/docs tests/integration/test_path.py tests/deployed tests/integration tests/contract tests/browser
 
 .PHONY: help
 help:  ## list the targets
