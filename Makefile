@@ -55,14 +55,14 @@ cancel: $(LOCAL)  ## cancel a job of the running system (JOB=<record id>)
 test: $(DEV)  ## lint and run all tests (TEST=tests/unit/ledger runs some of them)
 	@mkdir -p .local
 ifdef TEST
-	@$(PY) -m pytest $(TEST) -q -n $(if $(findstring ::,$(TEST)),0,2) --dist loadgroup
+	@$(PY) -m pytest $(TEST) -q -n $(if $(findstring ::,$(TEST)),0,2) --dist loadfile
 else
 	@$(PY) -m infra.local.directus.installation > .local/directus-install.log 2>&1 & installing=$$!; \
 	$(MAKE) --no-print-directory lint || exit 1; \
 	$(PY) -m pytest $(SECURITY_TESTS) -q -n 2 -m "not slow" || exit 1; \
-	$(PY) -m pytest tests/unit -q -n 2 --dist loadgroup -m "not slow" || exit 1; \
+	$(PY) -m pytest tests/unit -q -n 2 --dist loadfile -m "not slow" || exit 1; \
 	wait $$installing || { cat .local/directus-install.log; exit 1; }; \
-	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadgroup --no-loadscope-reorder -m "not slow"
+	$(PY) -m pytest $(SYSTEM_TESTS) -q -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 endif
 
 .PHONY: lint
@@ -80,12 +80,12 @@ lint: $(DEV)  ## check style, types, imports, layout and templates
 verify: $(DEV)  ## run all tests with long outages, all hostile files, 2 GB inputs and many examples (about an hour)
 	@$(PY) -m infra.local.directus.installation
 	@MEDIAQ_CORPUS=all $(PY) -m pytest $(SECURITY_TESTS) -q -n 2 --timeout 1800
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadgroup --timeout 1800 --ignore $(SECURITY_TESTS)
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800 --ignore $(SECURITY_TESTS)
 
 .PHONY: coverage
 coverage: $(DEV)  ## run all tests of `make test` and print the branch coverage, subprocesses included
 	@rm -rf .local/coverage && mkdir -p .local/coverage
-	@$(PY) -m coverage run -m pytest tests/unit $(SECURITY_TESTS) $(SYSTEM_TESTS) -q -n 2 --dist loadgroup -m "not slow" --timeout 900 || true
+	@$(PY) -m coverage run -m pytest tests/unit $(SECURITY_TESTS) $(SYSTEM_TESTS) -q -n 2 --dist loadfile -m "not slow" --timeout 900 || true
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --ignore-errors --include "chalicelib/*,workers/*,client/*,app.py"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 from aws_lambda_powertools import Logger
+from xdist.scheduler import LoadFileScheduling
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
@@ -27,10 +28,23 @@ os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 PREFIX = "{test}"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run the tests of a file in one process, and those of a group of files too (`--dist loadgroup`)."""
-    if item.get_closest_marker("xdist_group") is None:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+REAL_DIRECTUS = tuple(
+    f"tests/integration/{name}.py" for name in ("test_path", "media/test_operations", "test_captions", "test_credentials")
+)
+"""Files that share one system on the real Directus."""
+
+
+class FileScheduling(LoadFileScheduling):
+    """Runs the tests of a file in one process, and those of the files that share a system too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return REAL_DIRECTUS[0] if file in REAL_DIRECTUS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling | None:
+    """Schedule `--dist loadfile`."""
+    return FileScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -188,7 +188,7 @@ def guarded_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSi
 
 @pytest.fixture(scope="session")
 def real_system(tmp_path_factory: pytest.TempPathFactory, site: SlowSite, guarded_site: GuardedSite) -> Iterator[System]:
-    """A system on the real Directus. Its tests are of the group `real_directus`, so that one test process starts it."""
+    """A system on the real Directus. One test process starts it: see `REAL_DIRECTUS` of tests/conftest.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FETCH_ALLOW", f"{site.address} {guarded_site.address}")
         yield from run_system(tmp_path_factory.mktemp("real"), directus="real")

@@ -22,7 +22,6 @@ from workers.context.terms import words
 if TYPE_CHECKING:
     from tests.integration.conftest import System
 
-pytestmark = pytest.mark.xdist_group("real_directus")
 _, SOUND, TEXT = recordings()[0]
 MEDIAQ = Path(sys.prefix) / "bin" / "mediaq"
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import System
 
-pytestmark = pytest.mark.xdist_group("real_directus")
 SECRET = "s3cret-of-the-whole-system"
 HEADER = f"Bearer {SECRET}"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import pytest
 import requests
 
 from infra.local.directus import accounts, seed
@@ -14,8 +13,6 @@ from tests.integration.conftest import EXAMPLE, QUICK, run_example, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import System
-
-pytestmark = pytest.mark.xdist_group("real_directus")
 
 
 def test_upload_record_enqueue_poll_download(real_system: System, clip: Path, tmp_path: Path) -> None:

@@ -27,8 +27,6 @@ from workers.network.credentials import Keyring
 if TYPE_CHECKING:
     from tests.integration.guarded_site import GuardedSite
 
-pytestmark = pytest.mark.xdist_group("real_directus")
-
 
 @pytest.fixture(scope="module")
 def folder(guarded_site: GuardedSite) -> Path:
