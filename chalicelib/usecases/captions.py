@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
     from chalicelib.directus.records import Record
-    from chalicelib.domain.captions.cues import Style
+    from chalicelib.domain.captions.cues import Cue, Style
     from chalicelib.domain.captions.schemas import CaptionsRequest
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.usecases.enqueue import Enqueued, Enqueuer
@@ -40,6 +40,7 @@ READABLE = ("json", "vtt", "srt")
 """The formats that cues are read from, the best one first."""
 VERSIONS_MAX = 100
 STORED_MAX_BYTES = 16 << 20
+WORDS_MAX = 30_000
 CHANGED = "The captions were changed meanwhile: read them again"
 NAMES = {value: name for name, value in MIME.items()}
 
@@ -116,7 +117,7 @@ class CaptionEditor:
             version=result.version,
             files=_files_of(result.outputs),
             versions=result.versions,
-            cues=[msgspec.convert(plain(cue), CueView) for cue in captions.cues] if captions else None,
+            cues=_views(captions.cues) if captions else None,
         )
 
     def render(self, job_id: str, kind: str, caller: Caller) -> tuple[str, str]:
@@ -262,6 +263,13 @@ class CaptionEditor:
             self._drop(outputs)
             raise
         return outputs
+
+
+def _views(cues: list[Cue]) -> list[CueView]:
+    """Return cues for a response; of a very long film without the words, because a Lambda answers with 6 MB at most."""
+    if sum(len(cue.words) for cue in cues) > WORDS_MAX:
+        cues = [msgspec.structs.replace(cue, words=()) for cue in cues]
+    return [msgspec.convert(plain(cue), CueView) for cue in cues]
 
 
 def _titles(job_id: str) -> tuple[str, str]:

@@ -116,6 +116,11 @@ class TestRead:
         assert answer["cues"][0]["words"] == [{"text": "Hello", "start": 0.0, "end": 0.9, "confidence": 0.4, "check": True}]
         assert set(answer["files"]) == {"vtt", "json"}
 
+    def test_a_very_long_film_has_no_words(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chalicelib.usecases.captions.WORDS_MAX", 0)
+        answer = call(api, "GET", f"/{completed(api)}").json
+        assert [(cue["lines"], "words" in cue) for cue in answer["cues"]] == [(["Hello"], False), (["you", "there"], False)]
+
     @pytest.mark.parametrize("kind", formats.WRITERS)
     def test_as_a_file_of_any_format(self, api: Api, kind: str) -> None:
         answer = call(api, "GET", f"/{completed(api, ('vtt',))}.{kind}")
