@@ -49,6 +49,7 @@ def open_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def jobs(open_system: System, clip: Path) -> list[str]:
     """A job in every state, so that not every id is of none."""
     file = open_system.app.upload(clip)
+    open_system.scripts.redis.hset("{mediaq}:meta", "born_ms", 1)  # for 15 s after a wipe, a cancel may answer 503
     open_system.ledger.pause("container", True)
     waiting, delayed = open_system.submit(file, QUICK), open_system.submit(file, QUICK, delay=3_600_000)
     made = [open_system.app.create_record("transcoding", file, params=QUICK) for _ in range(3)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.__main__ import main
+from chalicelib.errors import RecordBusy
+from chalicelib.ledger.ledger import new_token
+from chalicelib.usecases import cancel
+from tests.conftest import PREFIX
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
@@ -30,6 +36,26 @@ def test_what_is_over_stays_as_it_is(api: Api) -> None:
     assert api.services.canceller.cancel(record) == "closed"
     assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "completed"
     assert api.services.canceller.cancel(str(uuid.uuid4())) == "missing"
+
+
+def test_it_waits_for_the_call_that_holds_the_record(api: Api) -> None:
+    api.services.scripts.redis.hset(f"{PREFIX}:meta", "born_ms", 1)  # no wipe was lately
+    record, token = api.record(), new_token()
+    assert api.services.ledger.lock(record, token) == "ok"
+    threading.Timer(0.3, api.services.ledger.unlock, [record, token]).start()
+    began = time.monotonic()
+    assert api.services.canceller.cancel(record) == "cancelled"
+    assert time.monotonic() - began >= 0.2
+
+
+def test_it_does_not_wait_for_ever(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancel, "WAIT_SECONDS", 0.2)
+    api.services.scripts.redis.hset(f"{PREFIX}:meta", "born_ms", 1)
+    record = api.record()
+    assert api.services.ledger.lock(record, new_token()) == "ok"
+    with pytest.raises(RecordBusy):
+        api.services.canceller.cancel(record)
+    assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "pending"
 
 
 def test_the_command(api: Api, operator: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
