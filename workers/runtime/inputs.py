@@ -60,9 +60,10 @@ class Inputs:
         if authorization is None or self._job.creator_profile_id is None:
             yield
             return
-        authorization.used, status = False, "ok"
+        authorization.used, status = False, "stopped"  # cancelled, released, or the lease was lost
         try:
             yield
+            status = "ok"
         except (MediaRejected, AttemptFailed) as error:
             status = str(error)
             raise

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from chalicelib.domain.jobs import LAMBDA_INPUT_MAX_BYTES, OPERATIONS
 from chalicelib.domain.validation import validate
-from chalicelib.errors import MediaRejected
+from chalicelib.errors import JobCancelled, JobStopped, MediaRejected
 from infra.local.directus import accounts
 from infra.local.processes import ROOT
 from tests.contract.api.test_media import drain_tickets
@@ -133,6 +134,20 @@ class TestConnections:
         api.directus("PATCH", f"/items/platform_connections/{own}", json={"user_created": api.user_id("pro")})
         with pytest.raises(MediaRejected, match="names no credential of the user"):
             inputs.authorization()
+
+    @pytest.mark.parametrize(
+        ("error", "status"), [(None, "ok"), (JobCancelled("Cancelled"), "stopped"), (MediaRejected("too large"), "too large")]
+    )
+    def test_what_came_of_its_use_is_stored(self, api: Api, tmp_path: Path, error: Exception | None, status: str) -> None:
+        own = self.connection(api, "enterprise")
+        job = enqueued(api, "download", "container", input_url=URL, creator_profile_id=own)
+        inputs = Inputs(job, None, api.services.directus, make_tools(tmp_path))  # type: ignore[arg-type] - no lease is needed
+        used = Authorization.of_headers({"X": "y"})
+        with suppress(JobStopped), inputs.noting_use(used):
+            used.apply(split(URL, "input_url"), "GET")
+            if error is not None:
+                raise error
+        assert api.directus("GET", f"/items/platform_connections/{own}")["last_status"] == status
 
     def test_an_operation_that_uses_none_does_not_look(self, api: Api) -> None:
         note = str(uuid.uuid4())
