@@ -84,7 +84,8 @@ def _through_the_system(app: CreatorApp, file_id: str, count: int) -> float:
 
 def _in_a_loop(clip: Path, folder: Path, count: int) -> float:
     source, target = probe.probe(clip), folder / "output.mp4"
-    command = transcoding.arguments(msgspec.convert(PARAMS, TranscodingParams), source, clip, target)
+    params = msgspec.convert(PARAMS, TranscodingParams)
+    command = transcoding.arguments(params, source, clip, target, transcoding.look_of(params, source, clip))
     started = time.perf_counter()
     for _ in range(count):
         subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *command], check=True)

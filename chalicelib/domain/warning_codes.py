@@ -12,6 +12,8 @@ Code = Literal[
     "stream_ignored",
     "channels_mixed",
     "captions_outside",
+    "renditions_skipped",
+    "target_missed",
     "metadata_dropped",
     "metadata_kept",
 ]
@@ -21,6 +23,8 @@ MEANINGS: dict[Code, str] = {
     "stream_ignored": "A stream was left out because it cannot be decoded, is empty, or is beyond the limits.",
     "channels_mixed": "The output format has no layout for the sound channels of the input. They were mixed into fewer.",
     "captions_outside": "Captions after the end of the film were left out.",
+    "renditions_skipped": "Renditions of the ladder that are larger than the film, or that bring no quality, were left out.",
+    "target_missed": "The quality that target_vmaf asks for could not be reached.",
     "metadata_dropped": "Private or technical data beside the picture and the sound was removed.",
     "metadata_kept": "Private data may remain because the format cannot be cleaned without encoding.",
 }

@@ -46,9 +46,12 @@ class InputChecker:
 
     def check_captions(self, job: MediaJob, owner: Owner, caller: Caller) -> None:
         """Check that the captions that the parameters name belong to the owner, like the input."""
-        file_id = job.params.get("captions_file_id")
-        if file_id is not None and not self._may_use(self._directus.read_file(str(file_id)), owner, caller):
-            raise NotFound("params.captions_file_id must be the id of one of your files")
+        named = {"captions_file_id": job.params.get("captions_file_id")}
+        by_language = job.params.get("captions_file_ids") or {}
+        named |= {f"captions_file_ids.{language}": file_id for language, file_id in by_language.items()}
+        for field, file_id in named.items():
+            if file_id is not None and not self._may_use(self._directus.read_file(str(file_id)), owner, caller):
+                raise NotFound(f"params.{field} must be the id of one of your files")
 
     def check_connection(self, job: MediaJob, owner: Owner) -> None:
         """Check that the credentials belong to the owner, whoever calls: they are sent to a host that the request names."""

@@ -90,7 +90,9 @@ class Work:
     """Raises if the job must stop. Call it often, or pass it to the sandbox."""
     source: Source = Source()
     captions: Captions | None = None
-    """The captions that the parameters name."""
+    """The captions of `captions_file_id`."""
+    captions_by_language: dict[str, Captions] = field(default_factory=dict)
+    """Those of `captions_file_ids`."""
     authorization: Authorization | None = field(default=None, repr=False)
     """The caller's credential for the hosts in the request."""
     warnings: WarningCollector = field(default_factory=WarningCollector)
@@ -109,8 +111,8 @@ class Output:
     path: Path
     name: str
     mime: str
-    refers_to: str = ""
-    """The name of an earlier output. In this file's text, it is replaced by the id of that output's file."""
+    refers_to: tuple[str, ...] = ()
+    """Names of other outputs. In this file's text, each is replaced by the id of that output's file."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ def _stream(stream: Any, *, still: bool, begins: int | None) -> dict[str, Any]:
     if not still and not attached:
         found["fps"] = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
     if context:
+        found["pixel_aspect"] = round(float(context.sample_aspect_ratio or 1), 4)
         found |= {"pixel_format": context.pix_fmt or "", "hdr": HDR_TRANSFERS.get(int(context.color_trc), "")}
         found["field_order"] = FIELD_ORDERS.get(int(context.field_order), "")
     return found

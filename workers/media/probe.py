@@ -48,6 +48,8 @@ class Stream(msgspec.Struct, omit_defaults=True):
     """In s; 0: unknown."""
     width: int = 0
     height: int = 0
+    pixel_aspect: float = 1
+    """The width of a pixel, relative to its height."""
     fps: float = 0
     frames: int = 0
     """As counted by the container; 0: unknown."""

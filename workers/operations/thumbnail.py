@@ -158,4 +158,4 @@ def _sheet(work: Work, source: Media, moments: list[tuple[float, float | None]],
         lines += [f"{clock(start)} --> {clock(end)}", f"{sheet.name}#xywh={x},{y},{cell.width},{cell.height}", ""]
     track = work.folder / "thumbnails.vtt"
     track.write_text("\n".join(lines))
-    return [Output(sheet, sheet.name, MIME[params.format]), Output(track, track.name, "text/vtt", refers_to=sheet.name)]
+    return [Output(sheet, sheet.name, MIME[params.format]), Output(track, track.name, "text/vtt", refers_to=(sheet.name,))]

@@ -124,7 +124,11 @@ class Attempt:
         target = folder / "input"
         with self._journal.stage("fetch"), inputs.noting_use(authorization):
             source = inputs.fetch(target, record, params=params, authorization=authorization, arrived=self._arrived)
-            captions = inputs.captions(params)
+            captions = inputs.captions(getattr(params, "captions_file_id", None))
+            named = getattr(params, "captions_file_ids", None) or {}
+            languages = {
+                language: inputs.captions(file_id, f"captions_file_ids.{language}") for language, file_id in named.items()
+            }
         out = folder / "out"
         out.mkdir()
         share = 100 - self._fetch_share - UPLOAD_SHARE
@@ -138,6 +142,7 @@ class Attempt:
             check=self._lease.check,
             source=source,
             captions=captions,
+            captions_by_language={language: one for language, one in languages.items() if one is not None},
             authorization=authorization,
         )
         with self._journal.stage("process"), inputs.noting_use(authorization):
@@ -173,17 +178,21 @@ class Attempt:
         return self._close(values, "completed", [file["file_id"] for file in files])
 
     def _upload_all(self, outputs: list[Output], name: str) -> list[dict[str, Any]]:
-        files: list[dict[str, Any]] = []
-        for output in outputs:
+        """Upload the outputs, each after those that it refers to; return them in their own order."""
+        files: dict[str, dict[str, Any]] = {}
+        while len(files) < len(outputs):
+            output = next(one for one in outputs if one.name not in files and files.keys() >= set(one.refers_to))
             if output.refers_to:
-                there = next(file["file_id"] for file in files if file["name"] == output.refers_to)
-                output.path.write_text(output.path.read_text().replace(output.refers_to, there))
+                text = output.path.read_text()
+                for other in output.refers_to:
+                    text = text.replace(other, files[other]["file_id"])
+                output.path.write_text(text)
             file_id = self._with_retries(partial(self._upload, output, name))
-            if files:  # the user becomes the owner of the first when the record is closed
+            if output is not outputs[0]:  # the user becomes the owner of the first when the record is closed
                 self._with_retries(partial(self._directus.give_file, file_id, self._job.user_id))
             size = output.path.stat().st_size
-            files.append({"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size})
-        return files
+            files[output.name] = {"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size}
+        return [files[output.name] for output in outputs]
 
     def _upload(self, output: Output, name: str) -> str:
         size = output.path.stat().st_size

@@ -74,22 +74,21 @@ class Inputs:
                 with suppress(DirectusUnavailable):
                     self._directus.note_use(self._job.creator_profile_id, timestamp(), status[:200])
 
-    def captions(self, params: msgspec.Struct) -> Captions | None:
-        """Return the captions that the parameters name, parsed; None if they name none.
+    def captions(self, file_id: object, field: str = "captions_file_id") -> Captions | None:
+        """Return the captions in a file that `field` of the parameters names, parsed; None if it names none.
 
         Raises:
             MediaRejected: the file is gone, too large, or holds no captions.
         """
-        file_id = getattr(params, "captions_file_id", None)
         if file_id is None:
             return None
         data = self._directus.read_text(str(file_id), parse.BYTES_MAX)
         if data is None:
-            raise MediaRejected(f"captions_file_id names a file that is gone or larger than {parse.BYTES_MAX >> 20} MB")
+            raise MediaRejected(f"{field} names a file that is gone or larger than {parse.BYTES_MAX >> 20} MB")
         try:
             return parse.parse(data)
         except BadRequest as error:
-            raise MediaRejected(f"captions_file_id: {error}") from error
+            raise MediaRejected(f"{field}: {error}") from error
 
     def fetch(
         self,

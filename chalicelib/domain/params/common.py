@@ -29,12 +29,21 @@ Deinterlace = Annotated[
     Literal["auto", "on", "off"], meta("one of auto (where frames show combs), on (whatever the film says), off")
 ]
 Strict = Annotated[bool, meta("true or false: whether a job fails when parts of its input are missing or damaged")]
+VIDEO_RATE = "a video bitrate such as 800k or 2.5M (50k to 200M)"
+VideoRate = Annotated[str, meta(VIDEO_RATE, pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)")]
+Crf = Annotated[int, meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)]
 Seconds = Annotated[float, meta("a number of seconds from 0 to 86400", ge=0, le=86400)]
 
 
 def bits_per_second(text: str) -> int:
     """Parse a bitrate such as 128k or 2.5M."""
     return round(float(text[:-1]) * {"k": 1_000, "M": 1_000_000}[text[-1]])
+
+
+def check_rate(text: str) -> None:
+    """Check the limits of a video bitrate."""
+    if not 50_000 <= bits_per_second(text) <= 200_000_000:  # noqa: PLR2004 - said in the message
+        raise FieldError("bitrate", VIDEO_RATE)
 
 
 def parse_resolution(text: str) -> tuple[int, int]:

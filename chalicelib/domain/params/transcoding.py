@@ -9,18 +9,33 @@ import msgspec
 
 from chalicelib.domain.params.common import (
     AudioTrack,
+    Crf,
     Deinterlace,
     Fit,
     Strict,
+    VideoRate,
     VideoTrack,
     bits_per_second,
+    check_rate,
     meta,
     parse_resolution,
+)
+from chalicelib.domain.params.streaming import (
+    CAPTIONS_MAX,
+    CRF_MAX,
+    RUNGS_MAX,
+    CaptionsLanguage,
+    Colour,
+    LadderCodec,
+    Rung,
+    TargetVmaf,
+    check_ladder,
 )
 from chalicelib.domain.validation import FieldError
 
 VIDEO_CODECS = {
     "mp4": ("h264", "h265", "av1"),
+    "hls": ("h264", "h265", "av1"),
     "mov": ("h264", "h265"),
     "mkv": ("h264", "h265", "vp9", "av1"),
     "webm": ("vp9", "av1"),
@@ -34,6 +49,7 @@ VIDEO_CODECS = {
 
 AUDIO_CODECS = {
     "mp4": ("aac", "mp3", "opus"),
+    "hls": ("aac",),
     "mov": ("aac", "mp3"),
     "mkv": ("aac", "opus", "mp3"),
     "webm": ("opus",),
@@ -45,7 +61,11 @@ AUDIO_CODECS = {
 }
 """Format -> allowed audio codecs, the default first."""
 
-CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
+PICTURE_SIZE = ("resolution", "fit", "upscale")
+"""Parameters that the ladder of a package replaces."""
+VISUAL_FORMATS = ("mp4", "mov", "mkv", "webm")
+"""Formats in which sound can get a picture."""
+_QUALITY = "true, false, or full: whether the output is compared with the input; full looks at every frame"
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 
@@ -53,11 +73,19 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Parameters of `transcoding`."""
 
     format: Annotated[
-        Literal["mp4", "webm", "mkv", "mov", "mp3", "m4a", "ogg", "wav", "gif"],
-        meta("one of mp4, webm, mkv, mov, mp3, m4a, ogg, wav, gif"),
+        Literal["mp4", "webm", "mkv", "mov", "hls", "mp3", "m4a", "ogg", "wav", "gif"],
+        meta("one of mp4, webm, mkv, mov, hls, mp3, m4a, ogg, wav, gif"),
     ] = "mp4"
     codec: (
         Annotated[Literal["h264", "h265", "vp9", "av1"], meta("one of h264, h265, vp9, av1, as the format allows")] | None
+    ) = None
+    second_codec: LadderCodec | None = None
+    ladder: (
+        Annotated[
+            list[Rung],
+            meta(f"a list of 1 to {RUNGS_MAX} renditions with a height and a quality", min_length=1, max_length=RUNGS_MAX),
+        ]
+        | None
     ) = None
     resolution: (
         Annotated[
@@ -72,14 +100,10 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     fit: Fit = "contain"
     upscale: Annotated[bool, meta("true or false: whether a smaller input may be enlarged")] = False
     fps: Annotated[float, meta("a number of frames a second from 1 to 120", ge=1, le=120)] | None = None
-    crf: Annotated[int, meta("an integer from 0 to 63 (to 51 for h264 and h265), lower is better", ge=0, le=63)] | None = None
-    bitrate: (
-        Annotated[
-            str,
-            meta("a video bitrate such as 800k or 2.5M (50k to 200M)", pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[kM]$(?!\n)"),
-        ]
-        | None
-    ) = None
+    crf: Crf | None = None
+    bitrate: VideoRate | None = None
+    target_vmaf: TargetVmaf | None = None
+    quality: Annotated[bool, meta(_QUALITY)] | Annotated[Literal["full"], meta(_QUALITY)] = False
     preset: Annotated[
         Preset, meta("one of ultrafast ... veryfast, fast, medium, slow ... veryslow, or the name of a preset such as web-720p")
     ] = "medium"
@@ -99,10 +123,23 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = "keep"
     deinterlace: Deinterlace = "auto"
     captions_file_id: Annotated[UUID, meta("the UUID of a WebVTT, SubRip or JSON file of captions")] | None = None
-    captions_language: (
-        Annotated[str, meta("a language tag such as en or de-DE", pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)")] | None
+    captions_language: CaptionsLanguage | None = None
+    captions_file_ids: (
+        Annotated[
+            dict[CaptionsLanguage, UUID],
+            meta(
+                f"an object of 1 to {CAPTIONS_MAX} languages, each with the UUID of a file of captions",
+                min_length=1,
+                max_length=CAPTIONS_MAX,
+            ),
+        ]
+        | None
     ) = None
     burn_in: Annotated[bool, meta("true or false: whether captions are drawn into the picture")] = False
+    thumbnails: Annotated[bool, meta("true or false: whether a package has a sheet of thumbnails")] = True
+    visual: Annotated[Literal["waveform", "cover"], meta("one of waveform, cover: the picture of a sound")] | None = None
+    waveform_color: Colour | None = None
+    background_color: Colour | None = None
     video_track: VideoTrack | None = None
     audio_track: AudioTrack | None = None
     strict: Strict = False
@@ -112,6 +149,9 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         self._check_video()
         self._check_audio()
         self._check_captions()
+        self._check_package()
+        self._check_quality()
+        self._check_visual()
         if self.resolution is not None:
             parse_resolution(self.resolution)
         if self.fit != "contain" and "x" not in (self.resolution or ""):
@@ -133,8 +173,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         if self.bitrate is not None:
             if self.crf is not None:
                 raise FieldError("bitrate", "absent when crf is given: use only one of them")
-            if not 50_000 <= bits_per_second(self.bitrate) <= 200_000_000:  # noqa: PLR2004 - said in the message
-                raise FieldError("bitrate", "a video bitrate such as 800k or 2.5M (50k to 200M)")
+            check_rate(self.bitrate)
 
     def _check_audio(self) -> None:
         codecs = AUDIO_CODECS[self.format]
@@ -154,6 +193,10 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise FieldError("loudness", "absent when there is no sound")
 
     def _check_captions(self) -> None:
+        if self.captions_file_ids is not None and self.format != "hls":
+            raise FieldError("captions_file_ids", "absent unless format is hls")
+        if self.captions_file_ids is not None and self.captions_file_id is not None and not self.burn_in:
+            raise FieldError("captions_file_ids", "absent when captions_file_id is given, unless burn_in is true")
         if self.captions_file_id is None:
             for name in ("captions_language", "burn_in"):
                 if getattr(self, name):
@@ -163,6 +206,39 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise FieldError("burn_in", "true when format is gif: it holds no caption track")
         if not VIDEO_CODECS[self.format] and self.format != "gif":
             raise FieldError("captions_file_id", f"absent when format is {self.format}")
+
+    def _check_package(self) -> None:
+        if self.format != "hls":
+            for name in ("second_codec", "ladder"):
+                if getattr(self, name) is not None:
+                    raise FieldError(name, "absent unless format is hls")
+            return
+        if self.second_codec is not None and self.second_codec == self.video_codec:
+            raise FieldError("second_codec", "another codec than the first one")
+        for name in (*PICTURE_SIZE, "bitrate"):
+            if getattr(self, name) != DEFAULTS[name]:
+                raise FieldError(name, "absent when format is hls: name heights and rates in ladder")
+        if self.fps is not None and self.fps > PACKAGE_FPS_MAX:
+            raise FieldError("fps", f"a number of frames a second from 1 to {PACKAGE_FPS_MAX} when format is hls")
+        check_ladder(self.ladder or [], [codec for codec in (self.video_codec, self.second_codec) if codec])
+
+    def _check_quality(self) -> None:
+        if self.target_vmaf is None and not self.quality:
+            return
+        if self.video_codec is None:
+            raise FieldError("quality" if self.quality else "target_vmaf", f"absent when format is {self.format}")
+        for name in ("crf", "bitrate"):
+            if self.target_vmaf is not None and getattr(self, name) is not None:
+                raise FieldError("target_vmaf", f"absent when {name} is given: use only one of them")
+
+    def _check_visual(self) -> None:
+        if self.visual is not None and self.format not in VISUAL_FORMATS:
+            raise FieldError("visual", f"absent unless format is one of {', '.join(VISUAL_FORMATS)}")
+        if self.visual is not None and self.sound_codec is None:
+            raise FieldError("visual", "absent when there is no sound")
+        for name in ("waveform_color", "background_color"):
+            if getattr(self, name) is not None and self.visual is None:
+                raise FieldError(name, "absent without visual")
 
     @property
     def video_codec(self) -> str | None:
@@ -177,3 +253,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         if self.audio_codec == "none" or not codecs:
             return None
         return self.audio_codec or codecs[0]
+
+
+DEFAULTS: dict[str, object] = {"resolution": None, "fit": "contain", "upscale": False, "bitrate": None}
+PACKAGE_FPS_MAX = 60

@@ -1,0 +1,1 @@
+"""The quality of an output, measured against its input."""

@@ -1,0 +1,141 @@
+"""Makes a streaming package of the input: renditions, playlists, a manifest, captions and thumbnails."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import MediaRejected
+from workers.captions import subtitles
+from workers.context.work import Done
+from workers.encoding import part, picture
+from workers.media import ffmpeg, probe, tracks
+from workers.streaming import boxes, encode, ladder, segments, sounds, text
+from workers.streaming.contents import Contents, Sheet, Video
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.domain.params.transcoding import TranscodingParams
+    from workers.context.work import Work
+    from workers.encoding.picture import Look
+    from workers.media.probe import Media
+    from workers.streaming.encode import Grid
+    from workers.streaming.ladder import Rendition
+
+FPS_MAX = 60
+ENCODED = 0.95
+"""The share of progress when the encoders end."""
+
+
+def run(work: Work) -> Done:
+    """Make a package of the input."""
+    params: TranscodingParams = work.params
+    source, file = tracks.open_picture(work, "video", "audio")
+    shown, heard = source.track("video"), sounds.choose(params, source)
+    if shown is None and not heard:
+        raise MediaRejected(f"{source.without('video')}, and no sound either")
+    started = time.monotonic()
+    opened, seconds = part.opened(params, source, file), part.seconds(params, source)
+    look = None
+    renditions: list[Rendition] = []
+    if shown is not None:
+        look = _look(work, source, file, opened)
+        renditions, skipped = ladder.choose(params, shown)
+        if skipped:
+            heights = ", ".join(map(str, skipped))
+            work.warnings.warn("renditions_skipped", f"The film is {ladder.film_height(shown)} high: no rendition of {heights}")
+    grid = encode.thumbnail_grid(seconds) if params.thumbnails and look and not source.still else None
+    voices = sounds.prepare(work, heard, [*opened, *part.cut(params, source)], seconds)
+    command = [*opened, *encode.arguments(work, source, look, renditions, voices, grid)]
+    measured = sounds.MEASURED if params.loudness is not None else 0.0
+    ffmpeg.run(work, command, seconds=seconds, share=(measured, ENCODED))
+    contents = _contents(work, renditions, voices, grid)
+    contents.captions = text.write_captions(work, contents.duration)
+    work.warnings.check_length(part.promised(params, source, *(["video"] if look else ["audio"])), contents.duration)
+    took = time.monotonic() - started
+    result = _result(contents, source, took) | tracks.taken(source, "video", "audio")
+    return Done(text.write(work, contents), result)
+
+
+def _look(work: Work, source: Media, file: Path, opened: list[str]) -> Look:
+    params: TranscodingParams = work.params
+    shown = source.track("video")
+    assert shown is not None
+    rate = params.fps or reduced_rate(shown.fps)
+    fields = picture.field_order(work, source, file)
+    drawn = subtitles.prepare(work, source, late=False) if params.burn_in else None
+    filters = [*picture.frames(shown, fields, rate), *encode.first_at_zero(params, source)]
+    return picture.Look(opened, shown.index, filters, drawn.filters if drawn else [])
+
+
+def reduced_rate(fps: float) -> float | None:
+    """Return the frame rate of a package for a film that is faster than FPS_MAX: a whole fraction of its own; else None."""
+    return fps / math.ceil(fps / FPS_MAX) if fps > FPS_MAX else None
+
+
+def _contents(work: Work, renditions: list[Rendition], voices: list[sounds.Voice], grid: Grid | None) -> Contents:
+    """Read what was encoded."""
+    contents = Contents()
+    for one in renditions:
+        track = boxes.read(work.folder / f"{one.name}.mp4")
+        if not track.fragments:
+            raise MediaRejected(part.NOTHING_LEFT.format(work.params.start))
+        contents.videos.append(Video(one.name, track, segments.group(track.fragments), one))
+    made = [sounds.read(work.folder, voice, default=number == 0) for number, voice in enumerate(voices)]
+    contents.sounds = [one for one in made if one is not None]
+    if not contents.videos and not contents.sounds:
+        raise MediaRejected(f"The input has no sound after params.start, {work.params.start:g} s")
+    sheet = work.folder / encode.SHEET
+    if grid is not None and sheet.exists():
+        drawn = probe.probe(sheet, check=work.check, container="jpeg_pipe").track("video")
+        assert drawn is not None
+        width, height = drawn.width // grid.columns, drawn.height // grid.rows
+        contents.sheet = Sheet(encode.SHEET, width, height, grid.columns, grid.rows, grid.every, sheet.stat().st_size)
+    return contents
+
+
+def _result(contents: Contents, source: Media, took: float) -> dict[str, Any]:
+    target = contents.target_duration
+    first = contents.videos[0] if contents.videos else None
+    result: dict[str, Any] = {"format": "hls", "duration": round(contents.duration, 3)}
+    if first is not None:
+        largest = max(contents.videos, key=lambda one: one.track.width * one.track.height)
+        result |= {"video_codec": first.rendition.codec, "width": largest.track.width, "height": largest.track.height}
+        result |= {"fps": round(first.fps, 3), "segments": len(first.segments)}
+    if contents.sounds:
+        main = contents.sounds[0]
+        result |= {"audio_codec": "aac", "sample_rate": main.track.sample_rate, "channels": main.track.channels}
+        result["sounds"] = [
+            {"name": one.name, "language": one.language or None, "channels": one.track.channels, "bytes": one.track.bytes,
+             "bitrate": segments.average_rate(one.segments)}
+            for one in contents.sounds
+        ]  # fmt: skip
+    result["renditions"] = [_rendition(one, target) for one in contents.videos]
+    if contents.captions:
+        result["captions"] = [{"language": one.language, "cues": one.cues} for one in contents.captions]
+    return result | {
+        "bytes": sum(one.track.bytes for one in contents.tracks),
+        "input_bytes": source.bytes,
+        "input_duration": source.duration,
+        "seconds": round(took, 3),
+        "speed": round(contents.duration / took, 2) if took > 0 else 0,
+    }
+
+
+def _rendition(one: Video, target: int) -> dict[str, Any]:
+    quality = one.rendition.quality
+    asked = {"crf": quality.crf, "ceiling": quality.ceiling, "wanted_bitrate": quality.bitrate}
+    return {
+        "name": one.name,
+        "codec": one.rendition.codec,
+        "codecs": one.track.codec,
+        "width": one.track.width,
+        "height": one.track.height,
+        "fps": round(one.fps, 3),
+        "bitrate": segments.average_rate(one.segments),
+        "peak_bitrate": segments.peak_rate(one.segments, target),
+        "bytes": one.track.bytes,
+        **{name: value for name, value in asked.items() if value is not None},
+    }
