@@ -35,7 +35,7 @@ def version() -> str:
 
 def install(package: Path, folder: Path) -> None:
     """Install the locked packages of a folder into another, without running their scripts."""
-    for file in package.iterdir():
+    for file in package.glob("package*.json"):
         shutil.copy(file, folder)
     npm("ci", "--omit=dev", "--ignore-scripts", folder=folder)
 

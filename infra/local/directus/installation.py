@@ -107,6 +107,8 @@ def _write_environment(state: Path, port: int) -> None:
         "LOG_STYLE": "raw",
         "ACCESS_TOKEN_TTL": f"{accounts.TOKEN_TTL_DAYS}d",
         "LOGIN_STALL_TIME": "0",
+        "CORS_ENABLED": "true",  # players and the dashboard are on other origins
+        "CORS_ORIGIN": "true",
         "IMPORT_IP_DENY_LIST": "169.254.169.254",  # the default forbids Flows to call this machine
     }
     lines = [f"{name}={value}" for name, value in settings.items()]
