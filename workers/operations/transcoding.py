@@ -10,6 +10,7 @@ from workers.captions import subtitles
 from workers.context.work import Done, Output
 from workers.encoding import part, picture, sound, video
 from workers.media import ffmpeg, probe, tracks
+from workers.quality import check
 from workers.sound import loudness
 from workers.streaming import package
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from workers.context.work import Work
     from workers.encoding.picture import Look
     from workers.media.probe import Media
+    from workers.quality.search import Found
 
 MIME = {
     "mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm", "gif": "image/gif",
@@ -48,6 +50,7 @@ def run(work: Work) -> Done:
     late = part.is_cut_late(source)
     captions = subtitles.prepare(work, source, late=late)
     look = look_of(params, source, file, fields, captions)
+    found = check.find(work, source, file, look, _size(params), seconds) if look is not None else None
     if heard := source.track("audio"):
         sound.warn_of_mixed_channels(work, heard)
     measured = _measure_loudness(work, source, file, seconds)
@@ -56,7 +59,7 @@ def run(work: Work) -> Done:
         _make_palette(work, source, look, seconds, first)
     apart = late and captions is not None and bool(captions.input)  # ffmpeg's cut at the output does not move captions
     film = target.with_name(f"film.{params.format}") if apart else target
-    command = arguments(params, source, file, film, look, measured, None if apart else captions)
+    command = arguments(params, source, file, film, look, measured, None if apart else captions, found)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     if apart and captions is not None:
         subtitles.add_track(work, film, target, captions, ["-f", MUXERS.get(params.format, params.format)])
@@ -72,6 +75,8 @@ def run(work: Work) -> Done:
         result["loudness"] = {"input": measured["input_i"], "target": params.loudness}
     if captions is not None:
         result["captions"] = captions.result
+    if look is not None:
+        result |= check.compare(work, source, look, _size(params), target, made, found)
     return Done([Output(target, target.name, MIME[params.format])], result)
 
 
@@ -95,7 +100,7 @@ def _make_palette(work: Work, source: Media, look: Look, seconds: float, share: 
     """Write the palette of a gif: with a single pass, every frame would be in memory until the palette is known."""
     params: TranscodingParams = work.params
     palette = work.folder / "palette.png"
-    graph = f"[0:{look.stream}]{','.join(_sized(params, look))},palettegen"
+    graph = f"[0:{look.stream}]{','.join(look.sized(_size(params)))},palettegen"
     making = ["-filter_complex", graph, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
     ffmpeg.run(work, [*look.opened, *part.cut(params, source), *making], seconds=seconds, share=(0, share))
     if not palette.exists():
@@ -129,13 +134,14 @@ def arguments(
     look: Look | None,
     measured: dict[str, float] | None = None,
     captions: subtitles.Subtitles | None = None,
+    found: Found | None = None,
 ) -> list[str]:
-    """Return ffmpeg's arguments. `measured`: the first pass of the loudness."""
+    """Return ffmpeg's arguments. `measured`: the first pass of the loudness. `found`: the factor for `target_vmaf`."""
     return [
         *part.opened(params, source, file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
         *(captions.input if captions else []),
-        *(_picture(params, look) if look is not None else ["-vn"]),
+        *(_picture(params, look, found) if look is not None else ["-vn"]),
         *_sound(params, source, measured),
         *(captions.output if captions else ["-sn"]), "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
@@ -150,20 +156,21 @@ def arguments(
     ]  # fmt: skip
 
 
-def _picture(params: TranscodingParams, look: Look) -> list[str]:
-    filters = ",".join(_sized(params, look))
+def _picture(params: TranscodingParams, look: Look, found: Found | None) -> list[str]:
+    filters = ",".join(look.sized(_size(params)))
     if params.format == "gif":
         return ["-filter_complex", f"[0:{look.stream}]{filters}[a];[a][1:v:0]paletteuse"]
     codec = params.video_codec
     assert codec is not None
     tag = ["-tag:v", "hvc1"] if codec == "h265" and params.format in ("mp4", "mov") else []
-    encoder = video.arguments(codec, params.preset, video.wanted(params, codec))
+    quality = video.Quality(found.crf) if found else video.wanted(params, codec)
+    encoder = video.arguments(codec, params.preset, quality)
     return ["-map", f"0:{look.stream}", "-vf", filters, *encoder, *tag]
 
 
-def _sized(params: TranscodingParams, look: Look) -> list[str]:
+def _size(params: TranscodingParams) -> list[str]:
     even = 1 if params.format == "gif" else 2
-    return look.sized(picture.scaled(params.resolution, params.fit, upscale=params.upscale, even=even))
+    return picture.scaled(params.resolution, params.fit, upscale=params.upscale, even=even)
 
 
 def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] | None) -> list[str]:

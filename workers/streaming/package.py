@@ -11,8 +11,10 @@ from workers.captions import subtitles
 from workers.context.work import Done
 from workers.encoding import part, picture
 from workers.media import ffmpeg, probe, tracks
+from workers.quality import check, measure
 from workers.streaming import boxes, encode, ladder, segments, sounds, text
 from workers.streaming.contents import Contents, Sheet, Video
+from workers.streaming.targets import Targets, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,16 +48,23 @@ def run(work: Work) -> Done:
         if skipped:
             heights = ", ".join(map(str, skipped))
             work.warnings.warn("renditions_skipped", f"The film is {ladder.film_height(shown)} high: no rendition of {heights}")
+    targets = Targets(renditions, {}, [])
+    if look is not None:
+        targets = resolve(work, source, file, look, renditions, seconds)
     grid = encode.thumbnail_grid(seconds) if params.thumbnails and look and not source.still else None
     voices = sounds.prepare(work, heard, [*opened, *part.cut(params, source)], seconds)
-    command = [*opened, *encode.arguments(work, source, look, renditions, voices, grid)]
+    command = [*opened, *encode.arguments(work, source, look, targets.renditions, voices, grid)]
     measured = sounds.MEASURED if params.loudness is not None else 0.0
     ffmpeg.run(work, command, seconds=seconds, share=(measured, ENCODED))
-    contents = _contents(work, renditions, voices, grid)
+    contents = _contents(work, targets.renditions, voices, grid)
     contents.captions = text.write_captions(work, contents.duration)
     work.warnings.check_length(part.promised(params, source, *(["video"] if look else ["audio"])), contents.duration)
     took = time.monotonic() - started
     result = _result(contents, source, took) | tracks.taken(source, "video", "audio")
+    if look is not None:
+        _compare(work, look, contents, targets, result["renditions"])
+    if targets.left_out:
+        result["left_out"] = targets.left_out
     return Done(text.write(work, contents), result)
 
 
@@ -94,6 +103,24 @@ def _contents(work: Work, renditions: list[Rendition], voices: list[sounds.Voice
         width, height = drawn.width // grid.columns, drawn.height // grid.rows
         contents.sheet = Sheet(encode.SHEET, width, height, grid.columns, grid.rows, grid.every, sheet.stat().st_size)
     return contents
+
+
+def _compare(work: Work, look: Look, contents: Contents, targets: Targets, rows: list[dict[str, Any]]) -> None:
+    """Add the quality to the rows of the renditions, as far as the job asks for it."""
+    params: TranscodingParams = work.params
+    for one, row in zip(contents.videos, rows, strict=True):
+        found = targets.found.get(one.name)
+        if not (params.quality or found):
+            continue
+        reference = measure.Reference(look.opened, look.stream, look.sized(picture.scaled(one.rendition.resolution)))
+        score = measure.compare(
+            work, reference, work.folder / f"{one.name}.mp4", min(one.track.width, one.track.height),
+            fps=one.fps, seconds=one.track.duration, full=params.quality == "full",
+        )  # fmt: skip
+        if params.quality:
+            row["quality"] = measure.describe(score)
+        if found is not None and one.rendition.target_vmaf is not None:
+            row["target_vmaf"] = check.reached(work, found, one.rendition.target_vmaf, score.mean)
 
 
 def _result(contents: Contents, source: Media, took: float) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def test_a_sprite_sheet_and_the_track_that_maps_it(source: Path, tmp_path: Path)
     done = run("thumbnail", source, tmp_path / "job", {"count": 7, "sprite": True, "width": 64, "height": 64})
     sheet, track = done.outputs
     assert look(sheet.path) == ("mjpeg", 3 * 64, 3 * 36)
-    assert (track.mime, track.refers_to) == ("text/vtt", sheet.name)
+    assert (track.mime, track.refers_to) == ("text/vtt", (sheet.name,))
     cues = list(webvtt.read(str(track.path)))
     assert len(cues) == 7
     assert (cues[0].start_in_seconds, cues[-1].end_in_seconds) == (0, 6)

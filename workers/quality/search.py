@@ -1,0 +1,170 @@
+"""Finds the constant rate factor that reaches a VMAF: samples of the film are encoded and measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.domain.params.streaming import CRF_MAX
+from workers.encoding import part, video
+from workers.media import ffmpeg, probe
+from workers.quality import measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.domain.params.transcoding import TranscodingParams
+    from workers.context.work import Work
+    from workers.encoding.picture import Look
+    from workers.media.probe import Media
+
+PROBES_MAX = 6
+SAMPLE_SHARE = 0.1
+"""The largest part of the film that a probe encodes."""
+CLIP_SECONDS, CLIPS_MAX = 1.0, 16
+CLIP_LEAST = 0.2
+CLOSE_ENOUGH = 0.25
+"""A probe so near to the target ends the search."""
+SLOPES = {"h264": -1.1, "h265": -1.1, "vp9": -0.6, "av1": -0.6}
+"""VMAF for each step of the factor, until two probes tell it."""
+STEPS = {"h264": 0.1, "h265": 0.1, "vp9": 1, "av1": 1}
+"""The steps of the encoders' factors."""
+CRF_LEAST = 4
+
+
+class Probe(NamedTuple):
+    """One sample encode."""
+
+    crf: float
+    vmaf: float
+    bitrate: int
+
+
+class Found(NamedTuple):
+    """The result of a search."""
+
+    crf: float
+    predicted: float
+    """The VMAF that is expected."""
+    probes: list[Probe]
+    """In the order in which they were tried."""
+
+    def describe(self, target: float) -> dict[str, Any]:
+        """Return it as `result` has it, without what was reached."""
+        tried = [{"crf": one.crf, "vmaf": one.vmaf, "bitrate": one.bitrate} for one in self.probes]
+        return {"target": target, "crf": self.crf, "predicted": self.predicted, "probes": tried}
+
+
+class Samples(NamedTuple):
+    """Samples of the film, lossless, in the size of the output."""
+
+    file: Path
+    width: int
+    height: int
+    seconds: float
+    fps: float
+
+    @property
+    def reference(self) -> measure.Reference:
+        """The samples, to be compared with."""
+        return measure.Reference(ffmpeg.input_arguments(self.file), 0, [])
+
+
+def clips(seconds: float) -> tuple[int, float]:
+    """Return how many clips are taken from a film of `seconds`, and how long each is: together at most SAMPLE_SHARE."""
+    total = seconds * SAMPLE_SHARE
+    count = max(1, min(CLIPS_MAX, int(total / CLIP_SECONDS) or int(total / CLIP_LEAST)))
+    return count, min(total / count, 2 * CLIP_SECONDS)
+
+
+def take_samples(work: Work, source: Media, file: Path, look: Look, size: list[str], seconds: float, fps: float) -> Samples:
+    """Write clips that are spread over the film into one file, as they reach the encoder. `size`: the filters of the size."""
+    params: TranscodingParams = work.params
+    target = work.folder / "samples.mkv"
+    count, length = clips(seconds)
+    steps = ",".join([*look.filters, *size, f"format={video.PIXELS}"])
+    starts = [seconds * (number + 0.5) / count - length / 2 for number in range(count)]
+    if part.is_cut_late(source):  # no seeking: the film is read from the start
+        wanted = "+".join(f"between(t,{_s(params.start + at)},{_s(params.start + at + length)})" for at in starts)
+        opened = ffmpeg.input_arguments(file)
+        graph = f"[0:{look.stream}]select='{wanted}',setpts=N/{_s(fps)}/TB,{steps}[samples]"
+    else:
+        opened = []
+        for at in starts:
+            opened += ["-ss", _s(params.start + at), "-t", _s(length), *ffmpeg.input_arguments(file)]
+        every = "".join(f"[{number}:{look.stream}]" for number in range(count))
+        graph = f"{every}concat=n={count}:v=1,{steps}[samples]"
+    lossless = ["-c:v", "libx264", "-qp", "0", "-preset", "ultrafast"]
+    command = [*opened, "-filter_complex", graph, "-map", "[samples]", *lossless, "-an", "-f", "matroska", f"file:{target}"]
+    ffmpeg.run(work, command, counts=False, share=(0, 0))
+    made = probe.probe(target, check=work.check)
+    shown = made.track("video")
+    assert shown is not None
+    return Samples(target, shown.width, shown.height, made.duration, shown.fps or fps)
+
+
+def find(work: Work, samples: Samples, codec: str, target: float, keep: Path | None = None) -> Found:
+    """Encode the samples until their VMAF is near the target. `keep`: where the encode nearest to it is left."""
+    params: TranscodingParams = work.params
+    step, most = STEPS[codec], CRF_MAX[codec]
+    made = work.folder / "probe.mkv"
+    probes: list[Probe] = []
+    crf = float(video.CRF[codec])
+    while len(probes) < PROBES_MAX and crf not in [one.crf for one in probes]:
+        probe = _try(work, samples, made, codec, crf, params.preset)
+        if keep is not None and all(abs(probe.vmaf - target) <= abs(one.vmaf - target) for one in probes):
+            made.replace(keep)
+        probes.append(probe)
+        if abs(probe.vmaf - target) <= CLOSE_ENOUGH:
+            break
+        crf = rounded(next_factor(probes, target, SLOPES[codec]), step, most)
+    made.unlink(missing_ok=True)
+    crf = rounded(next_factor(probes, target, SLOPES[codec]), step, most)
+    predicted = min(100.0, max(0.0, expected(probes, target, SLOPES[codec], crf)))
+    return Found(crf, round(predicted, 2), probes)
+
+
+def _try(work: Work, samples: Samples, made: Path, codec: str, crf: float, preset: str) -> Probe:
+    encoder = video.arguments(codec, preset, video.Quality(crf))
+    command = [*ffmpeg.input_arguments(samples.file), *encoder, "-an", "-f", "matroska", f"file:{made}"]
+    ffmpeg.run(work, command, counts=False, share=(0, 0))
+    screen = min(samples.width, samples.height)
+    score = measure.compare(
+        work, samples.reference, made, screen, fps=samples.fps, seconds=samples.seconds, full=True, share=(0, 0)
+    )
+    return Probe(crf, score.mean, round(8 * made.stat().st_size / samples.seconds))
+
+
+def rounded(crf: float, step: float, most: int) -> float:
+    """Return a factor that the encoder knows."""
+    return round(min(most, max(CRF_LEAST, round(crf / step) * step)), 1)
+
+
+def next_factor(probes: list[Probe], target: float, slope: float) -> float:
+    """Return the factor at which the probes expect the target."""
+    best = min(probes, key=lambda one: abs(one.vmaf - target))
+    steepness = _slope(probes, target, slope)
+    return best.crf + (target - best.vmaf) / steepness
+
+
+def expected(probes: list[Probe], target: float, slope: float, crf: float) -> float:
+    """Return the VMAF that the probes expect at a factor near the target."""
+    best = min(probes, key=lambda one: abs(one.vmaf - target))
+    return best.vmaf + (crf - best.crf) * _slope(probes, target, slope)
+
+
+def _slope(probes: list[Probe], target: float, usual: float) -> float:
+    """Return the slope between the two probes around the target, or the nearest two. It never rises."""
+    above = min((one for one in probes if one.vmaf >= target), key=lambda one: one.vmaf, default=None)
+    below = max((one for one in probes if one.vmaf < target), key=lambda one: one.vmaf, default=None)
+    if above is None or below is None:
+        nearest = sorted(probes, key=lambda one: abs(one.vmaf - target))[:2]
+        if len(nearest) == 1:
+            return usual
+        above, below = nearest
+    if above.crf == below.crf:
+        return usual
+    return min(usual / 20, (above.vmaf - below.vmaf) / (above.crf - below.crf))
+
+
+def _s(seconds: float) -> str:
+    return ffmpeg.number(max(0.0, seconds))
