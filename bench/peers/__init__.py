@@ -48,9 +48,8 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def python(script: str, command: str, arguments: Any, environment: dict[str, str]) -> Any:
     """Run a command of a Python peer's script and return its answer."""
-    home = once(f"peers-{digest([LOCK], sys.version)}", _install)
     return _answer(
-        [str(home / "bin" / "python"), str(HERE / script), command], arguments, HERE, {**AWS_ENVIRONMENT, **environment}
+        [str(_environment() / "bin" / "python"), str(HERE / script), command], arguments, HERE, {**AWS_ENVIRONMENT, **environment}
     )
 
 
@@ -83,3 +82,13 @@ def _answer(command: list[str], arguments: Any, folder: Path, environment: dict[
             f"{' '.join(command[-2:])} ended with code {done.returncode}\n{done.stderr.decode(errors='replace')[-3000:]}"
         )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def package_file(package: str, file: str) -> Path:
+    """Return a file of a package of the peers."""
+    return next((_environment() / "lib").glob(f"python*/site-packages/{package}")) / file
+
+
+def _environment() -> Path:
+    """Return the environment of the Python peers; it is installed on first use."""
+    return once(f"peers-{digest([LOCK], sys.version)}", _install)

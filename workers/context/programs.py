@@ -37,11 +37,12 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     "transcoding": {
         "encoder": (
             "libx264", "libx265", "libvpx-vp9", "libsvtav1", "aac", "libopus", "libmp3lame", "pcm_s16le", "gif", "png",
-            "mov_text", "webvtt", "subrip",
+            "mov_text", "webvtt", "subrip", "mjpeg",
         ),
         "filter": (
             "scale", "setsar", "crop", "pad", "format", "fps", "bwdif", "setfield", "setparams", "zscale", "tonemap",
-            "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm", "ass",
+            "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm", "ass", "split", "trim",
+            "atrim", "setpts", "asetpts", "tile", "concat", "select", "libvmaf", "xpsnr",
         ),
         "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "null"),
     },

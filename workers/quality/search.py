@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 PROBES_MAX = 6
 SAMPLE_SHARE = 0.1
 """The largest part of the film that a probe encodes."""
-CLIP_SECONDS, CLIPS_MAX = 1.0, 16
-CLIP_LEAST = 0.2
+CLIP_SECONDS, CLIPS_MAX = 2.0, 12
+SAMPLES_LOSE = 0.07
+"""How much more than a whole film its samples lose, as a share of the loss: an encoder spends more on what many frames refer
+to, and a clip has few. In a package every group of pictures is as short as a clip. Measured: `make bench NAME=quality`."""
 CLOSE_ENOUGH = 0.25
 """A probe so near to the target ends the search."""
 SLOPES = {"h264": -1.1, "h265": -1.1, "vp9": -0.6, "av1": -0.6}
@@ -36,6 +38,7 @@ class Probe(NamedTuple):
 
     crf: float
     vmaf: float
+    """The VMAF that it predicts for the film."""
     bitrate: int
 
 
@@ -72,8 +75,8 @@ class Samples(NamedTuple):
 def clips(seconds: float) -> tuple[int, float]:
     """Return how many clips are taken from a film of `seconds`, and how long each is: together at most SAMPLE_SHARE."""
     total = seconds * SAMPLE_SHARE
-    count = max(1, min(CLIPS_MAX, int(total / CLIP_SECONDS) or int(total / CLIP_LEAST)))
-    return count, min(total / count, 2 * CLIP_SECONDS)
+    count = max(1, min(CLIPS_MAX, int(total / CLIP_SECONDS)))
+    return count, min(total / count, CLIP_SECONDS * 1.5)
 
 
 def take_samples(work: Work, source: Media, file: Path, look: Look, size: list[str], seconds: float, fps: float) -> Samples:
@@ -102,15 +105,20 @@ def take_samples(work: Work, source: Media, file: Path, look: Look, size: list[s
     return Samples(target, shown.width, shown.height, made.duration, shown.fps or fps)
 
 
-def find(work: Work, samples: Samples, codec: str, target: float, keep: Path | None = None) -> Found:
-    """Encode the samples until their VMAF is near the target. `keep`: where the encode nearest to it is left."""
+def find(
+    work: Work, samples: Samples, codec: str, target: float, *, lose: float = SAMPLES_LOSE, keep: Path | None = None
+) -> Found:
+    """Encode the samples until their VMAF is near the target.
+
+    `lose`: how much more than the film they lose. `keep`: where the encode nearest to the target is left.
+    """
     params: TranscodingParams = work.params
     step, most = STEPS[codec], CRF_MAX[codec]
     made = work.folder / "probe.mkv"
     probes: list[Probe] = []
     crf = float(video.CRF[codec])
     while len(probes) < PROBES_MAX and crf not in [one.crf for one in probes]:
-        probe = _try(work, samples, made, codec, crf, params.preset)
+        probe = _try(work, samples, made, codec, crf, params.preset, lose)
         if keep is not None and all(abs(probe.vmaf - target) <= abs(one.vmaf - target) for one in probes):
             made.replace(keep)
         probes.append(probe)
@@ -123,15 +131,24 @@ def find(work: Work, samples: Samples, codec: str, target: float, keep: Path | N
     return Found(crf, round(predicted, 2), probes)
 
 
-def _try(work: Work, samples: Samples, made: Path, codec: str, crf: float, preset: str) -> Probe:
+def _try(work: Work, samples: Samples, made: Path, codec: str, crf: float, preset: str, lose: float) -> Probe:
+    """Encode the samples once; return the VMAF that it predicts."""
     encoder = video.arguments(codec, preset, video.Quality(crf))
     command = [*ffmpeg.input_arguments(samples.file), *encoder, "-an", "-f", "matroska", f"file:{made}"]
     ffmpeg.run(work, command, counts=False, share=(0, 0))
     screen = min(samples.width, samples.height)
     score = measure.compare(
-        work, samples.reference, made, screen, fps=samples.fps, seconds=samples.seconds, full=True, share=(0, 0)
+        work,
+        samples.reference,
+        made,
+        screen,
+        fps=samples.fps,
+        seconds=samples.seconds,
+        full=True,
+        share=(0, 0),
     )
-    return Probe(crf, score.mean, round(8 * made.stat().st_size / samples.seconds))
+    vmaf = score.mean + lose * (100 - score.mean)
+    return Probe(crf, round(vmaf, 3), round(8 * made.stat().st_size / samples.seconds))
 
 
 def rounded(crf: float, step: float, most: int) -> float:
