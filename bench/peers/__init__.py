@@ -49,7 +49,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 def python(script: str, command: str, arguments: Any, environment: dict[str, str]) -> Any:
     """Run a command of a Python peer's script and return its answer."""
     return _answer(
-        [str(_environment() / "bin" / "python"), str(HERE / script), command], arguments, HERE, {**AWS_ENVIRONMENT, **environment}
+        [str(_environment() / "bin" / "python"), str(HERE / script), command],
+        arguments,
+        HERE,
+        {**AWS_ENVIRONMENT, **environment},
     )
 
 

@@ -50,10 +50,11 @@ class Subtitles(NamedTuple):
     result: dict[str, object]
 
 
-def prepare(work: Work, source: Media, *, late: bool) -> Subtitles | None:
+def prepare(work: Work, source: Media, *, late: bool, shape: tuple[int, int] | None = None) -> Subtitles | None:
     """Write the captions of a job of `transcoding` as ffmpeg reads them; None without captions.
 
-    `late`: the film is cut at the output, so what is drawn has the times of the input.
+    `late`: the film is cut at the output, so what is drawn has the times of the input. `shape`: width and height of the
+    picture, if it is not that of the input.
 
     Raises:
         MediaRejected: there is no font for the script of a cue.
@@ -72,8 +73,9 @@ def prepare(work: Work, source: Media, *, late: bool) -> Subtitles | None:
     result: dict[str, object] = {"cues": len(cues), "burned_in": params.burn_in, "language": language}
     if params.burn_in:
         picture = source.track("video")
-        assert picture is not None
-        return Subtitles([], ["-sn"], [write_picture(cues, work.folder, picture.width, picture.height)], result)
+        assert picture is not None or shape is not None
+        width, height = shape or (picture.width, picture.height) if picture else shape or (0, 0)
+        return Subtitles([], ["-sn"], [write_picture(cues, work.folder, width, height)], result)
     file = work.folder / "captions.vtt"
     file.write_text(formats.vtt(cues, "und"))
     # QuickTime files have the bibliographic codes of their own table

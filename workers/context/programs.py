@@ -43,13 +43,17 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "scale", "setsar", "crop", "pad", "format", "fps", "bwdif", "setfield", "setparams", "zscale", "tonemap",
             "palettegen", "paletteuse", "pan", "channelmap", "aformat", "aresample", "loudnorm", "ass", "split", "trim",
             "atrim", "setpts", "asetpts", "tile", "concat", "select", "libvmaf", "xpsnr",
+            "volumedetect", "volume", "showwaves", "color", "overlay",
         ),
         "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "null"),
     },
     "thumbnail": {
-        "encoder": ("mjpeg", "png", "libwebp"),
-        "filter": ("scale", "setsar", "crop", "pad", "format", "bwdif", "setparams", "zscale", "tonemap", "tile"),
-        "muxer": ("image2", "webp"),
+        "encoder": ("mjpeg", "png", "libwebp", "pcm_s16le"),
+        "filter": (
+            "scale", "setsar", "crop", "pad", "format", "bwdif", "setparams", "zscale", "tonemap", "tile", "volumedetect",
+            "volume", "aformat", "aresample", "showwavespic", "color", "overlay",
+        ),
+        "muxer": ("image2", "webp", "null"),
     },
     "analysis": {
         "encoder": ("rawvideo", "wrapped_avframe", "pcm_s16le", "subrip"),

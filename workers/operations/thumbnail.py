@@ -14,6 +14,7 @@ from chalicelib.domain.captions.formats import clock
 from chalicelib.domain.params.common import SIDE_MAX
 from chalicelib.errors import MediaRejected
 from workers.context.work import Done, Output
+from workers.encoding import visual
 from workers.media import ffmpeg, framing, interlacing, probe, sharpness, stills, tracks
 from workers.privacy import image_metadata
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 DEMUXERS = {"jpg": "jpeg_pipe", "png": "png_pipe", "webp": "webp_pipe"}
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+WAVEFORM = (1280, 320)
+"""The size of the picture of a sound."""
 CHOSEN = 0.7
 """The share of progress for choosing moments."""
 CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
@@ -34,8 +37,11 @@ CODECS = {"jpg": "mjpeg", "png": "png", "webp": "libwebp"}
 def run(work: Work) -> Done:
     """Run the operation."""
     params: ThumbnailParams = work.params
-    source, file = tracks.open_picture(work, "video")
+    source, file = tracks.open_picture(work, "video", "audio")
     picture = source.track("video") or source.cover()
+    heard = source.track("audio")
+    if params.waveform or (picture is None and heard is not None and params.count == 1):
+        return _waveform(work, source)
     if picture is None:
         raise MediaRejected(f"{source.without('video')}, and no cover either")
     work = replace(work, input=file)
@@ -56,6 +62,31 @@ def run(work: Work) -> Done:
     result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": taken}
     result |= tracks.taken(source, "video")
     return Done(outputs, result | {"input_duration": source.duration, "seconds": round(time.monotonic() - started, 3)})
+
+
+def _waveform(work: Work, source: Media) -> Done:
+    """Draw the whole sound."""
+    params: ThumbnailParams = work.params
+    heard = source.track("audio")
+    if heard is None:
+        raise MediaRejected(f"{source.without('audio')}; params.waveform draws it")
+    started = time.monotonic()
+    size = (params.width or WAVEFORM[0], params.height or WAVEFORM[1])
+    colours = (
+        visual.colour(params.waveform_color, visual.FOREGROUND),
+        visual.colour(params.background_color, visual.BACKGROUND),
+    )
+    opened = ffmpeg.input_arguments(work.input)
+    volume = visual.gain(work, opened, heard)
+    target = work.folder / f"output.{params.format}"
+    graph = visual.still_waveform(heard, source.duration, size, colours, volume)
+    drawing = ["-filter_complex", graph, "-map", "[picture]", "-frames:v", "1", *_encoder(params.format, params.quality)]
+    ffmpeg.run(work, [*opened, *drawing, f"file:{target}"], seconds=source.duration)
+    made = probe.probe(target, check=work.check, container=DEMUXERS[params.format]).track("video")
+    assert made is not None
+    result: dict[str, Any] = {"format": params.format, "width": made.width, "height": made.height, "pictures": []}
+    result |= {"waveform": True, **tracks.taken(source, "audio"), "input_duration": source.duration}
+    return Done([Output(target, target.name, MIME[params.format])], result | {"seconds": round(time.monotonic() - started, 3)})
 
 
 def _moments(work: Work, source: Media, picture: Stream) -> list[tuple[float, float | None]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import MediaRejected
 from workers.captions import subtitles
 from workers.context.work import Done, Output
-from workers.encoding import part, picture, sound, video
+from workers.encoding import part, picture, sound, video, visual
 from workers.media import ffmpeg, probe, tracks
 from workers.quality import check
 from workers.sound import loudness
@@ -32,6 +32,7 @@ GIF_FPS = 12
 ABOUT_THE_INPUT = ("major_brand", "minor_version", "compatible_brands")
 """Tags that describe the input's container."""
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
+WITHOUT = ["-vn"]
 FIRST_PASS = 0.3
 """The share of progress for the first of two passes."""
 
@@ -43,41 +44,66 @@ def run(work: Work) -> Done:
         return package.run(work)
     source, file = tracks.open_picture(work, "video", "audio")
     check_fits(params, source)
-    seconds = part.seconds(params, source)
-    target = work.folder / f"output.{params.format}"
-    started = time.monotonic()
-    fields = picture.field_order(work, source, file) if params.format not in WITHOUT_PICTURE else "progressive"
-    late = part.is_cut_late(source)
-    captions = subtitles.prepare(work, source, late=late)
+    started, seconds = time.monotonic(), part.seconds(params, source)
+    fields = _field_order(work, source, file)
+    shape = visual.shape(params) if params.visual else None
+    captions = subtitles.prepare(work, source, late=part.is_cut_late(source), shape=shape)
     look = look_of(params, source, file, fields, captions)
     found = check.find(work, source, file, look, _size(params), seconds) if look is not None else None
-    if heard := source.track("audio"):
-        sound.warn_of_mixed_channels(work, heard)
     measured = _measure_loudness(work, source, file, seconds)
-    first = FIRST_PASS if params.format == "gif" or measured else 0.0
     if params.format == "gif" and look is not None:
-        _make_palette(work, source, look, seconds, first)
-    apart = late and captions is not None and bool(captions.input)  # ffmpeg's cut at the output does not move captions
-    film = target.with_name(f"film.{params.format}") if apart else target
-    command = arguments(params, source, file, film, look, measured, None if apart else captions, found)
-    ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
-    if apart and captions is not None:
-        subtitles.add_track(work, film, target, captions, ["-f", MUXERS.get(params.format, params.format)])
+        _make_palette(work, source, look, seconds)
+    more: list[str] = []
+    shown = picture_arguments(params, look, found)
+    if params.visual is not None:
+        shown, more = _visual(work, source, captions)
+    target = _encode(work, source, file, shown, more, measured, captions, seconds)
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
-    if look is not None and made.track("video") is None:
+    if shown != WITHOUT and made.track("video") is None:
         raise MediaRejected(part.NOTHING_LEFT.format(params.start))
     work.warnings.check_length(_promised(params, source), made.duration)
     result = _measured(params, source, made, took) | tracks.taken(source, "video", "audio")
-    if fields != "progressive":
-        result["deinterlaced"] = fields
-    if measured:
-        result["loudness"] = {"input": measured["input_i"], "target": params.loudness}
-    if captions is not None:
-        result["captions"] = captions.result
+    result |= {"visual": params.visual, "video_track": None} if params.visual is not None else {}
+    result |= {"deinterlaced": fields} if fields != "progressive" else {}
+    result |= {"loudness": {"input": measured["input_i"], "target": params.loudness}} if measured else {}
+    result |= {"captions": captions.result} if captions is not None else {}
     if look is not None:
         result |= check.compare(work, source, look, _size(params), target, made, found)
     return Done([Output(target, target.name, MIME[params.format])], result)
+
+
+def _field_order(work: Work, source: Media, file: Path) -> str:
+    params: TranscodingParams = work.params
+    if params.format in WITHOUT_PICTURE or params.visual is not None:
+        return "progressive"
+    return picture.field_order(work, source, file)
+
+
+def _encode(
+    work: Work,
+    source: Media,
+    file: Path,
+    shown: list[str],
+    more: list[str],
+    measured: dict[str, float] | None,
+    captions: subtitles.Subtitles | None,
+    seconds: float,
+) -> Path:
+    """Write the output and return it. `shown`: the arguments of the picture; `more`: further inputs."""
+    params: TranscodingParams = work.params
+    target = work.folder / f"output.{params.format}"
+    if heard := source.track("audio"):
+        sound.warn_of_mixed_channels(work, heard)
+    first = FIRST_PASS if params.format == "gif" or measured else 0.0
+    # ffmpeg's cut at the output does not move captions
+    apart = part.is_cut_late(source) and captions is not None and bool(captions.input)
+    film = target.with_name(f"film.{params.format}") if apart else target
+    command = arguments(params, source, file, film, shown, measured, None if apart else captions, more)
+    ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
+    if apart and captions is not None:
+        subtitles.add_track(work, film, target, captions, ["-f", MUXERS.get(params.format, params.format)])
+    return target
 
 
 def look_of(
@@ -89,27 +115,27 @@ def look_of(
 ) -> Look | None:
     """Return the picture of the output; None if the format has none."""
     shown = source.track("video")
-    if shown is None or params.format in WITHOUT_PICTURE:
+    if shown is None or params.format in WITHOUT_PICTURE or params.visual is not None:
         return None
     rate = params.fps or (GIF_FPS if params.format == "gif" else None)
     filters = picture.frames(shown, fields, rate)
     return picture.Look(part.opened(params, source, file), shown.index, filters, captions.filters if captions else [])
 
 
-def _make_palette(work: Work, source: Media, look: Look, seconds: float, share: float) -> None:
+def _make_palette(work: Work, source: Media, look: Look, seconds: float) -> None:
     """Write the palette of a gif: with a single pass, every frame would be in memory until the palette is known."""
     params: TranscodingParams = work.params
     palette = work.folder / "palette.png"
     graph = f"[0:{look.stream}]{','.join(look.sized(_size(params)))},palettegen"
     making = ["-filter_complex", graph, "-frames:v", "1", "-update", "1", "-f", "image2", f"file:{palette}"]
-    ffmpeg.run(work, [*look.opened, *part.cut(params, source), *making], seconds=seconds, share=(0, share))
+    ffmpeg.run(work, [*look.opened, *part.cut(params, source), *making], seconds=seconds, share=(0, FIRST_PASS))
     if not palette.exists():
         raise MediaRejected(part.NOTHING_LEFT.format(params.start))
 
 
 def _promised(params: TranscodingParams, source: Media) -> float:
     """Return the duration of the output of a complete input, in s; 0: unknown."""
-    if params.format in WITHOUT_PICTURE:
+    if params.format in WITHOUT_PICTURE or params.visual is not None:
         return part.promised(params, source, "audio")
     return part.promised(params, source, "video", *(["audio"] if params.sound_codec else []))
 
@@ -122,7 +148,9 @@ def check_fits(params: TranscodingParams, source: Media) -> None:
     """
     if params.format in WITHOUT_PICTURE and source.track("audio") is None:
         raise MediaRejected(f"{source.without('audio')}; {params.format} holds nothing else")
-    if params.format not in WITHOUT_PICTURE and source.track("video") is None:
+    if params.visual is not None and source.track("audio") is None:
+        raise MediaRejected(f"{source.without('audio')}; params.visual is the picture of a sound")
+    if params.format not in WITHOUT_PICTURE and params.visual is None and source.track("video") is None:
         raise MediaRejected(f"{source.without('video')}; for sound alone ask for {', '.join(WITHOUT_PICTURE)}")
 
 
@@ -131,17 +159,21 @@ def arguments(
     source: Media,
     file: Path,
     target: Path,
-    look: Look | None,
+    shown: list[str],
     measured: dict[str, float] | None = None,
     captions: subtitles.Subtitles | None = None,
-    found: Found | None = None,
+    more: list[str] | None = None,
 ) -> list[str]:
-    """Return ffmpeg's arguments. `measured`: the first pass of the loudness. `found`: the factor for `target_vmaf`."""
+    """Return ffmpeg's arguments.
+
+    `shown`: those of the picture. `measured`: the first pass of the loudness. `more`: further inputs.
+    """
     return [
         *part.opened(params, source, file),
         *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
         *(captions.input if captions else []),
-        *(_picture(params, look, found) if look is not None else ["-vn"]),
+        *(more or []),
+        *shown,
         *_sound(params, source, measured),
         *(captions.output if captions else ["-sn"]), "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
         *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
@@ -156,7 +188,10 @@ def arguments(
     ]  # fmt: skip
 
 
-def _picture(params: TranscodingParams, look: Look, found: Found | None) -> list[str]:
+def picture_arguments(params: TranscodingParams, look: Look | None, found: Found | None = None) -> list[str]:
+    """Return the arguments of the picture. `found`: the factor for `target_vmaf`."""
+    if look is None:
+        return WITHOUT
     filters = ",".join(look.sized(_size(params)))
     if params.format == "gif":
         return ["-filter_complex", f"[0:{look.stream}]{filters}[a];[a][1:v:0]paletteuse"]
@@ -166,6 +201,19 @@ def _picture(params: TranscodingParams, look: Look, found: Found | None) -> list
     quality = video.Quality(found.crf) if found else video.wanted(params, codec)
     encoder = video.arguments(codec, params.preset, quality)
     return ["-map", f"0:{look.stream}", "-vf", filters, *encoder, *tag]
+
+
+def _visual(work: Work, source: Media, captions: subtitles.Subtitles | None) -> tuple[list[str], list[str]]:
+    """Return the arguments of the picture of a sound, and those that open its cover."""
+    params: TranscodingParams = work.params
+    heard, cover = source.track("audio"), visual.prepare(work, source)
+    assert heard is not None
+    drawn = captions.filters if captions else []
+    if cover is not None:
+        number = 2 if captions and captions.input else 1
+        return visual.arguments(params, heard, (cover, number), drawn, 0), visual.cover_input(cover)
+    volume = visual.gain(work, [*part.opened(params, source, work.input), *part.cut(params, source)], heard)
+    return visual.arguments(params, heard, None, drawn, volume), []
 
 
 def _size(params: TranscodingParams) -> list[str]:

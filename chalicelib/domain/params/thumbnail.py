@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from chalicelib.domain.params.common import SIDE_MAX, Deinterlace, Fit, Strict, VideoTrack, meta
+from chalicelib.domain.params.streaming import Colour
 from chalicelib.domain.validation import FieldError
 
 COUNT_MAX = 100
@@ -31,6 +32,9 @@ class ThumbnailParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     quality: Annotated[int, meta("an integer from 1 to 100, higher is better", ge=1, le=100)] = 85
     count: Annotated[int, meta(f"an integer from 1 to {COUNT_MAX}: pictures spread over the film", ge=1, le=COUNT_MAX)] = 1
     sprite: Annotated[bool, meta("true or false: one sheet of all pictures and a WebVTT track that maps times to them")] = False
+    waveform: Annotated[bool, meta("true or false: whether the sound is drawn instead of a picture")] = False
+    waveform_color: Colour | None = None
+    background_color: Colour | None = None
     deinterlace: Deinterlace = "auto"
     video_track: VideoTrack | None = None
     strict: Strict = False
@@ -39,6 +43,8 @@ class ThumbnailParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Check fields that depend on each other."""
         if self.fit != "contain" and (self.width is None or self.height is None):
             raise FieldError("fit", "contain unless width and height are given: there is no box to fill")
+        if self.waveform and (self.count > 1 or self.at != "best"):
+            raise FieldError("waveform", "false when at or count is given: the whole sound is drawn")
         if self.sprite and self.count == 1:
             raise FieldError("count", f"an integer from 2 to {COUNT_MAX} when sprite is true")
         if self.count > 1 and self.at != "best":

@@ -236,6 +236,9 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise FieldError("visual", f"absent unless format is one of {', '.join(VISUAL_FORMATS)}")
         if self.visual is not None and self.sound_codec is None:
             raise FieldError("visual", "absent when there is no sound")
+        for name in ("quality", "target_vmaf", "fit", "deinterlace"):
+            if self.visual is not None and getattr(self, name) != DEFAULTS[name]:
+                raise FieldError(name, "absent when visual is given")
         for name in ("waveform_color", "background_color"):
             if getattr(self, name) is not None and self.visual is None:
                 raise FieldError(name, "absent without visual")
@@ -256,4 +259,5 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 DEFAULTS: dict[str, object] = {"resolution": None, "fit": "contain", "upscale": False, "bitrate": None}
+DEFAULTS |= {"quality": False, "target_vmaf": None, "deinterlace": "auto"}
 PACKAGE_FPS_MAX = 60

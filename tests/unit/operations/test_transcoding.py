@@ -212,8 +212,8 @@ def test_time_stamps_without_end_are_cut(tmp_path: Path) -> None:
     """Whatever the time stamps say, an output is not longer than an input may be."""
     work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
     source = probe.probe(work.input)
-    look = transcoding.look_of(work.params, source, work.input)
-    command = transcoding.arguments(work.params, source, work.input, work.folder / "output.mp4", look)
+    shown = transcoding.picture_arguments(work.params, transcoding.look_of(work.params, source, work.input))
+    command = transcoding.arguments(work.params, source, work.input, work.folder / "output.mp4", shown)
     assert command[command.index(f"file:{work.input}") + 1 :].count("-t") == 1
 
 

@@ -91,6 +91,10 @@ def test_the_ledger_is_told_for_the_health_check(ledger: Ledger, clock: Any, tmp
 CAPTIONS = {"captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11"}
 JOBS: list[tuple[str, dict[str, Any]]] = [
     *[("transcoding", {"format": name, "preset": "ultrafast"}) for name in ("mp4", "webm", "mkv", "mov", "mp3", "m4a", "ogg", "wav", "gif")],
+    ("transcoding", {"format": "hls", "preset": "ultrafast", "second_codec": "h265", "deinterlace": "on"}),
+    ("transcoding", {"preset": "ultrafast", "target_vmaf": 90, "quality": True}),
+    *[("transcoding", {"visual": visual, "preset": "ultrafast"}) for visual in ("waveform", "cover")],
+    ("thumbnail", {"waveform": True}),
     *[("transcoding", {"codec": codec, "preset": "ultrafast"}) for codec in ("h265", "av1")],
     ("transcoding", {"resolution": "64x64", "fit": "pad", "fps": 10, "loudness": -20, "preset": "ultrafast", "deinterlace": "on"}),
     *[("transcoding", {"format": name, "preset": "ultrafast", **CAPTIONS}) for name in ("mp4", "webm", "mkv", "mov")],

@@ -9,7 +9,7 @@ import io
 import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import av
 import m3u8
@@ -182,7 +182,7 @@ def sounds_start_together_and_one_is_the_default(package: Package) -> None:
 
 def the_manifest_names_the_same_bytes(package: Package) -> None:
     """The on-demand profile: one file a representation, whose index and initialization section are where it says."""
-    root = ElementTree.parse(package.folder / "output.mpd").getroot()
+    root = ET.parse(package.folder / "output.mpd").getroot()
     assert root.get("profiles") == "urn:mpeg:dash:profile:isoff-on-demand:2011"
     shown = root.findall(f".//{DASH}SegmentBase/..")
     assert len(shown) == len(package.pictures) + len(package.sounds)
