@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.domain.params.streaming import CRF_MAX
@@ -27,10 +28,12 @@ to, and a clip has few. In a package every group of pictures is as short as a cl
 CLOSE_ENOUGH = 0.25
 """A probe so near to the target ends the search."""
 SLOPES = {"h264": -1.1, "h265": -1.1, "vp9": -0.6, "av1": -0.6}
-"""VMAF for each step of the factor, until two probes tell it."""
+"""VMAF for each step of the factor, until two probes are around the target."""
 STEPS = {"h264": 0.1, "h265": 0.1, "vp9": 1, "av1": 1}
 """The steps of the encoders' factors."""
 CRF_LEAST = 4
+STEP_MAX = 10.0
+"""How far beyond the nearest probe the next one may be."""
 
 
 class Probe(NamedTuple):
@@ -125,10 +128,12 @@ def find(
         if abs(probe.vmaf - target) <= CLOSE_ENOUGH:
             break
         crf = rounded(next_factor(probes, target, SLOPES[codec]), step, most)
+        above, below = _around(probes, target)
+        if above and below and crf in (above.crf, below.crf):  # the nearest step was tried; there may be one between
+            crf = rounded((above.crf + below.crf) / 2, step, most)
     made.unlink(missing_ok=True)
-    crf = rounded(next_factor(probes, target, SLOPES[codec]), step, most)
-    predicted = min(100.0, max(0.0, expected(probes, target, SLOPES[codec], crf)))
-    return Found(crf, round(predicted, 2), probes)
+    crf, predicted = expected(probes, target, SLOPES[codec])
+    return Found(rounded(crf, step, most), round(predicted, 2), probes)
 
 
 def _try(work: Work, samples: Samples, made: Path, codec: str, crf: float, preset: str, lose: float) -> Probe:
@@ -157,30 +162,43 @@ def rounded(crf: float, step: float, most: int) -> float:
 
 
 def next_factor(probes: list[Probe], target: float, slope: float) -> float:
-    """Return the factor at which the probes expect the target."""
-    best = min(probes, key=lambda one: abs(one.vmaf - target))
-    steepness = _slope(probes, target, slope)
-    return best.crf + (target - best.vmaf) / steepness
+    """Return the factor to try next: between the probes around the target, or beyond the nearest one.
+
+    Two probes in a row on the same side of the target mean that the curve bends: then it is the middle.
+    """
+    above, below = _around(probes, target)
+    if above is None or below is None:
+        nearest, *others = sorted(probes, key=lambda one: abs(one.vmaf - target))
+        if others and nearest.crf != others[0].crf:  # gentler than usual, then
+            slope = max(slope, min(slope / 20, (nearest.vmaf - others[0].vmaf) / (nearest.crf - others[0].crf)))
+        step = (target - nearest.vmaf) / slope
+        return nearest.crf + max(-STEP_MAX, min(STEP_MAX, step))
+    bends = len(probes) > 2 and (probes[-1].vmaf >= target) == (probes[-2].vmaf >= target)  # noqa: PLR2004 - the last two
+    return (above.crf + below.crf) / 2 if bends else _between(above, below, target)
 
 
-def expected(probes: list[Probe], target: float, slope: float, crf: float) -> float:
-    """Return the VMAF that the probes expect at a factor near the target."""
-    best = min(probes, key=lambda one: abs(one.vmaf - target))
-    return best.vmaf + (crf - best.crf) * _slope(probes, target, slope)
+def expected(probes: list[Probe], target: float, slope: float) -> tuple[float, float]:
+    """Return the factor at which the probes expect the target, and the VMAF that they expect there."""
+    above, below = _around(probes, target)
+    if above is not None and below is not None:
+        return _between(above, below, target), target
+    nearest = min(probes, key=lambda one: abs(one.vmaf - target))
+    close = abs(nearest.vmaf - target) <= CLOSE_ENOUGH
+    return (nearest.crf + (target - nearest.vmaf) / slope, target) if close else (nearest.crf, nearest.vmaf)
 
 
-def _slope(probes: list[Probe], target: float, usual: float) -> float:
-    """Return the slope between the two probes around the target, or the nearest two. It never rises."""
+def _around(probes: list[Probe], target: float) -> tuple[Probe | None, Probe | None]:
+    """Return the nearest probes above and below the target."""
     above = min((one for one in probes if one.vmaf >= target), key=lambda one: one.vmaf, default=None)
     below = max((one for one in probes if one.vmaf < target), key=lambda one: one.vmaf, default=None)
-    if above is None or below is None:
-        nearest = sorted(probes, key=lambda one: abs(one.vmaf - target))[:2]
-        if len(nearest) == 1:
-            return usual
-        above, below = nearest
-    if above.crf == below.crf:
-        return usual
-    return min(usual / 20, (above.vmaf - below.vmaf) / (above.crf - below.crf))
+    return above, below
+
+
+def _between(above: Probe, below: Probe, target: float) -> float:
+    """Interpolate between two probes, on a scale on which the curve is nearly straight: VMAF flattens towards its ends."""
+    high, low, wanted = (math.log((100.5 - vmaf) / (vmaf + 0.5)) for vmaf in (above.vmaf, below.vmaf, target))
+    share = (wanted - high) / (low - high)
+    return above.crf + share * (below.crf - above.crf)
 
 
 def _s(seconds: float) -> str:

@@ -1,0 +1,162 @@
+"""Quality: the output is compared with the input as it was meant to look, frame by frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.media import make_work, run, run_ffmpeg, synthesise
+from workers.media import ffmpeg
+from workers.operations import transcoding
+from workers.quality import check, measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = {"crf": 10, "preset": "ultrafast", "quality": True}
+CAPTIONS = {"captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11", "burn_in": True}
+CUES = b"WEBVTT\n\n00:00.000 --> 00:03.000\nHello there\n"
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film in which every frame differs from the next."""
+    return synthesise(tmp_path_factory.mktemp("film") / "film.mp4", size="320x240", seconds=3)
+
+
+def hdr(target: Path) -> Path:
+    tagged = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "tv"]
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=2", "-pix_fmt", "yuv420p10le"]
+    run_ffmpeg(*picture, *tagged, "-c:v", "libx265", "-x265-params", "log-level=none", "-preset", "ultrafast", target)
+    return target
+
+
+def interlaced(target: Path) -> Path:
+    lined = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-b:v", "8M"]
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=size=352x288:rate=50:duration=3", *lined, target)
+    return target
+
+
+def variable(target: Path) -> Path:
+    times = ["-vf", "setpts='(N+0.4*mod(N,3))/25/TB'", "-fps_mode", "vfr"]
+    return synthesise(target, *times, size="320x240", seconds=3)
+
+
+def stream(target: Path) -> Path:
+    return synthesise(target, size="320x240", seconds=4)
+
+
+def turned(target: Path) -> Path:
+    flat = synthesise(target.with_name("flat.mp4"), size="320x240", seconds=2)
+    run_ffmpeg("-display_rotation", "90", "-i", flat, "-c", "copy", target)
+    return target
+
+
+CASES: list[tuple[Any, dict[str, Any]]] = [
+    ("film.mp4", {}),
+    ("film.mp4", {"resolution": "144p"}),
+    ("film.mp4", {"start": 1.23, "duration": 1.1}),
+    ("film.mp4", {"fps": 10}),
+    ("film.mp4", {"resolution": "100x200", "fit": "pad"}),
+    ("film.mp4", {"format": "webm", "crf": 10}),
+    ("film.mp4", {"format": "mkv", "codec": "h265", "crf": 10}),
+    ("film.mp4", CAPTIONS),
+    (hdr, {}),
+    (interlaced, {}),
+    (variable, {}),
+    (turned, {}),
+    (stream, {"start": 1.23, "duration": 1.1}),
+]
+SUFFIXES = {interlaced: "mpg", stream: "ts", variable: "mkv"}
+
+
+@pytest.mark.parametrize(("make", "params"), CASES)
+def test_a_good_output_has_a_good_score(moving: Path, tmp_path: Path, make: Any, params: dict[str, Any]) -> None:
+    """A score this high needs the same frames: scaled, cut, turned, deinterlaced and mapped like the output's."""
+    file = moving if isinstance(make, str) else make(tmp_path / f"film.{SUFFIXES.get(make, 'mp4')}")
+    done = run("transcoding", file, tmp_path / "job", {**GOOD, **params}, captions=CUES if params is CAPTIONS else None)
+    quality = done.result["quality"]
+    assert quality["vmaf"]["mean"] > 93
+    assert quality["vmaf"]["lowest"] <= quality["vmaf"]["harmonic_mean"] <= quality["vmaf"]["mean"]
+    assert quality["ssim"] > 0.97
+    assert quality["xpsnr"]["y"] > 35
+    assert quality["model"] == "vmaf_v0.6.1"
+    assert quality["seconds"] > 0
+
+
+def test_another_frame_has_a_bad_score(moving: Path, tmp_path: Path) -> None:
+    """So that the cases above can fail."""
+    made = run("transcoding", moving, tmp_path / "job", {"crf": 10, "preset": "ultrafast"}).outputs[0].path
+    work = make_work("transcoding", moving, tmp_path / "other")
+    late = measure.Reference(ffmpeg.input_arguments(work.input), 0, ["trim=start_frame=2"])
+    assert measure.compare(work, late, made, 240, fps=25, seconds=3).mean < 85
+
+
+def test_a_sample_looks_at_every_fifth_frame(moving: Path, tmp_path: Path) -> None:
+    sample = run("transcoding", moving, tmp_path / "sample", GOOD).result["quality"]
+    full = run("transcoding", moving, tmp_path / "full", {**GOOD, "quality": "full"}).result["quality"]
+    assert (sample["frames"], sample["every"]) == (15, 5)
+    assert (full["frames"], full["every"]) == (75, 1)
+    assert sample["vmaf"]["mean"] == pytest.approx(full["vmaf"]["mean"], abs=1)
+    assert 10 <= len(full["curve"]) <= 101
+    assert full["curve"][0][0] == 0
+    assert min(value for _, value in full["curve"]) == pytest.approx(full["vmaf"]["lowest"], abs=0.01)
+
+
+def test_a_worse_output_has_a_worse_score(moving: Path, tmp_path: Path) -> None:
+    scores = [
+        run("transcoding", moving, tmp_path / f"crf-{crf}", {**GOOD, "crf": crf}).result["quality"] for crf in (10, 32, 48)
+    ]
+    for name in ("mean", "lowest"):
+        assert scores[0]["vmaf"][name] > scores[1]["vmaf"][name] > scores[2]["vmaf"][name]
+    assert scores[0]["ssim"] > scores[1]["ssim"] > scores[2]["ssim"]
+    assert scores[0]["xpsnr"]["y"] > scores[1]["xpsnr"]["y"] > scores[2]["xpsnr"]["y"]
+
+
+def test_the_model_follows_the_size(tmp_path: Path) -> None:
+    film = synthesise(tmp_path / "film.mp4", size="3840x2160", seconds=0.2)
+    work = make_work("transcoding", film, tmp_path / "job")
+    reference = measure.Reference(ffmpeg.input_arguments(work.input), 0, [])
+    assert measure.compare(work, reference, work.input, 2160, fps=25, seconds=0.2).model == "vmaf_4k_v0.6.1"
+
+
+def test_an_identical_film_has_no_noise(moving: Path, tmp_path: Path) -> None:
+    work = make_work("transcoding", moving, tmp_path / "job")
+    reference = measure.Reference(ffmpeg.input_arguments(work.input), 0, [])
+    score = measure.compare(work, reference, work.input, 240, fps=25, seconds=3)
+    assert score.xpsnr == (None, None, None)  # infinite, which JSON does not have
+    assert score.ssim == 1
+
+
+def test_renditions_of_a_package_have_their_own_scores(moving: Path, tmp_path: Path) -> None:
+    ladder = [{"height": 240, "crf": 20}, {"height": 144, "crf": 40}]
+    done = run(
+        "transcoding", moving, tmp_path / "job", {"format": "hls", "preset": "ultrafast", "quality": True, "ladder": ladder}
+    )
+    good, bad = (one["quality"]["vmaf"]["mean"] for one in done.result["renditions"])
+    assert good > 85 > bad
+
+
+def test_a_missed_target_is_a_warning(moving: Path, tmp_path: Path) -> None:
+    from workers.quality.search import Found, Probe
+
+    work = make_work("transcoding", moving, tmp_path / "job")
+    found = Found(22.5, 93.1, [Probe(22.5, 93.1, 1000)])
+    assert check.reached(work, found, 93, 92.5) == {
+        "target": 93, "crf": 22.5, "predicted": 93.1, "reached": 92.5, "probes": [{"crf": 22.5, "vmaf": 93.1, "bitrate": 1000}],
+    }  # fmt: skip
+    assert work.warnings.items == []
+    check.reached(work, found, 93, 91.2)
+    assert [one.code for one in work.warnings.items] == ["target_missed"]
+
+
+def test_a_target_is_aimed_at(tmp_path: Path) -> None:
+    film = synthesise(tmp_path / "film.mp4", "-crf", "10", size="320x240", seconds=20)
+    for target in (80, 93):
+        work = make_work("transcoding", film, tmp_path / f"job-{target}", {"preset": "veryfast", "target_vmaf": target})
+        result = transcoding.run(work).result["target_vmaf"]
+        assert result["reached"] == pytest.approx(target, abs=2)
+        assert result["predicted"] == pytest.approx(target, abs=0.5)
+        assert 1 <= len(result["probes"]) <= 6
+        assert not list(work.folder.glob("probe*")) + list(work.folder.glob("samples*"))
