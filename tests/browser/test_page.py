@@ -32,7 +32,10 @@ class TestThePage:
         assert policy["default-src"] == "'none'"
         assert re.fullmatch(r"'sha256-[\w+/=]+'", policy["script-src"])
         assert re.fullmatch(r"'sha256-[\w+/=]+'", policy["style-src"])
-        assert (policy["connect-src"], policy["frame-ancestors"]) == ("'self'", "'none'")
+        directus = system.stack.url("directus")
+        assert policy["frame-ancestors"] == "'none'"
+        assert policy["connect-src"] == f"'self' {directus}"
+        assert (policy["media-src"], policy["img-src"]) == (f"{directus} blob:", "data: blob:")
         assert not re.search(r"(src|href)=[\"']?(https?:)?//", answer.text)
 
     def test_it_paints_before_the_api_has_answered(self, desk: Desk) -> None:

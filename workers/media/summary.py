@@ -19,3 +19,13 @@ def describe(media: Media) -> dict[str, Any]:
         "bytes": media.bytes,
         "streams": [msgspec.to_builtins(stream) for stream in media.streams],
     }
+
+
+def of_picture_and_sound(media: Media) -> dict[str, Any]:
+    """Return what a person compares with an output: container, codecs, size and frame rate of the streams that are used."""
+    found: dict[str, Any] = {"container": media.container}
+    if picture := media.track("video"):
+        found |= {"video_codec": picture.codec, "width": picture.width, "height": picture.height, "fps": picture.fps}
+    if sound := media.track("audio"):
+        found |= {"audio_codec": sound.codec, "channels": sound.channels}
+    return found

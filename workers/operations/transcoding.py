@@ -9,7 +9,7 @@ from chalicelib.errors import MediaRejected
 from workers.captions import subtitles
 from workers.context.work import Done, Output
 from workers.encoding import part, picture, sound, video, visual
-from workers.media import ffmpeg, probe, tracks
+from workers.media import ffmpeg, probe, summary, tracks
 from workers.quality import check
 from workers.sound import loudness
 from workers.streaming import package
@@ -250,6 +250,7 @@ def _measured(params: TranscodingParams, source: Media, made: Media, took: float
         "bytes": made.bytes,
         "input_bytes": source.bytes,
         "input_duration": source.duration,
+        "input": summary.of_picture_and_sound(source),
         "seconds": round(took, 3),
         "speed": round(made.duration / took, 2) if took > 0 else 0,
     }

@@ -124,11 +124,8 @@ class Attempt:
         target = folder / "input"
         with self._journal.stage("fetch"), inputs.noting_use(authorization):
             source = inputs.fetch(target, record, params=params, authorization=authorization, arrived=self._arrived)
-            captions = inputs.captions(getattr(params, "captions_file_id", None))
-            named = getattr(params, "captions_file_ids", None) or {}
-            languages = {
-                language: inputs.captions(file_id, f"captions_file_ids.{language}") for language, file_id in named.items()
-            }
+            captions = inputs.captions(params)
+            by_language = inputs.captions_by_language(params)
         out = folder / "out"
         out.mkdir()
         share = 100 - self._fetch_share - UPLOAD_SHARE
@@ -142,7 +139,7 @@ class Attempt:
             check=self._lease.check,
             source=source,
             captions=captions,
-            captions_by_language={language: one for language, one in languages.items() if one is not None},
+            captions_by_language=by_language,
             authorization=authorization,
         )
         with self._journal.stage("process"), inputs.noting_use(authorization):

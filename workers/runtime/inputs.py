@@ -74,15 +74,26 @@ class Inputs:
                 with suppress(DirectusUnavailable):
                     self._directus.note_use(self._job.creator_profile_id, timestamp(), status[:200])
 
-    def captions(self, file_id: object, field: str = "captions_file_id") -> Captions | None:
-        """Return the captions in a file that `field` of the parameters names, parsed; None if it names none.
+    def captions(self, params: msgspec.Struct) -> Captions | None:
+        """Return the captions of `captions_file_id`, parsed; None if the parameters name none.
 
         Raises:
             MediaRejected: the file is gone, too large, or holds no captions.
         """
-        if file_id is None:
-            return None
-        data = self._directus.read_text(str(file_id), parse.BYTES_MAX)
+        file_id = getattr(params, "captions_file_id", None)
+        return None if file_id is None else self._parsed(str(file_id), "captions_file_id")
+
+    def captions_by_language(self, params: msgspec.Struct) -> dict[str, Captions]:
+        """Return the captions of `captions_file_ids`, parsed.
+
+        Raises:
+            MediaRejected: as `captions`.
+        """
+        named = getattr(params, "captions_file_ids", None) or {}
+        return {language: self._parsed(str(file_id), f"captions_file_ids.{language}") for language, file_id in named.items()}
+
+    def _parsed(self, file_id: str, field: str) -> Captions:
+        data = self._directus.read_text(file_id, parse.BYTES_MAX)
         if data is None:
             raise MediaRejected(f"{field} names a file that is gone or larger than {parse.BYTES_MAX >> 20} MB")
         try:

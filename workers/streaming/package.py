@@ -10,7 +10,7 @@ from chalicelib.errors import MediaRejected
 from workers.captions import subtitles
 from workers.context.work import Done
 from workers.encoding import part, picture
-from workers.media import ffmpeg, probe, tracks
+from workers.media import ffmpeg, probe, summary, tracks
 from workers.quality import check, measure
 from workers.streaming import boxes, encode, ladder, segments, sounds, text
 from workers.streaming.contents import Contents, Sheet, Video
@@ -146,6 +146,7 @@ def _result(contents: Contents, source: Media, took: float) -> dict[str, Any]:
         "bytes": sum(one.track.bytes for one in contents.tracks),
         "input_bytes": source.bytes,
         "input_duration": source.duration,
+        "input": summary.of_picture_and_sound(source),
         "seconds": round(took, 3),
         "speed": round(contents.duration / took, 2) if took > 0 else 0,
     }

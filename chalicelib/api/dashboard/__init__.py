@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("basics.js", "figures.js", "captions.js", "credentials.js", "jobs.js", "page.js")
+SCRIPTS = ("basics.js", "figures.js", "captions.js", "credentials.js", "stream.js", "media.js", "jobs.js", "page.js")
 """The parts of the script, in dependency order."""
 
 
@@ -35,9 +35,9 @@ def page(directus: str) -> Page:
             "default-src 'none'",
             f"script-src {_hash(script)}",
             f"style-src {_hash(style)}",
-            "connect-src 'self'",
-            "img-src data:",
-            f"media-src {origin(directus)}",
+            f"connect-src 'self' {origin(directus)}",
+            "img-src data: blob:",
+            f"media-src {origin(directus)} blob:",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -16,6 +16,7 @@ async function edit(found) {
   if (edited.dirty && !confirm('Discard the changes that are not saved?')) return;
   let captions;
   try { captions = await call('/' + encodeURIComponent(found.jobId), 'GET', { root: captionsBase }); } catch (error) { personal(error); return; }
+  closeMedia();
   edited = { id: found.jobId, cues: captions.cues, dirty: false, changes: 0, version: captions.version, language: captions.language };
   const source = found.input_file_id && directus ? directus + '/assets/' + encodeURIComponent(found.input_file_id) + '?access_token=' + encodeURIComponent(token) : '';
   const player = source ? make('video', { id: 'player', controls: '', preload: 'metadata', src: source, ontimeupdate: follow, onerror: unplayable }) : null;

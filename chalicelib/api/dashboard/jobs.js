@@ -47,7 +47,8 @@ async function job() {
   if (opened() !== id) return;
   moving = OPEN.includes(found.state);
   card(id, found, '');
-  if (hasPicture(found) && picture.id !== id) await look(id, found);
+  if (hasMedia(found)) showMedia(found);
+  if (hasPicture(found) && !isPackage(found) && picture.id !== id) await look(id, found);
 }
 function card(id, found, text) {
   $('job').hidden = false;
@@ -57,6 +58,7 @@ function card(id, found, text) {
 function close() {
   const id = opened();
   history.pushState(null, '', location.pathname);
+  closeMedia();
   change();
   const back = [...document.querySelectorAll('#jobs a')].find(one => one.dataset.key === id);
   (back || $('main')).focus();

@@ -23,6 +23,7 @@ async function mine() {
 async function forever(act, ms) { for (;;) { await new Promise(done => setTimeout(done, ms)); await act(); } }
 async function change() {
   const id = opened();
+  if (shownMedia.id !== id) closeMedia();
   if (!id) { $('job').hidden = true; moving = false; return; }
   card(id, null, 'Loading');
   $('job').focus();
@@ -35,6 +36,7 @@ function sign(given) {
   asker += 1;
   edited.dirty = false;
   if (edited.id) closeEditor();
+  closeMedia();
   cursors = [null];
   picture = { id: null, src: '' };
   draw('jobs', [], () => []);

@@ -46,6 +46,14 @@ def make_app(state: Path) -> Flask:
         message = f"Route {request.path} doesn't exist."
         return jsonify(errors=[{"message": message, "extensions": {"code": "ROUTE_NOT_FOUND"}}]), 404
 
+    @app.after_request
+    def share(answer: Response) -> Response:
+        """Let pages of other origins call, as the local Directus does: CORS_ENABLED, CORS_ORIGIN."""
+        answer.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "*")
+        answer.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization"
+        answer.headers["Access-Control-Expose-Headers"] = "Content-Range"
+        return answer
+
     @app.get("/server/ping")
     def ping() -> str:
         return "pong"
