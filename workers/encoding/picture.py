@@ -29,7 +29,7 @@ def field_order(work: Work, source: Media, file: Path) -> str:
 
 def frames(picture: Stream, fields: str, rate: float | None) -> list[str]:
     """Return the filters for all sizes: `rate` whole frames a second (None: the film's own), in standard range."""
-    return [*framing.whole_frames(picture, fields, rate), *framing.standard_range(picture)]
+    return [*framing.stated_matrix(picture), *framing.whole_frames(picture, fields, rate), *framing.standard_range(picture)]
 
 
 def scaled(resolution: str | None, fit: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:

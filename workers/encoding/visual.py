@@ -108,6 +108,7 @@ def arguments(
     ]  # fmt: skip
 
 
-def cover_input(cover: Path) -> list[str]:
-    """Return the arguments that open a cover that `prepare` wrote, as a film without end."""
-    return ["-loop", "1", "-framerate", str(COVER_RATE), "-f", "image2", "-i", f"file:{cover}"]
+def cover_input(cover: Path, seconds: float) -> list[str]:
+    """Return the arguments that open a cover that `prepare` wrote, as a film of `seconds` (0: unknown, without end)."""
+    length = ["-t", ffmpeg.number(seconds)] if seconds else []
+    return [*length, "-loop", "1", "-framerate", str(COVER_RATE), "-f", "image2", "-i", f"file:{cover}"]

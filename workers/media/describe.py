@@ -21,6 +21,8 @@ UNDECODABLE, EMPTY = "cannot be decoded", "is empty"
 """Problems of a stream with a known codec."""
 HDR_TRANSFERS = {16: "pq", 18: "hlg"}
 """ITU-T H.273: SMPTE ST 2084 and ARIB STD-B67."""
+UNSPECIFIED = 2
+"""ITU-T H.273: a colour matrix that the file does not state."""
 FIELD_ORDERS = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder of libavcodec -> the field shown first."""
 DISPOSITIONS = {"default": 0x1, "commentary": 0x8, "impaired": 0x80 | 0x100}
@@ -143,6 +145,7 @@ def _stream(stream: Any, *, still: bool, begins: int | None) -> dict[str, Any]:
     if context:
         found["pixel_aspect"] = round(float(context.sample_aspect_ratio or 1), 4)
         found |= {"pixel_format": context.pix_fmt or "", "hdr": HDR_TRANSFERS.get(int(context.color_trc), "")}
+        found["has_matrix"] = int(context.colorspace) != UNSPECIFIED or not str(context.pix_fmt or "").startswith("yuv")
         found["field_order"] = FIELD_ORDERS.get(int(context.field_order), "")
     return found
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SHOWN_WIDTH = "iw*clip(sar,0.25,4)"
 """The limit of the displayed width. A file may declare pixels that are a thousand times wider than high."""
+HD_SIDE = 1024
+"""A film with a longer side is HD: its matrix is that of BT.709, as players assume, and otherwise that of BT.601."""
 TRANSFERS = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 
 
@@ -26,6 +28,15 @@ def whole_frames(picture: Stream, fields: str, rate: float | None = None) -> lis
         mode = "send_field" if rate and picture.fps and rate > 1.5 * picture.fps else "send_frame"
         return [f"bwdif=mode={mode}:parity={'tff' if fields == 'top' else 'bff'}:deint=all", *steps]
     return [*(["setfield=mode=prog"] if picture.field_order in ("top", "bottom") else []), *steps]
+
+
+def stated_matrix(picture: Stream) -> list[str]:
+    """Return the filter that states the colour matrix of a film that does not: a smaller output would be taken for another."""
+    if picture.has_matrix or picture.hdr:
+        return []
+    if max(picture.width, picture.height) > HD_SIDE:
+        return ["setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"]
+    return ["setparams=colorspace=smpte170m:color_primaries=smpte170m:color_trc=smpte170m"]
 
 
 def fit(box: tuple[str, str] | None, how: str = "contain", *, upscale: bool = False, even: int = 2) -> list[str]:

@@ -54,6 +54,8 @@ class Stream(msgspec.Struct, omit_defaults=True):
     frames: int = 0
     """As counted by the container; 0: unknown."""
     pixel_format: str = ""
+    has_matrix: bool = True
+    """Whether the file says which colour matrix its YUV pixels have. Players guess it from the size."""
     hdr: str = ""
     """`pq` or `hlg`; "": standard dynamic range."""
     field_order: str = ""

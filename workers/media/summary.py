@@ -23,7 +23,7 @@ def describe(media: Media) -> dict[str, Any]:
 
 def of_picture_and_sound(media: Media) -> dict[str, Any]:
     """Return what a person compares with an output: container, codecs, size and frame rate of the streams that are used."""
-    found: dict[str, Any] = {"container": media.container}
+    found: dict[str, Any] = {"container": media.kind.suffix}
     if picture := media.track("video"):
         found |= {"video_codec": picture.codec, "width": picture.width, "height": picture.height, "fps": picture.fps}
     if sound := media.track("audio"):

@@ -40,7 +40,7 @@ def run(work: Work) -> Done:
     source, file = tracks.open_picture(work, "video", "audio")
     picture = source.track("video") or source.cover()
     heard = source.track("audio")
-    if params.waveform or (picture is None and heard is not None and params.count == 1):
+    if params.waveform or (heard is not None and not source.all("video") and params.count == 1):
         return _waveform(work, source)
     if picture is None:
         raise MediaRejected(f"{source.without('video')}, and no cover either")
