@@ -15,7 +15,7 @@ from chalicelib.errors import BadRequest
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 ASCII = "".join(map(chr, range(0x21, 0x7F)))
-_PATH = re.compile(r" - at `(key in )?\$\.?([^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?([^`]*)`$")
 
 
 class FieldError(ValueError):
@@ -96,10 +96,10 @@ def _explain(message: str, model: type[msgspec.Struct], inside: str) -> str:
     dotted = f"{inside}." if inside else ""
     if message.startswith("\0"):
         return dotted + _PATH.sub("", message[1:])
-    if match := re.match(r"Object contains unknown field `(.*?)`", message, re.DOTALL):
+    path = match[1] if (match := _PATH.search(message)) else ""
+    if not path and (match := re.match(r"Object contains unknown field `(.*?)`", message, re.DOTALL)):
         names = ", ".join(model.__struct_fields__)
         return f"{dotted}{match[1][:100]} is not a parameter; it must be one of {names}"
-    path = match[2] if (match := _PATH.search(message)) else ""
     name = re.split(r"[.\[]", path, maxsplit=1)[0]
     return f"{dotted}{name} must be {_description(model, name) or 'of another type'}"
 

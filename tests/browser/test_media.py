@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from bench.media.captions import recordings
 from tests.browser.conftest import axe, ended
 from tests.integration.conftest import make_clip, until
 from tests.media import run_ffmpeg
@@ -110,3 +111,12 @@ def test_a_sound_has_a_waveform(desk: Desk, system: System, tmp_path: Path) -> N
     desk.sign_in(system.token)
     desk.open(job)
     expect(desk.page.locator("#picture")).to_be_visible()
+
+
+def test_captions_are_shown_as_text(desk: Desk, system: System) -> None:
+    _, sound, _ = recordings()[0]
+    job = system.submit(sound, {}, "caption_generation")
+    assert ended(system, job) == "completed"
+    page = shown(desk, system, job)
+    expect(page.locator("#words")).to_contain_text("fellow Americans")
+    assert axe(desk) == []

@@ -211,7 +211,8 @@ def _visual(work: Work, source: Media, captions: subtitles.Subtitles | None) -> 
     drawn = captions.filters if captions else []
     if cover is not None:
         number = 2 if captions and captions.input else 1
-        return visual.arguments(params, heard, (cover, number), drawn, 0), visual.cover_input(cover, part.seconds(params, source))
+        opened = visual.cover_input(cover, part.seconds(params, source))
+        return visual.arguments(params, heard, (cover, number), drawn, 0), opened
     volume = visual.gain(work, [*part.opened(params, source, work.input), *part.cut(params, source)], heard)
     return visual.arguments(params, heard, None, drawn, volume), []
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from workers.quality.search import Found, Samples
     from workers.streaming.ladder import Rendition
 
-GAIN = 1.0
-"""VMAF on the largest screen. A rendition that gains less over the next smaller one is left out."""
+GAIN = 2.0
+"""VMAF on the largest screen, which few people see. A rendition that gains less over the next smaller one is left out."""
 
 
 class Targets(NamedTuple):

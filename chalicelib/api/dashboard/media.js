@@ -1,10 +1,11 @@
 // What a job made: player, ladder, quality, pictures and captions. It has a section of its own, which the rounds do not draw again.
+const WORDS_MAX = 50000;
 let shownMedia = { id: null, stop: null };
 const PLAYED = /^(video\/(mp4|webm|quicktime|x-matroska)|audio\/)/;
 
 function outputsOf(found) { return found.result && Array.isArray(found.result.outputs) ? found.result.outputs.filter(one => one && one.file_id) : []; }
 function isPackage(found) { return found.operation === 'transcoding' && found.result && Array.isArray(found.result.renditions); }
-function hasMedia(found) { return !!directus && found.state === 'completed' && outputsOf(found).length > 0 && found.operation !== 'caption_generation'; }
+function hasMedia(found) { return !!directus && found.state === 'completed' && outputsOf(found).length > 0; }
 function closeMedia() {
   if (shownMedia.stop) shownMedia.stop();
   shownMedia = { id: null, stop: null };
@@ -27,10 +28,13 @@ function showMedia(found) {
   if (measured && measured.quality && Array.isArray(measured.quality.curve)) parts.push(...curve(measured.quality, measured.name));
   const pictures = outputs.slice(1).filter(one => /^image\//.test(one.type)).slice(0, 24);  // the first has its preview above
   if (pictures.length) parts.push(make('h3', {}, pictures.length === 1 ? 'Picture' : 'Pictures'), gallery(pictures));
+  const words = found.operation === 'caption_generation' ? outputs.find(one => /^text\//.test(one.type)) : null;
+  if (words) parts.push(make('pre', { id: 'words', tabindex: '0', 'aria-label': 'Text of ' + words.name }));
   if (!parts.length) return;
   $('media').replaceChildren(make('div', { class: 'bar' }, make('h2', { id: 'media-title', class: 'grow' }, 'Output')), make('p', { id: 'media-problem', class: 'problem', role: 'status' }), ...parts);
   $('media').hidden = false;
   if (isPackage(found)) playPackage(result, outputs);
+  if (words) asset(words.file_id).then(answer => answer.text()).then(text => { $('words').textContent = text.slice(0, WORDS_MAX); }).catch(error => tell('media-problem', error.message));
 }
 function sideBySide(found, result, outputs) {
   const was = result.input || {}, size = of => of.width ? of.width + ' x ' + of.height : null;

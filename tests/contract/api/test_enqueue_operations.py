@@ -166,6 +166,17 @@ class TestCaptions:
                 {"error": "params.captions_file_id must be the id of one of your files"},
             )
 
+    def test_those_of_every_language_must_be(self, api: Api) -> None:
+        own = {"format": "hls", "captions_file_ids": {"en": api.file(), "de": api.file()}}
+        assert enqueued(api, "transcoding", "container", params=own).params == own
+        for file in (api.file("pro"), str(uuid.uuid4())):
+            params = {"format": "hls", "captions_file_ids": {"en": own["captions_file_ids"]["en"], "de": file}}
+            answer = api.enqueue({"jobId": api.record(), "operation": "transcoding", "params": params})
+            assert (answer.status_code, answer.json) == (
+                404,
+                {"error": "params.captions_file_ids.de must be the id of one of your files"},
+            )
+
     def test_the_worker_reads_them(self, api: Api, tmp_path: Path) -> None:
         files = {"file": ("a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n", "text/vtt")}
         good = api.directus("POST", "/files", api.backends.tokens["enterprise"], files=files)["id"]
@@ -181,6 +192,11 @@ class TestCaptions:
             captions(api.file())
         with pytest.raises(MediaRejected, match="names a file that is gone"):
             captions(str(uuid.uuid4()))
+        several = validate({"format": "hls", "captions_file_ids": {"en": good}}, OPERATIONS["transcoding"].params)
+        assert [cue.lines for cue in inputs.captions_by_language(several)["en"].cues] == [("Hello",)]
+        gone = validate({"format": "hls", "captions_file_ids": {"de": str(uuid.uuid4())}}, OPERATIONS["transcoding"].params)
+        with pytest.raises(MediaRejected, match=r"captions_file_ids\.de names a file that is gone"):
+            inputs.captions_by_language(gone)
 
 
 @pytest.mark.parametrize(

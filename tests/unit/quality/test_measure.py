@@ -160,3 +160,29 @@ def test_a_target_is_aimed_at(tmp_path: Path) -> None:
         assert result["predicted"] == pytest.approx(target, abs=0.5)
         assert 1 <= len(result["probes"]) <= 6
         assert not list(work.folder.glob("probe*")) + list(work.folder.glob("samples*"))
+
+
+def test_renditions_that_bring_no_quality_are_left_out(tmp_path: Path) -> None:
+    """A film that was enlarged from a small one looks the same in half the size."""
+    blurred = ["-vf", "scale=40:22,scale=640:360:flags=bicubic"]
+    film = synthesise(tmp_path / "film.mp4", *blurred, "-crf", "10", size="640x360", seconds=20, sound=False)
+    done = run(
+        "transcoding", film, tmp_path / "job", {"format": "hls", "preset": "veryfast", "target_vmaf": 90, "thumbnails": False}
+    )
+    assert done.result["left_out"] == [{"name": "h264-360", "gain": done.result["left_out"][0]["gain"], "over": "h264-240"}]
+    assert done.result["left_out"][0]["gain"] < 2
+    assert [one["name"] for one in done.result["renditions"]] == ["h264-240"]
+    assert not (tmp_path / "job" / "out" / "h264-360.mp4").exists()
+
+
+def test_a_named_ladder_is_kept_whole(tmp_path: Path) -> None:
+    blurred = ["-vf", "scale=96:54,scale=640:360:flags=bicubic"]
+    film = synthesise(tmp_path / "film.mp4", *blurred, size="640x360", seconds=6, sound=False)
+    ladder = [{"height": 360, "target_vmaf": 85}, {"height": 240}]
+    done = run(
+        "transcoding", film, tmp_path / "job", {"format": "hls", "preset": "ultrafast", "ladder": ladder, "thumbnails": False}
+    )
+    first, second = done.result["renditions"]
+    assert first["target_vmaf"]["target"] == 85
+    assert "target_vmaf" not in second
+    assert "left_out" not in done.result
