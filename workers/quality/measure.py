@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.errors import AttemptFailed
+from chalicelib.errors import AttemptFailed, MediaRejected
 from workers.media import ffmpeg
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ MODEL, MODEL_4K = "vmaf_v0.6.1", "vmaf_4k_v0.6.1"
 """Models that are compiled into libvmaf: for a 1080p screen and for a 4K screen."""
 HEIGHT_4K = 2000
 """The shorter side from which the model for a 4K screen is used."""
+SIDE_LEAST = 32
+"""Smaller pictures crash libvmaf."""
 EVERY, FRAMES_MAX = 5, 4000
 """Which frames a sample looks at: every fifth, and fewer of a long film."""
 POINTS_MAX = 100
@@ -72,7 +74,15 @@ def compare(
     share: tuple[float, float] = (1.0, 1.0),
     scaled: list[str] | None = None,
 ) -> Score:
-    """Compare a film with its reference. `height`: the shorter side that it is looked at; `scaled`: filters for that size."""
+    """Compare a film with its reference. `height`: the shorter side that it is looked at; `scaled`: filters for that size.
+
+    Raises:
+        MediaRejected: the picture is too small.
+    """
+    if height < SIDE_LEAST:
+        raise MediaRejected(
+            f"The quality of a picture with a side of {height} pixels cannot be measured; {SIDE_LEAST} are needed"
+        )
     started = time.monotonic()
     every = 1 if full else max(EVERY, math.ceil(fps * seconds / FRAMES_MAX))
     model = MODEL_4K if height >= HEIGHT_4K else MODEL

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.domain.params.streaming import CRF_MAX
+from chalicelib.errors import MediaRejected
 from workers.encoding import part, video
 from workers.media import ffmpeg, probe
 from workers.quality import measure
@@ -22,6 +23,8 @@ PROBES_MAX = 6
 SAMPLE_SHARE = 0.1
 """The largest part of the film that a probe encodes."""
 CLIP_SECONDS, CLIPS_MAX = 2.0, 12
+CLIP_LEAST = 0.2
+"""The clip of a very short film, even if that is more than its share."""
 SAMPLES_LOSE = 0.07
 """How much more than a whole film its samples lose, as a share of the loss: an encoder spends more on what many frames refer
 to, and a clip has few. In a package every group of pictures is as short as a clip. Measured: `make bench NAME=quality`."""
@@ -79,12 +82,18 @@ def clips(seconds: float) -> tuple[int, float]:
     """Return how many clips are taken from a film of `seconds`, and how long each is: together at most SAMPLE_SHARE."""
     total = seconds * SAMPLE_SHARE
     count = max(1, min(CLIPS_MAX, int(total / CLIP_SECONDS)))
-    return count, min(total / count, CLIP_SECONDS * 1.5)
+    return count, max(min(total / count, CLIP_SECONDS * 1.5), min(seconds, CLIP_LEAST))
 
 
 def take_samples(work: Work, source: Media, file: Path, look: Look, size: list[str], seconds: float, fps: float) -> Samples:
-    """Write clips that are spread over the film into one file, as they reach the encoder. `size`: the filters of the size."""
+    """Write clips that are spread over the film into one file, as they reach the encoder. `size`: the filters of the size.
+
+    Raises:
+        MediaRejected: the input does not say how long it is.
+    """
     params: TranscodingParams = work.params
+    if seconds <= 0:
+        raise MediaRejected("params.target_vmaf needs an input that says how long it is")
     target = work.folder / "samples.mkv"
     count, length = clips(seconds)
     steps = ",".join([*look.filters, *size, f"format={video.PIXELS}"])

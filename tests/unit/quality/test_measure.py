@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.errors import MediaRejected
 from tests.media import make_work, run, run_ffmpeg, synthesise
 from workers.media import ffmpeg
 from workers.operations import transcoding
@@ -136,6 +137,20 @@ def test_renditions_of_a_package_have_their_own_scores(moving: Path, tmp_path: P
     )
     good, bad = (one["quality"]["vmaf"]["mean"] for one in done.result["renditions"])
     assert good > 85 > bad
+
+
+@pytest.mark.parametrize("params", [{"quality": True}, {"target_vmaf": 80}])
+def test_a_tiny_picture_has_a_clear_error(tmp_path: Path, params: dict[str, Any]) -> None:
+    film = synthesise(tmp_path / "film.mkv", size="64x16", seconds=1)
+    with pytest.raises(MediaRejected, match="a side of 16 pixels cannot be measured; 32 are needed"):
+        run("transcoding", film, tmp_path / "job", params)
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.2, 1])
+def test_a_very_short_film_has_a_target(tmp_path: Path, seconds: float) -> None:
+    film = synthesise(tmp_path / "film.mp4", size="128x72", seconds=seconds)
+    result = run("transcoding", film, tmp_path / "job", {"target_vmaf": 80, "preset": "ultrafast"}).result
+    assert result["target_vmaf"]["probes"]
 
 
 def test_a_missed_target_is_a_warning(moving: Path, tmp_path: Path) -> None:
