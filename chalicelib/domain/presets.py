@@ -15,6 +15,8 @@ from chalicelib.errors import BadRequest, SettingsError
 Presets = dict[str, dict[str, Any]]
 SHIPPED = Path(__file__).with_name("presets.json")
 SPEEDS = get_args(Preset)
+QUALITIES = {"crf", "bitrate", "target_vmaf"}
+"""Parameters that exclude each other."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -40,8 +42,7 @@ def expand(params: dict[str, Any], presets: Presets) -> dict[str, Any]:
         names = ", ".join([*SPEEDS, *presets])
         raise BadRequest(f"params.preset must be one of {names}")
     own: dict[str, Any] = {key: value for key, value in params.items() if key != "preset"}
-    rivals = {"bitrate": "crf", "crf": "bitrate"}  # the two exclude each other
-    base = {key: value for key, value in presets[name].items() if rivals.get(key) not in own}
+    base = {key: value for key, value in presets[name].items() if key not in QUALITIES or not QUALITIES & own.keys()}
     while base:
         try:
             validate(base | own, TranscodingParams)

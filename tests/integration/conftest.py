@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from tests.integration.guarded_site import GuardedSite
 
-HERE = Path(__file__).parent
-EXAMPLE = HERE / "spec_example.mjs"
+EXAMPLE = Path(__file__).with_name("spec_example.mjs")
 OUTAGE_SECONDS = float(os.environ.get("MEDIAQ_OUTAGE_SECONDS", "8"))
 """How long a dependency is away in the outage tests; `make verify` says 30."""
 

@@ -54,7 +54,9 @@ class Look(NamedTuple):
     """The filters before those of the size."""
     drawn: list[str]
     """The filter that draws captions, after those of the size."""
+    timed: tuple[str, ...] = ()
+    """The filters that cut the film and set its times, before those of the size."""
 
     def sized(self, size: list[str]) -> list[str]:
         """Return all filters, for a picture of a size."""
-        return [*self.filters, *size, *self.drawn]
+        return [*self.filters, *self.timed, *size, *self.drawn]

@@ -44,7 +44,9 @@ def arguments(codec: str, preset: str, quality: Quality) -> list[str]:
 
 def forced_keyframes(codec: str, seconds: float) -> list[str]:
     """Return the arguments for closed groups of pictures that start at the first frame of every `seconds`, and only there."""
-    every = ["-force_key_frames", f"expr:gte(t,n_forced*{seconds:g})", "-g", str(KEYFRAMES_APART_MAX)]
+    # not n_forced: after a gap in the film, it would lag and force one frame after the other
+    now, last = (f"floor({at}/{seconds:g}+0.001)" for at in ("t", "prev_forced_t"))
+    every = ["-force_key_frames", f"expr:if(isnan(prev_forced_t),1,gt({now},{last}))", "-g", str(KEYFRAMES_APART_MAX)]
     if codec == "h264":
         return [*every, "-forced-idr", "1", "-sc_threshold", "0"]
     if codec == "h265":

@@ -23,7 +23,8 @@ WAVE_RATE, COVER_RATE = 25, 5
 """Frames a second."""
 WAVE_HEIGHT = 0.4
 """The height of the moving waveform, as a share of the picture."""
-PEAK = re.compile(r"max_volume: (-?[\d.]+) dB")
+PEAK = re.compile(r"^\[Parsed_volumedetect_\d+ @ [^\]]*\] \[info\] max_volume: (-?\d+(?:\.\d+)?) dB", re.MULTILINE)
+"""The line of the filter. Tags of the file are printed too, and can look like it but for its start."""
 GAIN_MAX = 40.0
 """dB. Noise is not drawn as if it were loud."""
 SAMPLES_MAX, SAMPLE_RATES = 60_000_000, (1000, 8000)
@@ -45,8 +46,8 @@ def gain(work: Work, opened: list[str], sound: Stream) -> float:
     """Return the gain (dB) that makes the loudest sample of a sound reach full scale."""
     measuring = ["-map", f"0:{sound.index}", "-vn", "-af", "volumedetect", "-f", "null", "-"]
     said = ffmpeg.run(work, [*opened, *measuring], loglevel="info", counts=False, share=(0, 0)).said
-    found = PEAK.search(said)
-    return max(0.0, min(GAIN_MAX, -float(found[1]))) if found else 0.0
+    found = PEAK.findall(said)
+    return max(0.0, min(GAIN_MAX, -float(found[-1]))) if found else 0.0
 
 
 def still_waveform(sound: Stream, seconds: float, size: tuple[int, int], colours: tuple[str, ...], volume: float) -> str:

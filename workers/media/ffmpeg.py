@@ -23,6 +23,7 @@ MACHINE_AT_FAULT = re.compile(
     r"Unknown encoder|Encoder not found|No such filter|Unrecognized option|Option not found|Permission denied"
     r"|Read-only file system|Input/output error|Resource temporarily unavailable|Device or resource busy|Too many open files"
 )
+NO_MEMORY = re.compile(r"Cannot allocate memory|malloc of size \d+ failed")
 DECODE_ERROR = re.compile(r"\[dec:[^\]]*\] \[error\] (?:Decoding error|Error submitting packet)|corrupt decoded frame")
 PARTIAL_FILE = re.compile(r"^\[in#[^\]]*\] \[error\] stream \d+, offset 0x[0-9a-f]+: partial file$")
 KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
@@ -110,7 +111,7 @@ def _failure(finished: sandbox.Finished, work: Work) -> Exception:
         return OSError(errno.ENOSPC, "No space left in the work folder")
     if finished.code in KILLED:
         return AttemptFailed("ffmpeg was killed")
-    if finished.code in TOO_MUCH or "Cannot allocate memory" in text:
+    if finished.code in TOO_MUCH or NO_MEMORY.search(text):
         return MediaRejected("The input needs more memory, time or disk to process than a job may have")
     if MACHINE_AT_FAULT.search(text):
         return AttemptFailed(f"ffmpeg ended with code {finished.code}: {said}")

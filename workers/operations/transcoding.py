@@ -210,8 +210,10 @@ def _visual(work: Work, source: Media, captions: subtitles.Subtitles | None) -> 
     assert heard is not None
     drawn = captions.filters if captions else []
     if cover is not None:
-        number = 2 if captions and captions.input else 1
-        opened = visual.cover_input(cover, part.seconds(params, source))
+        late = part.is_cut_late(source)  # then captions are added afterwards, and the output is cut
+        number = 2 if captions and captions.input and not late else 1
+        seconds = part.seconds(params, source)
+        opened = visual.cover_input(cover, seconds + params.start if late and seconds else seconds)
         return visual.arguments(params, heard, (cover, number), drawn, 0), opened
     volume = visual.gain(work, [*part.opened(params, source, work.input), *part.cut(params, source)], heard)
     return visual.arguments(params, heard, None, drawn, volume), []

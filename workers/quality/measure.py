@@ -28,7 +28,9 @@ EVERY, FRAMES_MAX = 5, 4000
 """Which frames a sample looks at: every fifth, and fewer of a long film."""
 POINTS_MAX = 100
 """The points of the curve over time."""
-XPSNR = re.compile(r"XPSNR\s+y:\s*(\S+)\s+u:\s*(\S+)\s+v:\s*(\S+)")
+DECIBEL = r"(\d+(?:\.\d+)?|inf)"
+XPSNR = re.compile(rf"^\[Parsed_xpsnr_\d+ @ [^\]]*\] \[info\] XPSNR +y: {DECIBEL} +u: {DECIBEL} +v: {DECIBEL}", re.MULTILINE)
+"""The line of the filter. Tags of the file are printed too, and can look like it but for its start."""
 LOG = "vmaf.csv"
 
 
@@ -101,13 +103,13 @@ def compare(
     outputs = ["-map", "[vmaf]", "-f", "null", "-", "-map", "[xpsnr]", "-f", "null", "-"]
     command = [*ffmpeg.input_arguments(made), *reference.opened, "-filter_complex", graph, *outputs]
     said = ffmpeg.run(work, command, seconds=seconds, share=share, loglevel="info", counts=False).said
-    found = XPSNR.search(said)
-    if found is None or not log.exists():
+    found = XPSNR.findall(said)
+    if not found or not log.exists():
         raise AttemptFailed("The quality could not be measured: ffmpeg wrote no figures")
     with log.open(newline="") as rows:
         score = _read(csv.DictReader(rows), fps, seconds / POINTS_MAX)
     log.unlink()
-    xpsnr = tuple(float(one) if math.isfinite(float(one)) else None for one in found.groups())
+    xpsnr = tuple(float(one) if math.isfinite(float(one)) else None for one in found[-1])
     return score._replace(model=model, xpsnr=xpsnr, every=every, seconds=round(time.monotonic() - started, 3))
 
 

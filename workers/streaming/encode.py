@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from workers.streaming.sounds import Voice
 
 FRAGMENTED = "+cmaf+frag_keyframe+delay_moov+default_base_moof+global_sidx+skip_trailer"
+SAMPLE_RATE_MAX = 48_000
+"""Players know no higher one for AAC, and the header of a track has no room for it."""
 SHEET = "thumbnails.jpg"
 THUMBNAILS_MAX, THUMBNAIL_SECONDS, THUMBNAIL_SIDE, COLUMNS = 100, 2.0, 160, 10
 
@@ -61,7 +63,7 @@ def arguments(
 def _graph(look: Look, renditions: list[Rendition], grid: Grid | None) -> str:
     """Return the filters: all that is common once, then one branch for each rendition."""
     names = [f"[size{number}]" for number in range(len(renditions))] + (["[small]"] if grid else [])
-    chains = [f"[0:{look.stream}]{','.join([*look.filters, f'split={len(names)}'])}{''.join(names)}"]
+    chains = [f"[0:{look.stream}]{','.join([*look.filters, *look.timed, f'split={len(names)}'])}{''.join(names)}"]
     for number, one in enumerate(renditions):
         steps = [*picture.scaled(one.resolution), *look.drawn]
         chains.append(f"[size{number}]{','.join(steps)}[picture{number}]")
@@ -87,7 +89,8 @@ def _sound(work: Work, source: Media, one: Voice) -> list[str]:
     start = ffmpeg.number(params.start)
     trimmed = [f"atrim=start={start}", f"asetpts=PTS-{start}/TB"] if late else []
     # gaps become silence: the sound is a file of its own, and its times must be those of the picture
-    steps = [*trimmed, "aresample=async=1:first_pts=0", *sound.filters(params, one.stream, one.loudness)]
+    rate = f"{SAMPLE_RATE_MAX}:" if one.stream.sample_rate > SAMPLE_RATE_MAX else ""
+    steps = [*trimmed, f"aresample={rate}async=1:first_pts=0", *sound.filters(params, one.stream, one.loudness)]
     encoder = sound.encoder(params, one.stream)
     fragments = ["-frag_duration", str(round(KEYFRAME_SECONDS * 1e6))]
     target = f"file:{work.folder / f'{one.name}.mp4'}"

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from chalicelib.domain.params.transcoding import TranscodingParams
     from workers.context.work import Work
     from workers.encoding.picture import Look
-    from workers.media.probe import Media
+    from workers.media.probe import Media, Stream
     from workers.streaming.encode import Grid
     from workers.streaming.ladder import Rendition
 
 FPS_MAX = 60
+PIXELS_TOGETHER = 20_000_000
+"""Pixels of all renditions that one process encodes: one codec of a 4K ladder has 16 million and takes about 3 GB."""
 ENCODED = 0.95
 """The share of progress when the encoders end."""
 
@@ -38,6 +40,8 @@ def run(work: Work) -> Done:
     shown, heard = source.track("video"), sounds.choose(params, source)
     if shown is None and not heard:
         raise MediaRejected(f"{source.without('video')}, and no sound either")
+    if shown is None and params.burn_in:
+        raise MediaRejected(f"{source.without('video')}; params.burn_in draws into one")
     started = time.monotonic()
     opened, seconds = part.opened(params, source, file), part.seconds(params, source)
     look = None
@@ -51,11 +55,9 @@ def run(work: Work) -> Done:
     targets = Targets(renditions, {}, [])
     if look is not None:
         targets = resolve(work, source, file, look, renditions, seconds)
-    grid = encode.thumbnail_grid(seconds) if params.thumbnails and look and not source.still else None
+    grid = encode.thumbnail_grid(_picture_seconds(params, shown, seconds)) if params.thumbnails and shown else None
     voices = sounds.prepare(work, heard, [*opened, *part.cut(params, source)], seconds)
-    command = [*opened, *encode.arguments(work, source, look, targets.renditions, voices, grid)]
-    measured = sounds.MEASURED if params.loudness is not None else 0.0
-    ffmpeg.run(work, command, seconds=seconds, share=(measured, ENCODED))
+    _encode(work, source, look, opened, targets.renditions, voices, grid, seconds)
     contents = _contents(work, targets.renditions, voices, grid)
     contents.captions = text.write_captions(work, contents.duration)
     work.warnings.check_length(part.promised(params, source, *(["video"] if look else ["audio"])), contents.duration)
@@ -68,6 +70,30 @@ def run(work: Work) -> Done:
     return Done(text.write(work, contents), result)
 
 
+def _encode(
+    work: Work,
+    source: Media,
+    look: Look | None,
+    opened: list[str],
+    renditions: list[Rendition],
+    voices: list[sounds.Voice],
+    grid: Grid | None,
+    seconds: float,
+) -> None:
+    """Encode all renditions: in one process, or in one for each codec if there are too many pixels for the memory of one."""
+    codecs = list(dict.fromkeys(one.codec for one in renditions))
+    together = sum((one.height * 16 / 9) * one.height for one in renditions) <= PIXELS_TOGETHER
+    groups = [renditions] if together or not codecs else [[one for one in renditions if one.codec == codec] for codec in codecs]
+    begun = sounds.MEASURED if work.params.loudness is not None else 0.0
+    for number, group in enumerate(groups):
+        first = number == 0
+        encoded = encode.arguments(work, source, look, group, voices if first else [], grid if first else None)
+        # otherwise a damaged sound among several would end the whole package
+        tolerant = ["-max_error_rate", "1"] if len(voices) > 1 else []
+        share = (begun + (ENCODED - begun) * number / len(groups), begun + (ENCODED - begun) * (number + 1) / len(groups))
+        ffmpeg.run(work, [*tolerant, *opened, *encoded], seconds=seconds, share=share)
+
+
 def _look(work: Work, source: Media, file: Path, opened: list[str]) -> Look:
     params: TranscodingParams = work.params
     shown = source.track("video")
@@ -75,8 +101,14 @@ def _look(work: Work, source: Media, file: Path, opened: list[str]) -> Look:
     rate = params.fps or reduced_rate(shown.fps)
     fields = picture.field_order(work, source, file)
     drawn = subtitles.prepare(work, source, late=False) if params.burn_in else None
-    filters = [*picture.frames(shown, fields, rate), *encode.first_at_zero(params, source)]
-    return picture.Look(opened, shown.index, filters, drawn.filters if drawn else [])
+    filters, drawing = picture.frames(shown, fields, rate), drawn.filters if drawn else []
+    return picture.Look(opened, shown.index, filters, drawing, tuple(encode.first_at_zero(params, source)))
+
+
+def _picture_seconds(params: TranscodingParams, shown: Stream, seconds: float) -> float:
+    """Return the duration of the picture in the output: the sound may be longer."""
+    left = max(0.0, shown.start + shown.duration - params.start)
+    return min(seconds, left) if shown.duration else seconds
 
 
 def reduced_rate(fps: float) -> float | None:
@@ -94,6 +126,9 @@ def _contents(work: Work, renditions: list[Rendition], voices: list[sounds.Voice
         contents.videos.append(Video(one.name, track, segments.group(track.fragments), one))
     made = [sounds.read(work.folder, voice, default=number == 0) for number, voice in enumerate(voices)]
     contents.sounds = [one for one in made if one is not None]
+    for voice, heard in zip(voices, made, strict=True):
+        if heard is None:
+            work.warnings.warn("stream_ignored", f"The sound {voice.label} has nothing in this part of the input")
     if not contents.videos and not contents.sounds:
         raise MediaRejected(f"The input has no sound after params.start, {work.params.start:g} s")
     sheet = work.folder / encode.SHEET
@@ -110,7 +145,7 @@ def _compare(work: Work, look: Look, contents: Contents, targets: Targets, rows:
     params: TranscodingParams = work.params
     for one, row in zip(contents.videos, rows, strict=True):
         found = targets.found.get(one.name)
-        if not (params.quality or found):
+        if not (params.quality or found) or min(one.track.width, one.track.height) < measure.SIDE_LEAST:
             continue
         reference = measure.Reference(look.opened, look.stream, look.sized(picture.scaled(one.rendition.resolution)))
         score = measure.compare(

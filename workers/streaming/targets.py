@@ -64,15 +64,18 @@ def _kept(work: Work, one: Rendition) -> Path:
 
 
 def _without_gain(work: Work, renditions: list[Rendition], largest: Samples) -> list[dict[str, object]]:
-    """Return the renditions that look on the largest screen like the next smaller one of their codec."""
+    """Return the renditions that look on the largest screen like a smaller one of their codec that is kept."""
     left_out: list[dict[str, object]] = []
     for codec in dict.fromkeys(one.codec for one in renditions):
         of_codec = [one for one in renditions if one.codec == codec]
         looks = [_look_enlarged(work, one, largest) for one in of_codec]
-        for number, one in enumerate(of_codec[:-1]):
-            gain = round(looks[number] - looks[number + 1], 2)
+        kept = len(of_codec) - 1
+        for number in range(kept - 1, -1, -1):
+            gain = round(looks[number] - looks[kept], 2)
             if gain < GAIN:
-                left_out.append({"name": one.name, "gain": gain, "over": of_codec[number + 1].name})
+                left_out.append({"name": of_codec[number].name, "gain": gain, "over": of_codec[kept].name})
+            else:
+                kept = number
     return left_out
 
 

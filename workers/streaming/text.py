@@ -27,13 +27,16 @@ def write_captions(work: Work, duration: float) -> list[Captions]:
     named: dict[str, Parsed] = dict(work.captions_by_language)
     if work.captions is not None and not params.burn_in:
         named[params.captions_language or work.captions.language or "und"] = work.captions
-    found = []
+    found: list[Captions] = []
     for language, parsed in named.items():
         cues = subtitles.part_of(parsed.cues, params.start, duration)
         dropped = len(parsed.cues) - len(cues)
         if dropped and not params.start and params.duration is None:
             work.warnings.warn("captions_outside", f"{dropped} of the captions ({language}) are after the end of the film")
-        captions = Captions(f"captions-{language}", label_of(language) or language, language, len(cues))
+        label = label_of(language) or language
+        if any(one.label == label for one in found):  # players list captions by label
+            label += f" ({language})"
+        captions = Captions(f"captions-{language}", label, language, len(cues))
         (work.folder / f"{captions.name}.vtt").write_text(formats.vtt(cues, language))
         found.append(captions)
     return found
@@ -66,7 +69,7 @@ def write(work: Work, contents: Contents) -> list[Output]:
         sheet = contents.sheet
         add(sheet.name, PICTURE)
         add("thumbnails.m3u8", hls.MIME, hls.images(sheet, contents.duration), sheet.name)
-        add("thumbnails.vtt", TEXT, thumbnail_track(sheet, contents.duration), sheet.name)
+        add("thumbnails.vtt", TEXT, thumbnail_track(sheet, contents.videos[0].track.duration), sheet.name)
     names = [one.name for one in files]
     add(MASTER, hls.MIME, hls.multivariant(contents), *(name for name in names if name.endswith(".m3u8")))
     add(MANIFEST, dash.MIME, dash.manifest(contents), *(name for name in names if not name.endswith(".m3u8")))

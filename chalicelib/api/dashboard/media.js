@@ -1,14 +1,14 @@
 // What a job made: player, ladder, quality, pictures and captions. It has a section of its own, which the rounds do not draw again.
 const WORDS_MAX = 50000;
-let shownMedia = { id: null, stop: null };
+let shownMedia = { id: null, turn: 0 };
 const PLAYED = /^(video\/(mp4|webm|quicktime|x-matroska)|audio\/)/;
 
 function outputsOf(found) { return found.result && Array.isArray(found.result.outputs) ? found.result.outputs.filter(one => one && one.file_id) : []; }
 function isPackage(found) { return found.operation === 'transcoding' && found.result && Array.isArray(found.result.renditions); }
 function hasMedia(found) { return !!directus && found.state === 'completed' && outputsOf(found).length > 0; }
+function problem(text) { if ($('media-problem')) tell('media-problem', text); }
 function closeMedia() {
-  if (shownMedia.stop) shownMedia.stop();
-  shownMedia = { id: null, stop: null };
+  shownMedia = { id: null, turn: shownMedia.turn + 1 };
   $('media').replaceChildren();
   $('media').hidden = true;
 }
@@ -34,7 +34,7 @@ function showMedia(found) {
   $('media').replaceChildren(make('div', { class: 'bar' }, make('h2', { id: 'media-title', class: 'grow' }, 'Output')), make('p', { id: 'media-problem', class: 'problem', role: 'status' }), ...parts);
   $('media').hidden = false;
   if (isPackage(found)) playPackage(result, outputs);
-  if (words) asset(words.file_id).then(answer => answer.text()).then(text => { $('words').textContent = text.slice(0, WORDS_MAX); }).catch(error => tell('media-problem', error.message));
+  if (words) asset(words.file_id).then(answer => answer.text()).then(text => { $('words').textContent = text.slice(0, WORDS_MAX); }).catch(error => problem(error.message));
 }
 function sideBySide(found, result, outputs) {
   const was = result.input || {}, size = of => of.width ? of.width + ' x ' + of.height : null;
@@ -43,7 +43,7 @@ function sideBySide(found, result, outputs) {
     ['Duration', result.input_duration && result.input_duration + ' s', result.duration && result.duration + ' s'], ['Bytes', result.input_bytes && bytes(result.input_bytes), result.bytes && bytes(result.bytes)],
     ['VMAF', null, result.quality && result.quality.vmaf.mean.toFixed(1) + ' (lowest ' + result.quality.vmaf.lowest.toFixed(1) + ')'],
     ['SSIM', null, result.quality && result.quality.ssim.toFixed(4)], ['Crf for the target', null, result.target_vmaf && result.target_vmaf.crf]];
-  const film = (id, label, src) => make('figure', {}, make('video', { id, controls: '', playsinline: '', preload: 'metadata', src, 'aria-label': label, onerror: () => tell('media-problem', 'The browser cannot play the ' + label.toLowerCase() + '.') }), make('figcaption', { class: 'soft' }, label));
+  const film = (id, label, src) => make('figure', {}, make('video', { id, controls: '', playsinline: '', preload: 'metadata', src, 'aria-label': label, onerror: () => problem('The browser cannot play the ' + label.toLowerCase() + '.') }), make('figcaption', { class: 'soft' }, label));
   const kinds = isPackage(found) ? qualities(result) : null;
   return make('div', {}, make('div', { class: 'films' },
       found.input_file_id ? film('input-player', 'Input', tokened(found.input_file_id)) : null, film('output-player', 'Output', isPackage(found) ? null : tokened(outputs[0].file_id))),
@@ -59,25 +59,22 @@ function qualities(result) {
 }
 function playPackage(result, outputs) {
   const video = $('output-player'), id = name => (outputs.find(one => one.name === name) || {}).file_id;
-  let turn = 0;
-  const failed = text => tell('media-problem', text);
   async function start() {
-    const mine = ++turn, at = video.currentTime, playing = !video.paused;
+    const mine = ++shownMedia.turn, alive = () => mine === shownMedia.turn, failed = text => { if (alive()) problem(text); };
+    const at = video.currentTime, playing = !video.paused;
     const picture = result.renditions.find(one => one.name === ($('rendition') || {}).value) || result.renditions[0];
     const sound = (result.sounds || []).find(one => one.name === ($('sound') || {}).value) || (result.sounds || [])[0];
     const tracks = [picture && { type: 'video/mp4; codecs="' + picture.codecs + '"', name: picture.name }, sound && { type: 'audio/mp4; codecs="mp4a.40.2"', name: sound.name }]
       .filter(Boolean).map(one => ({ ...one, file: id(one.name + '.mp4'), list: id(one.name + '.m3u8') }));
     const odd = tracks.find(one => !window.MediaSource || !MediaSource.isTypeSupported(one.type));
     if (odd) { failed('This browser cannot play ' + odd.type); return; }
-    if (shownMedia.stop) shownMedia.stop();
-    tell('media-problem', '');
-    try {
-      const stop = await stream(video, tracks, failed);
-      if (mine !== turn) { stop(); return; }
-      shownMedia.stop = stop;
+    problem('');
+    video.addEventListener('loadedmetadata', () => {
+      if (!alive()) return;
       video.currentTime = at;
       if (playing) video.play().catch(() => null);
-    } catch (error) { failed(error.message); }
+    }, { once: true });
+    try { await stream(video, tracks, alive); } catch (error) { failed(error.message); }
   }
   async function caption() {
     for (const track of video.textTracks) track.mode = 'disabled';
@@ -90,7 +87,7 @@ function playPackage(result, outputs) {
         if (times) track.addCue(new VTTCue(unstamp(times[1]), unstamp(times[2]), times[3]));
       }
       track.mode = 'showing';
-    } catch (error) { failed(error.message); }
+    } catch (error) { problem(error.message); }
   }
   for (const name of ['rendition', 'sound']) if ($(name)) $(name).addEventListener('change', start);
   if ($('subtitle')) $('subtitle').addEventListener('change', caption);
@@ -116,7 +113,7 @@ function gallery(pictures) {
   for (const one of pictures) {
     const image = make('img', { alt: one.name });
     box.append(make('figure', {}, image, make('figcaption', { class: 'soft' }, one.name + ', ' + bytes(one.bytes))));
-    asset(one.file_id).then(answer => answer.blob()).then(blob => { image.src = URL.createObjectURL(blob); }).catch(error => tell('media-problem', error.message));
+    asset(one.file_id).then(answer => answer.blob()).then(blob => { image.src = URL.createObjectURL(blob); }).catch(error => problem(error.message));
   }
   return box;
 }

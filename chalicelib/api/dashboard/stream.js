@@ -24,36 +24,45 @@ function playlist(text) {
   }
   return found;
 }
-// Feeds the tracks into a video element; returns a function that ends it. A track: type, file, list (the id of its playlist).
-async function stream(video, tracks, failed) {
+// Feeds the tracks into a video element until alive() is false. A track: type, file, list (the id of its playlist).
+async function stream(video, tracks, alive) {
   const lists = await Promise.all(tracks.map(async one => playlist(await (await asset(one.list)).text())));
-  const source = new MediaSource(), url = URL.createObjectURL(source);
-  let ended = false;
-  video.src = url;
+  const source = new MediaSource(), lengths = lists.map(one => one.segments.length ? one.segments[one.segments.length - 1].end : 0);
+  if (!alive()) return;
+  video.src = URL.createObjectURL(source);
   await new Promise(done => source.addEventListener('sourceopen', done, { once: true }));
-  source.duration = Math.max(...lists.map(one => one.segments.length ? one.segments[one.segments.length - 1].end : 0));
-  const buffers = tracks.map(one => source.addSourceBuffer(one.type));
+  URL.revokeObjectURL(video.src);
+  if (!alive()) return;
+  source.duration = Math.max(...lengths);
+  const buffers = tracks.map(one => source.addSourceBuffer(one.type)), held = tracks.map(() => new Set());
   const change = (buffer, act) => new Promise((done, fail) => {
-    buffer.addEventListener('updateend', done, { once: true });
-    buffer.addEventListener('error', () => fail(new Error('The browser cannot play this rendition')), { once: true });
+    const end = how => () => { buffer.onupdateend = buffer.onerror = null; how(new Error('The browser cannot play this rendition')); };
+    buffer.onupdateend = end(done);
+    buffer.onerror = end(fail);
     act();
   });
-  const covered = (buffer, at) => { for (let i = 0; i < buffer.buffered.length; i++) if (buffer.buffered.start(i) <= at + 0.1 && at < buffer.buffered.end(i) - 0.1) return buffer.buffered.end(i); return 0; };
+  const complete = () => lists.every((one, i) => !one.segments.length || held[i].has(one.segments.length - 1));
   async function fill(number) {
-    const { init, segments } = lists[number], buffer = buffers[number], file = tracks[number].file;
-    await change(buffer, async () => buffer.appendBuffer(await (await asset(file, init)).arrayBuffer()));
-    while (!ended) {
-      const now = video.currentTime, reached = covered(buffer, now), wanted = reached || now;
-      const next = segments.find(one => one.start <= wanted + 0.15 && wanted + 0.15 < one.end) || (reached ? null : segments[segments.length - 1]);
-      if (next && wanted - now < AHEAD && source.readyState !== 'closed') {
-        const data = await (await asset(file, next)).arrayBuffer();
-        if (ended) return;
-        await change(buffer, () => buffer.appendBuffer(data));
-        if (now > BEHIND * 2 && !buffer.updating) await change(buffer, () => buffer.remove(0, now - BEHIND));
-      } else await new Promise(done => setTimeout(done, 250));
-      if (source.readyState === 'open' && buffers.every((one, i) => !one.updating && covered(one, Math.max(0, lists[i].segments[lists[i].segments.length - 1].end - 0.3)))) source.endOfStream();
+    const { init, segments } = lists[number], buffer = buffers[number], file = tracks[number].file, mine = held[number];
+    const start = await (await asset(file, init)).arrayBuffer();
+    if (alive()) await change(buffer, () => buffer.appendBuffer(start));
+    while (alive()) {
+      const now = video.currentTime, wanted = segments.findIndex((one, at) => one.end > now && one.start < now + AHEAD && !mine.has(at));
+      if (wanted < 0) {
+        if (source.readyState === 'open' && complete() && buffers.every(one => !one.updating)) source.endOfStream();
+        await new Promise(done => setTimeout(done, 250));
+        continue;
+      }
+      const data = await (await asset(file, segments[wanted])).arrayBuffer();
+      if (!alive()) return;
+      await change(buffer, () => buffer.appendBuffer(data));
+      mine.add(wanted);
+      const old = segments.findIndex((one, at) => one.end < now - BEHIND && mine.has(at));
+      if (old >= 0 && alive()) {
+        await change(buffer, () => buffer.remove(segments[old].start, segments[old].end));
+        mine.delete(old);
+      }
     }
   }
-  for (const number of tracks.keys()) fill(number).catch(error => { if (!ended) failed(error.message); });
-  return () => { ended = true; URL.revokeObjectURL(url); };
+  await Promise.all(tracks.map((_, number) => fill(number)));
 }

@@ -24,7 +24,7 @@ TIMES = re.compile(
 )
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 TAG = r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)"
-LANGUAGE = re.compile(r"^Language:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\s*$", re.MULTILINE)
+LANGUAGE = re.compile(r"^Language:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})\s*$", re.MULTILINE)
 
 
 class Captions(msgspec.Struct, frozen=True):

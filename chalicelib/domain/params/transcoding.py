@@ -220,7 +220,11 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 raise FieldError(name, "absent when format is hls: name heights and rates in ladder")
         if self.fps is not None and self.fps > PACKAGE_FPS_MAX:
             raise FieldError("fps", f"a number of frames a second from 1 to {PACKAGE_FPS_MAX} when format is hls")
-        check_ladder(self.ladder or [], [codec for codec in (self.video_codec, self.second_codec) if codec])
+        codecs = [codec for codec in (self.video_codec, self.second_codec) if codec]
+        most = min(CRF_MAX[codec] for codec in codecs)
+        if self.crf is not None and self.crf > most:
+            raise FieldError("crf", f"an integer from 0 to {most} when codecs are {' and '.join(codecs)}")
+        check_ladder(self.ladder or [], codecs)
 
     def _check_quality(self) -> None:
         if self.target_vmaf is None and not self.quality:

@@ -127,11 +127,11 @@ def keyframes_are_two_seconds_apart(package: Package) -> None:
     for one in package.pictures:
         with av.open(str(package.folder / package.playlist(one.uri).segments[0].uri)) as media:
             times = [(float(frame.pts * frame.time_base), frame.key_frame) for frame in media.decode(video=0)]
-        wanted, number = [], 0
+        wanted, number = [], -1
         for at, _ in times:
-            if at + 1e-6 >= 2 * number:
+            if int(at / 2 + 0.001) > number:
                 wanted.append(at)
-                number += 1
+                number = int(at / 2 + 0.001)
         assert [at for at, key in times if key] == wanted, one.uri
 
 

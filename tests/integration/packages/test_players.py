@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ import requests
 
 from infra.local import browser, node
 from infra.local.cache import digest, once
-from tests.integration.conftest import HERE, until
+from tests.integration.conftest import until
 from tests.media import run_ffmpeg
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import System
 
-PACKAGE = HERE / "players"
+PACKAGE = Path(__file__).parent / "players"
 SCRIPTS = ("hls.js/dist/hls.js", "shaka-player/dist/shaka-player.compiled.js")
 PAGE = "http://localhost:5999/"
 """A page of another origin than Directus."""
