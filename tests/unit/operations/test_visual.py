@@ -106,6 +106,28 @@ def test_a_cover_is_shown_for_as_long_as_the_sound(tmp_path: Path, extra: dict[s
         assert (found[150:175, 100:220, 1] > 100).any(), "white letters on red, whose colour has half the resolution"
 
 
+@pytest.mark.parametrize("extra", [{}, CAPTIONS])
+def test_a_part_of_a_stream_has_its_picture_as_cover(tmp_path: Path, extra: dict[str, Any]) -> None:
+    stream = synthesise(tmp_path / "film.ts", size="160x120", seconds=5)
+    params = {"visual": "cover", "preset": "ultrafast", "resolution": "160x120", "start": 3, **extra}
+    done = run(
+        "transcoding",
+        stream,
+        tmp_path / "job",
+        params,
+        captions=b"WEBVTT\n\n00:03.500 --> 00:04.500\nHello\n" if extra else None,
+    )
+    assert done.result["duration"] == pytest.approx(2, abs=0.3)
+    with av.open(str(done.outputs[0].path)) as media:
+        assert len(media.streams.subtitles) == len(extra)
+
+
+def test_a_title_is_not_taken_for_a_volume(song: Path, tmp_path: Path) -> None:
+    titled = tmp_path / "song.mka"
+    run_ffmpeg("-i", song, "-metadata", "title=max_volume: . dB", titled)
+    assert run("thumbnail", titled, tmp_path / "job").outputs[0].path.exists()
+
+
 def test_without_a_cover_there_is_an_error(song: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaRejected, match=r"no cover; use params\.visual waveform"):
         run("transcoding", song, tmp_path / "job", {"visual": "cover"})

@@ -8,9 +8,12 @@ import pytest
 
 from chalicelib.errors import MediaRejected
 from tests.media import make_work, run, run_ffmpeg, synthesise
+from workers.encoding.video import Quality
 from workers.media import ffmpeg
 from workers.operations import transcoding
 from workers.quality import check, measure
+from workers.streaming import targets
+from workers.streaming.ladder import Rendition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +178,46 @@ def test_a_target_is_aimed_at(tmp_path: Path) -> None:
         assert result["predicted"] == pytest.approx(target, abs=0.5)
         assert 1 <= len(result["probes"]) <= 6
         assert not list(work.folder.glob("probe*")) + list(work.folder.glob("samples*"))
+
+
+def test_a_title_is_not_taken_for_a_measurement(tmp_path: Path) -> None:
+    """ffmpeg prints the tags of a file too."""
+    for number, text in enumerate(
+        ("XPSNR  y: a  u: b  v: c", "[Parsed_xpsnr_1 @ 0x1] [info] XPSNR  y: 99.0  u: 99.0  v: 99.0")
+    ):
+        film = synthesise(tmp_path / "film.mp4", "-metadata", f"title=x\n{text}", size="160x120", seconds=1)
+        quality = run(
+            "transcoding", film, tmp_path / f"job-{number}", {"crf": 30, "preset": "ultrafast", "quality": True}
+        ).result["quality"]
+        assert 20 < quality["xpsnr"]["y"] < 60
+
+
+@pytest.mark.parametrize("params", [{"target_vmaf": 80}, {"format": "hls", "target_vmaf": 80, "thumbnails": False}])
+def test_a_target_in_a_part_of_a_stream(tmp_path: Path, params: dict[str, Any]) -> None:
+    film = synthesise(tmp_path / "film.ts", size="160x120", seconds=6)
+    result = run("transcoding", film, tmp_path / "job", {"preset": "ultrafast", "start": 4, **params}).result
+    found = result["renditions"][0]["target_vmaf"] if "renditions" in result else result["target_vmaf"]
+    assert found["reached"] == pytest.approx(80, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("looks", "kept"),
+    [
+        ((95, 93.5, 92, 90.5, 89), [1080, 480, 240]),
+        ((95, 95, 95, 95, 95), [240]),
+        ((95, 90, 80, 70, 60), [1080, 720, 480, 360, 240]),
+        ((95, 94, 80, 79, 60), [720, 360, 240]),
+    ],
+)
+def test_a_rendition_is_compared_with_one_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: Any, kept: list[int]
+) -> None:
+    heights = (1080, 720, 480, 360, 240)
+    seen = dict(zip(heights, looks, strict=True))
+    monkeypatch.setattr(targets, "_look_enlarged", lambda work, one, largest: seen[one.height])
+    renditions = [Rendition("h264", height, Quality(23)) for height in heights]
+    left_out = [one["name"] for one in targets._without_gain(None, renditions, None)]  # type: ignore[arg-type]
+    assert [height for height in heights if f"h264-{height}" not in left_out] == kept
 
 
 def test_renditions_that_bring_no_quality_are_left_out(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
 
+from chalicelib.domain.captions.parse import parse
 from chalicelib.errors import MediaRejected
 from tests import inputs
 from tests.media import make_work, run, run_ffmpeg, synthesise
 from tests.unit.streaming import rules
 from workers.operations import transcoding
+from workers.streaming import package as made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +71,18 @@ def late_sound(target: Path) -> Path:
     return target
 
 
+def gap(target: Path) -> Path:
+    """Two seconds of film, and then a minute without any frame."""
+    return film(target, "-vf", "setpts='(N+1500*gte(N,50))/25/TB'", "-fps_mode", "vfr", size="256x144")
+
+
 INPUTS: list[tuple[str, Callable[[Path], Path], str, dict[str, Any]]] = [
     ("25 frames", film, "mp4", {}),
     ("29.97 frames", lambda file: film(file, rate="30000/1001"), "mp4", {}),
     ("120 frames", fast, "mp4", {}),
     ("a rate of one's own", film, "mp4", {"fps": 12.5}),
     ("variable frames", variable, "mkv", {}),
+    ("a gap", gap, "mkv", {}),
     ("portrait", turned, "mp4", {}),
     ("wide pixels", anamorphic, "mkv", {}),
     ("interlaced", interlaced, "mpg", {}),
@@ -157,6 +166,60 @@ def test_thumbnails_and_captions_are_renditions(tmp_path: Path) -> None:
         assert (media.streams.video[0].width, media.streams.video[0].height) == (3 * 160, 90)
     assert "#EXT-X-IMAGE-STREAM-INF" in (package.folder / "output.m3u8").read_text()
     assert 'value="3x1"' in (package.folder / "output.mpd").read_text()
+
+
+def test_a_gap_does_not_make_every_frame_a_keyframe(tmp_path: Path) -> None:
+    run("transcoding", gap(tmp_path / "film.mkv"), tmp_path / "job", HLS)
+    with av.open(str(tmp_path / "job" / "out" / "h264-144.mp4")) as media:
+        keys = [float(frame.pts * frame.time_base) for frame in media.decode(video=0) if frame.key_frame]
+    assert len(keys) <= 5
+
+
+def test_a_damaged_second_sound_does_not_end_the_package(tmp_path: Path) -> None:
+    """It is sound at its start, where it is probed."""
+    good = film(tmp_path / "good.mkv", size="256x144")
+    run_ffmpeg("-i", good, *TONE, "-map", "0", "-map", "1:a", "-c:v", "copy", "-c:a:0", "copy", "-c:a:1", "aac", "-bsf:a:1", "noise=amount='if(lt(n,60),0,1)'", tmp_path / "film.mkv")  # fmt: skip
+    work = make_work("transcoding", tmp_path / "film.mkv", tmp_path / "job", HLS)
+    done = transcoding.run(work)
+    assert done.result["renditions"]
+    assert done.result["sounds"][0]["name"] == "sound-1"
+    assert {one.code for one in work.warnings.items} & {"stream_ignored", "decode_errors"}
+
+
+def test_a_sound_of_96_khz_has_48(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "sine=sample_rate=96000:duration=2", tmp_path / "a.wav")
+    done = run("transcoding", tmp_path / "a.wav", tmp_path / "job", HLS)
+    with av.open(str(tmp_path / "job" / "out" / "sound-1.mp4")) as media:
+        assert media.streams.audio[0].rate == done.result["sample_rate"] == 48_000
+
+
+def test_two_captions_of_a_language_have_two_names(tmp_path: Path) -> None:
+    work = make_work("transcoding", film(tmp_path / "film.mp4", size="128x72", seconds=1), tmp_path / "job", HLS)
+    captions = parse(b"WEBVTT\n\n00:00.000 --> 00:00.500\nHello\n")
+    package = rules.Package(transcoding.run(replace(work, captions_by_language={"en": captions, "eng": captions})))
+    assert [one.name for one in package.master.media if one.type == "SUBTITLES"] == ["English", "English (eng)"]
+
+
+def test_thumbnails_end_with_the_picture(tmp_path: Path) -> None:
+    short = film(tmp_path / "film.mkv", size="128x72", seconds=4)  # the sound has 7 s
+    run("transcoding", short, tmp_path / "job", {**HLS, "thumbnails": True})
+    assert (tmp_path / "job" / "out" / "thumbnails.vtt").read_text().count("#xywh") == 2
+
+
+def test_captions_cannot_be_drawn_into_a_sound(tmp_path: Path) -> None:
+    run_ffmpeg(*TONE, tmp_path / "a.wav")
+    burned = {**HLS, "burn_in": True, "captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11"}
+    with pytest.raises(MediaRejected, match=r"no picture; params\.burn_in draws into one"):
+        run("transcoding", tmp_path / "a.wav", tmp_path / "job", burned, captions=b"WEBVTT\n\n00:00.000 --> 00:00.500\nHello\n")
+
+
+def test_many_pixels_are_encoded_codec_by_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "PIXELS_TOGETHER", 1000)
+    source = film(tmp_path / "film.mp4", size="128x72", seconds=3)
+    done = run("transcoding", source, tmp_path / "job", {**HLS, "second_codec": "h265"})
+    package = rules.check(done)
+    assert [one.stream_info.codecs.split(".")[0] for one in package.pictures] == ["avc1", "hvc1"]
+    assert len(package.sounds) == 1
 
 
 def test_a_part_after_the_end_is_an_error(tmp_path: Path) -> None:
