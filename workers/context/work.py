@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
@@ -102,6 +102,10 @@ class Work:
     def seconds_left(self) -> float:
         """The time left for the attempt, in s."""
         return max(0.1, self.deadline - time.monotonic())
+
+    def stage(self, begin: float, end: float) -> Work:
+        """Return this work for a stage of it, whose progress 0..1 is that from `begin` to `end` of the whole."""
+        return replace(self, progress=lambda share: self.progress(begin + (end - begin) * share))
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,15 @@ def run(work: Work) -> Done:
     captions = subtitles.prepare(work, source, late=part.is_cut_late(source), shape=shape)
     look = look_of(params, source, file, fields, captions)
     found = check.find(work, source, file, look, _size(params), seconds) if look is not None else None
-    measured = _measure_loudness(work, source, file, seconds)
+    encoding = work.stage(*check.stages(params))
+    measured = _measure_loudness(encoding, source, file, seconds)
     if params.format == "gif" and look is not None:
-        _make_palette(work, source, look, seconds)
+        _make_palette(encoding, source, look, seconds)
     more: list[str] = []
     shown = picture_arguments(params, look, found)
     if params.visual is not None:
         shown, more = _visual(work, source, captions)
-    target = _encode(work, source, file, shown, more, measured, captions, seconds)
+    target = _encode(encoding, source, file, shown, more, measured, captions, seconds)
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
     if shown != WITHOUT and made.track("video") is None:

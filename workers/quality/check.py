@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from workers.media.probe import Media
     from workers.quality.search import Found
 
+SEARCHED, COMPARED = 0.35, 0.25
+"""The shares of progress for the search and for the comparison."""
 MISSED = 1.0
 """A film whose VMAF is so much lower than the target gets a warning."""
 FPS = 25.0
 """The frame rate of a film that does not say it."""
+
+
+def stages(params: TranscodingParams) -> tuple[float, float]:
+    """Return the progress at which the encoder begins and ends."""
+    measured = params.target_vmaf is not None or bool(params.quality)
+    aimed = params.target_vmaf is not None or any(rung.target_vmaf is not None for rung in params.ladder or [])
+    return SEARCHED if aimed else 0.0, 1 - COMPARED if measured or aimed else 1.0
 
 
 def find(work: Work, source: Media, file: Path, look: Look, size: list[str], seconds: float) -> Found | None:
@@ -30,7 +39,7 @@ def find(work: Work, source: Media, file: Path, look: Look, size: list[str], sec
     if params.target_vmaf is None or params.video_codec is None or shown is None:
         return None
     samples = search.take_samples(work, source, file, look, size, seconds, params.fps or shown.fps or FPS)
-    found = search.find(work, samples, params.video_codec, params.target_vmaf)
+    found = search.find(work.stage(0, stages(params)[0]), samples, params.video_codec, params.target_vmaf)
     samples.file.unlink()
     return found
 
@@ -44,7 +53,7 @@ def compare(
     if shown is None or not (params.quality or found):
         return {}
     score = measure.compare(
-        work, reference(params, source, look, size), file, min(shown.width, shown.height),
+        work.stage(stages(params)[1], 1), reference(params, source, look, size), file, min(shown.width, shown.height),
         fps=shown.fps, seconds=made.duration, full=params.quality == "full",
     )  # fmt: skip
     result: dict[str, Any] = {"quality": measure.describe(score)} if params.quality else {}

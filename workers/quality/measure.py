@@ -73,7 +73,7 @@ def compare(
     fps: float,
     seconds: float,
     full: bool = False,
-    share: tuple[float, float] = (1.0, 1.0),
+    share: tuple[float, float] = (0.0, 1.0),
     scaled: list[str] | None = None,
 ) -> Score:
     """Compare a film with its reference. `height`: the shorter side that it is looked at; `scaled`: filters for that size.

@@ -134,6 +134,7 @@ def find(
         if keep is not None and all(abs(probe.vmaf - target) <= abs(one.vmaf - target) for one in probes):
             made.replace(keep)
         probes.append(probe)
+        work.progress(len(probes) / PROBES_MAX)
         if abs(probe.vmaf - target) <= CLOSE_ENOUGH:
             break
         crf = rounded(next_factor(probes, target, SLOPES[codec]), step, most)

@@ -56,8 +56,9 @@ def run(work: Work) -> Done:
     if look is not None:
         targets = resolve(work, source, file, look, renditions, seconds)
     grid = encode.thumbnail_grid(_picture_seconds(params, shown, seconds)) if params.thumbnails and shown else None
-    voices = sounds.prepare(work, heard, [*opened, *part.cut(params, source)], seconds)
-    _encode(work, source, look, opened, targets.renditions, voices, grid, seconds)
+    encoding = work.stage(*check.stages(params))
+    voices = sounds.prepare(encoding, heard, [*opened, *part.cut(params, source)], seconds)
+    _encode(encoding, source, look, opened, targets.renditions, voices, grid, seconds)
     contents = _contents(work, targets.renditions, voices, grid)
     contents.captions = text.write_captions(work, contents.duration)
     work.warnings.check_length(part.promised(params, source, *(["video"] if look else ["audio"])), contents.duration)
@@ -143,15 +144,21 @@ def _contents(work: Work, renditions: list[Rendition], voices: list[sounds.Voice
 def _compare(work: Work, look: Look, contents: Contents, targets: Targets, rows: list[dict[str, Any]]) -> None:
     """Add the quality to the rows of the renditions, as far as the job asks for it."""
     params: TranscodingParams = work.params
-    for one, row in zip(contents.videos, rows, strict=True):
+    end, each = check.stages(params)[1], (1 - check.stages(params)[1]) / max(1, len(rows))
+    for number, (one, row) in enumerate(zip(contents.videos, rows, strict=True)):
         found = targets.found.get(one.name)
         if not (params.quality or found) or min(one.track.width, one.track.height) < measure.SIDE_LEAST:
             continue
         reference = measure.Reference(look.opened, look.stream, look.sized(picture.scaled(one.rendition.resolution)))
         score = measure.compare(
-            work, reference, work.folder / f"{one.name}.mp4", min(one.track.width, one.track.height),
-            fps=one.fps, seconds=one.track.duration, full=params.quality == "full",
-        )  # fmt: skip
+            work.stage(end + each * number, end + each * (number + 1)),
+            reference,
+            work.folder / f"{one.name}.mp4",
+            min(one.track.width, one.track.height),
+            fps=one.fps,
+            seconds=one.track.duration,
+            full=params.quality == "full",
+        )
         if params.quality:
             row["quality"] = measure.describe(score)
         if found is not None and one.rendition.target_vmaf is not None:

@@ -40,7 +40,8 @@ def resolve(work: Work, source: Media, file: Path, look: Look, renditions: list[
     found: dict[str, Found] = {}
     samples: dict[int, Samples] = {}
     resolved: list[Rendition] = []
-    for one in renditions:
+    each = check.stages(params)[0] / max(1, len(renditions))
+    for number, one in enumerate(renditions):
         if one.target_vmaf is None:
             resolved.append(one)
             continue
@@ -50,7 +51,9 @@ def resolve(work: Work, source: Media, file: Path, look: Look, renditions: list[
             kept = taken.file.rename(taken.file.with_name(f"samples-{one.height}.mkv"))
             samples[one.height] = taken._replace(file=kept)
         keep = _kept(work, one) if params.ladder is None else None
-        found[one.name] = search.find(work, samples[one.height], one.codec, one.target_vmaf, lose=0.0, keep=keep)
+        found[one.name] = search.find(
+            work.stage(each * number, each * (number + 1)), samples[one.height], one.codec, one.target_vmaf, lose=0.0, keep=keep
+        )
         resolved.append(one._replace(quality=Quality(found[one.name].crf)))
     left_out = _without_gain(work, resolved, samples[max(samples)]) if samples and params.ladder is None else []
     for file_of_ours in (*work.folder.glob("samples-*.mkv"), *work.folder.glob("probe-*.mkv")):

@@ -244,3 +244,14 @@ def test_a_named_ladder_is_kept_whole(tmp_path: Path) -> None:
     assert first["target_vmaf"]["target"] == 85
     assert "target_vmaf" not in second
     assert "left_out" not in done.result
+
+
+@pytest.mark.parametrize("params", [{}, {"format": "hls", "thumbnails": False}])
+def test_progress_grows_through_search_encoding_and_comparison(tmp_path: Path, params: dict[str, Any]) -> None:
+    film = synthesise(tmp_path / "film.mp4", size="160x120", seconds=8)
+    shares: list[float] = []
+    run("transcoding", film, tmp_path / "job", {"preset": "ultrafast", "target_vmaf": 80, **params}, progress=shares.append)
+    highest = [max(shares[: number + 1]) for number in range(len(shares))]
+    for low, high in ((0.01, 0.35), (0.36, 0.75), (0.76, 1.0)):
+        assert any(low <= one <= high for one in highest), (low, high)
+    assert 0.95 <= max(shares) <= 1
