@@ -12,11 +12,13 @@ from xdist.scheduler import LoadFileScheduling
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from infra.local import processes
+from infra.local import browser, processes
 from infra.local.process import LOOPBACK, LocalProcess, pick_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 OURS = ("AWS_", "DIRECTUS_", "REDIS_", "QUEUE_", "DEAD_LETTER_", "MEDIAQ_REDIS", "PLANS_", "INTERNAL_")
 for name in [name for name in os.environ if name.startswith(OURS) and name != "AWS_ENDPOINT_URL"]:
@@ -55,6 +57,13 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     server: LocalProcess = processes.redis_process(tmp_path_factory.mktemp("redis") / "state", port).start()
     yield port
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium: one in each test process, because Playwright cannot be started twice in one."""
+    with browser.launch() as running:
+        yield running
 
 
 class LossyScripts(Scripts):

@@ -26,6 +26,7 @@ BUSY_SECONDS = 400
 LINE = 12
 """The limit of waiting jobs: the machine sets the pace."""
 SMALL = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
+PACKAGE = {"format": "hls", "preset": "veryfast", "quality": True}
 LONG = {"format": "mp4", "codec": "h265", "resolution": "1080p", "preset": "slow"}
 
 
@@ -36,12 +37,14 @@ def main() -> int:
         try:
             token = login(stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
             app = CreatorApp(stack.url("directus"), stack.url("api"), token)
+            package = _submit(app, app.upload(synthesise(Path(folder) / "film.mp4")), "transcoding", PACKAGE)
             pictured, running_job = _keep_busy(app, Path(folder))
             page = f"{stack.url('api')}/api/queue/dashboard"
             with browser.launch() as running:
                 _take(running, page, token, "dashboard-light", "light", (1200, 1010))
                 _take(running, page, token, "dashboard-dark", "dark", (1200, 1010))
                 _take(running, f"{page}#job={pictured}", token, "dashboard-job", "light", (1200, 900))
+                _take(running, f"{page}#job={package}", token, "dashboard-package", "light", (1000, 900), part="#media")
                 _take(running, f"{page}#job={running_job}", token, "dashboard-phone", "dark", (390, 800))
         finally:
             stack.stop()
@@ -78,7 +81,8 @@ def _submit(app: CreatorApp, file_id: str, operation: str, params: Mapping[str, 
     return job_id
 
 
-def _take(running: Browser, url: str, token: str, name: str, scheme: str, size: tuple[int, int]) -> None:
+def _take(running: Browser, url: str, token: str, name: str, scheme: str, size: tuple[int, int], part: str = "body") -> None:
+    """Take the window, or one `part` of the page."""
     width, height = size
     context = running.new_context(color_scheme=scheme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
     context.add_init_script(f"sessionStorage.setItem('token', {token!r})")
@@ -89,7 +93,8 @@ def _take(running: Browser, url: str, token: str, name: str, scheme: str, size: 
         page.locator("#job dl").wait_for()
     page.wait_for_timeout(6000)  # one more update, so that the figures change
     IMAGES.mkdir(exist_ok=True)
-    page.screenshot(path=IMAGES / f"{name}.png")
+    target = IMAGES / f"{name}.png"
+    page.locator(part).screenshot(path=target) if part != "body" else page.screenshot(path=target)
     _say(f"docs/images/{name}.png")
     context.close()
 

@@ -8,7 +8,6 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 
-from infra.local import browser
 from infra.local.directus import accounts
 from tests.integration.conftest import System, clip, run_system, until
 
@@ -21,12 +20,6 @@ __all__ = ["clip"]
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with browser.launch() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One system for all pages: its jobs are told apart by their ids."""
     yield from run_system(tmp_path_factory.mktemp("system"))
@@ -35,13 +28,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 class Desk:
     """A page, with everything that its console says and every address that it asks for."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, directus: str) -> None:
         self.page = page
         self.url = url
         self.errors: list[str] = []
         self.asked: list[str] = []
         self.outage = False
-        self.origins = {url.split("/")[2]}
+        self.origins = {url.split("/")[2], directus.split("/")[2]}  # those of its content security policy
         page.on("console", lambda message: self._note(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
@@ -67,7 +60,7 @@ class Desk:
 def desk(request: pytest.FixtureRequest, chromium: Browser, system: System) -> Iterator[Desk]:
     context = chromium.new_context(color_scheme=request.param, viewport={"width": 1200, "height": 900})
     context.set_default_timeout(15_000)
-    yield (made := Desk(context.new_page(), f"{system.stack.url('api')}/api/queue/dashboard"))
+    yield (made := Desk(context.new_page(), f"{system.stack.url('api')}/api/queue/dashboard", system.stack.url("directus")))
     context.close()
     assert made.errors == []
     assert {url.split("/")[2] for url in made.asked if url.startswith("http")} <= made.origins  # no foreign origin

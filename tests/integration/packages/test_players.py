@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
-from infra.local import browser, node
+from infra.local import node
 from infra.local.cache import digest, once
+from infra.local.directus import accounts
 from tests.integration.conftest import until
 from tests.media import run_ffmpeg
 
@@ -33,12 +35,6 @@ def scripts() -> list[str]:
     """The code of the players."""
     folder = once(f"players-{digest(PACKAGE.glob('*.json'), node.version())}", lambda to: node.install(PACKAGE, to))
     return [(folder / "node_modules" / name).read_text() for name in SCRIPTS]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.launch() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +134,18 @@ def test_a_private_package_plays_with_a_token(
     page.evaluate("video.playbackRate = 4; void video.play()")
     until(lambda: page.evaluate("video.currentTime") > 7, 30, f"it plays: {errors(page)}")
     assert errors(page) == []
+
+
+def test_a_session_cookie_reads_a_private_package(real_system: System, job: dict[str, Any]) -> None:
+    """As a player does that cannot send a header, on a page of the site of Directus."""
+    url = address(real_system, job, "output.m3u8")
+    browser_like = requests.Session()
+    login = {"email": accounts.BEST.email, "password": accounts.BEST.password, "mode": "session"}
+    browser_like.post(f"{real_system.stack.url('directus')}/auth/login", json=login, timeout=10).raise_for_status()
+    playlists = [line for line in browser_like.get(url, timeout=10).text.splitlines() if line and not line.startswith("#")]
+    assert len(playlists) == 2
+    for file_id in playlists:
+        assert browser_like.get(urljoin(url, file_id), timeout=10).text.startswith("#EXTM3U")
 
 
 @pytest.mark.parametrize(("player", "name"), PLAYERS)

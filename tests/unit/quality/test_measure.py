@@ -170,7 +170,7 @@ def test_a_missed_target_is_a_warning(moving: Path, tmp_path: Path) -> None:
 
 
 def test_a_target_is_aimed_at(tmp_path: Path) -> None:
-    film = synthesise(tmp_path / "film.mp4", "-crf", "10", size="320x240", seconds=20)
+    film = synthesise(tmp_path / "film.mp4", "-crf", "10", size="320x240", seconds=12)
     for target in (80, 93):
         work = make_work("transcoding", film, tmp_path / f"job-{target}", {"preset": "veryfast", "target_vmaf": target})
         result = transcoding.run(work).result["target_vmaf"]
@@ -223,7 +223,7 @@ def test_a_rendition_is_compared_with_one_that_is_kept(
 def test_renditions_that_bring_no_quality_are_left_out(tmp_path: Path) -> None:
     """A film that was enlarged from a small one looks the same in half the size."""
     blurred = ["-vf", "scale=40:22,scale=640:360:flags=bicubic"]
-    film = synthesise(tmp_path / "film.mp4", *blurred, "-crf", "10", size="640x360", seconds=20, sound=False)
+    film = synthesise(tmp_path / "film.mp4", *blurred, "-crf", "10", size="640x360", seconds=20, rate=10, sound=False)
     done = run(
         "transcoding", film, tmp_path / "job", {"format": "hls", "preset": "veryfast", "target_vmaf": 90, "thumbnails": False}
     )

@@ -8,7 +8,10 @@ async function startHls(url, token) {
   const setup = token ? { xhrSetup: xhr => xhr.setRequestHeader('Authorization', `Bearer ${token}`) } : {};
   const hls = new Hls(setup);
   await new Promise((done, fail) => {
-    hls.on(Hls.Events.ERROR, (_, data) => { errors.push(`hls.js: ${data.details} ${data.error || ''}`); fail(errors.at(-1)); });
+    hls.on(Hls.Events.ERROR, (_, data) => {
+      if (data.details === 'aborted' && !data.fatal) return;  // a request that it gave up itself, for a seek or a switch
+      errors.push(`hls.js: ${data.details} ${data.error || ''}`); fail(errors.at(-1));
+    });
     hls.on(Hls.Events.MANIFEST_PARSED, done);
     hls.loadSource(url);
     hls.attachMedia(video);
