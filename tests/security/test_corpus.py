@@ -39,6 +39,19 @@ PAIRS = [
     for place, operation in enumerate(OPERATIONS)
     if ALL or (not CORPUS[name].slow and place in (number % len(OPERATIONS), (number + 3) % len(OPERATIONS)))
 ]
+OTHER_OUTPUTS: dict[str, dict[str, Any]] = {
+    "package": {"format": "hls", "preset": "ultrafast"},
+    "cover": {"visual": "cover", "preset": "ultrafast"},
+    "waveform": {"visual": "waveform", "preset": "ultrafast", "resolution": "144p"},
+    "quality": {"quality": True, "resolution": "144p", "preset": "ultrafast"},
+}
+"""Outputs of `transcoding` that open the input with arguments of their own."""
+OTHER_PAIRS = [
+    (name, output)
+    for number, name in enumerate(CORPUS)
+    for place, output in enumerate(OTHER_OUTPUTS)
+    if ALL or (not CORPUS[name].slow and place == number % len(OTHER_OUTPUTS))
+]
 MODES = ("auto", "off") if ALL else ("off",)
 
 
@@ -110,12 +123,33 @@ def namespace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def test_hostile_files(
     hostile: Path, operation: str, request: pytest.FixtureRequest, bait: Bait, tmp_path: Path, peaks: list[int]
 ) -> None:
+    _meet(hostile, operation, QUICKLY.get(operation), request, tmp_path, peaks)
+
+
+@pytest.mark.parametrize(
+    ("hostile", "output"), OTHER_PAIRS, indirect=["hostile"], ids=[f"{name}-{output}" for name, output in OTHER_PAIRS]
+)
+def test_hostile_files_in_other_outputs(
+    hostile: Path, output: str, request: pytest.FixtureRequest, bait: Bait, tmp_path: Path, peaks: list[int]
+) -> None:
+    _meet(hostile, "transcoding", OTHER_OUTPUTS[output], request, tmp_path, peaks)
+
+
+def _meet(
+    hostile: Path,
+    operation: str,
+    params: dict[str, Any] | None,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    peaks: list[int],
+) -> None:
+    """Run an operation on a hostile file: it is refused, or harmless, within the walls."""
     started = time.monotonic()
     name = request.node.callspec.params["hostile"]
     job = tmp_path / "job"
     outputs: list[Path] = []
     try:
-        outputs = [output.path for output in run(operation, hostile, job, QUICKLY.get(operation), source=Source("")).outputs]
+        outputs = [output.path for output in run(operation, hostile, job, params, source=Source("")).outputs]
         assert CORPUS[name].harmless, "it was accepted"
     except MediaRejected as error:
         _check_words(str(error), tmp_path)
