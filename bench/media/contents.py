@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from bench import peers
 from workers.context import programs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECONDS = 60
 SIZE = "640x360"
@@ -53,8 +49,7 @@ def _encode(folder: Path, name: str, arguments: list[str]) -> Path:
 
 def _page(folder: Path) -> list[str]:
     """Draw a long page of our own source, which scrolls and stops."""
-    text = (sys.modules[__name__].__file__ or "", subprocess.__file__)
-    lines = [line.rstrip() for name in text for line in open(name)][:400]  # noqa: PTH123, SIM115
+    lines = [line for file in (__file__, subprocess.__file__) for line in Path(file).read_text().splitlines()][:400]
     page = Image.new("RGB", (640, 20 * len(lines)), "#fdfdf8")
     draw = ImageDraw.Draw(page)
     for number, line in enumerate(lines):

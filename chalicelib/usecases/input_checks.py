@@ -49,8 +49,10 @@ class InputChecker:
         named = {"captions_file_id": job.params.get("captions_file_id")}
         by_language = job.params.get("captions_file_ids") or {}
         named |= {f"captions_file_ids.{language}": file_id for language, file_id in by_language.items()}
-        for field, file_id in named.items():
-            if file_id is not None and not self._may_use(self._directus.read_file(str(file_id)), owner, caller):
+        ids = {field: str(file_id) for field, file_id in named.items() if file_id is not None}
+        found = self._directus.read_files(sorted(set(ids.values()))) if ids else {}
+        for field, file_id in ids.items():
+            if not self._may_use(found.get(file_id), owner, caller):
                 raise NotFound(f"params.{field} must be the id of one of your files")
 
     def check_connection(self, job: MediaJob, owner: Owner) -> None:

@@ -82,14 +82,12 @@ def prepare(work: Work, source: Media) -> Path | None:
     return target
 
 
-def arguments(
-    params: TranscodingParams, sound: Stream, cover: tuple[Path, int] | None, drawn: list[str], volume: float
-) -> list[str]:
-    """Return the arguments of the picture. `cover`: the file and the number of its input; `drawn`: filters for captions."""
+def arguments(params: TranscodingParams, sound: Stream, cover: int | None, drawn: list[str], volume: float) -> list[str]:
+    """Return the arguments of the picture. `cover`: the number of its input; `drawn`: filters for captions."""
     width, height = shape(params)
     if cover is not None:
         rate = params.fps or COVER_RATE
-        chain = f"[{cover[1]}:v]fps={ffmpeg.number(rate)}"
+        chain = f"[{cover}:v]fps={ffmpeg.number(rate)}"
     else:
         rate, tall = params.fps or WAVE_RATE, 2 * round(height * WAVE_HEIGHT / 2)
         fore, back = colour(params.waveform_color, FOREGROUND), colour(params.background_color, BACKGROUND)

@@ -215,7 +215,7 @@ def _visual(work: Work, source: Media, captions: subtitles.Subtitles | None) -> 
         number = 2 if captions and captions.input and not late else 1
         seconds = part.seconds(params, source)
         opened = visual.cover_input(cover, seconds + params.start if late and seconds else seconds)
-        return visual.arguments(params, heard, (cover, number), drawn, 0), opened
+        return visual.arguments(params, heard, number, drawn, 0), opened
     volume = visual.gain(work, [*part.opened(params, source, work.input), *part.cut(params, source)], heard)
     return visual.arguments(params, heard, None, drawn, volume), []
 

@@ -177,6 +177,7 @@ class Attempt:
     def _upload_all(self, outputs: list[Output], name: str) -> list[dict[str, Any]]:
         """Upload the outputs, each after those that it refers to; return them in their own order."""
         files: dict[str, dict[str, Any]] = {}
+        total, before = sum(output.path.stat().st_size for output in outputs), 0
         while len(files) < len(outputs):
             output = next(one for one in outputs if one.name not in files and files.keys() >= set(one.refers_to))
             if output.refers_to:
@@ -184,19 +185,22 @@ class Attempt:
                 for other in output.refers_to:
                     text = text.replace(other, files[other]["file_id"])
                 output.path.write_text(text)
-            file_id = self._with_retries(partial(self._upload, output, name))
-            if output is not outputs[0]:  # the user becomes the owner of the first when the record is closed
-                self._with_retries(partial(self._directus.give_file, file_id, self._job.user_id))
+            file_id = self._with_retries(partial(self._upload, output, name, before, total))
             size = output.path.stat().st_size
+            before += size
             files[output.name] = {"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size}
-        return [files[output.name] for output in outputs]
+        stored = [files[output.name] for output in outputs]
+        if len(stored) > 1:  # the user becomes the owner of the first when the record is closed
+            others = [one["file_id"] for one in stored[1:]]
+            self._with_retries(partial(self._directus.give_files, others, self._job.user_id))
+        return stored
 
-    def _upload(self, output: Output, name: str) -> str:
-        size = output.path.stat().st_size
+    def _upload(self, output: Output, name: str, before: int, total: int) -> str:
+        """Upload one output. `before` and `total`: the bytes of the outputs that are stored, and of all."""
 
         def sent(count: int) -> None:
             self._lease.check()
-            self._lease.progress(100 - UPLOAD_SHARE + min(9, 9 * count // max(1, size)))
+            self._lease.progress(100 - UPLOAD_SHARE + min(9, 9 * (before + count) // max(1, total)))
 
         with output.path.open("rb") as stream:
             return self._directus.upload_file(

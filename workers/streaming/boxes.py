@@ -18,7 +18,6 @@ CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 VISUAL_ENTRY, SOUND_ENTRY = 78, 28
 """Bytes of a sample entry before its boxes."""
 DATA_OFFSET, FIRST_FLAGS, DURATIONS, SIZES = 0x1, 0x4, 0x100, 0x200
-FLAGS, TIMES = 0x400, 0x800
 """Flags of a track run."""
 
 

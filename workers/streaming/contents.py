@@ -36,7 +36,6 @@ class Sound(NamedTuple):
     """Its name in the menu of a player."""
     language: str
     """A tag such as en; "": unknown."""
-    default: bool
 
 
 class Captions(NamedTuple):
@@ -62,7 +61,7 @@ class Sheet(NamedTuple):
 
 @dataclass
 class Contents:
-    """All renditions of a package."""
+    """All renditions of a package. The first sound is the default."""
 
     videos: list[Video] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)

@@ -29,7 +29,7 @@ def manifest(package: Contents) -> str:
     for codec in dict.fromkeys(one.rendition.codec for one in package.videos):
         _videos(period, [one for one in package.videos if one.rendition.codec == codec], package.target_duration)
     for sound in package.sounds:
-        _sound(period, sound, package.target_duration)
+        _sound(period, sound, package.target_duration, default=sound is package.sounds[0])
     for captions in package.captions:
         about = {"contentType": "text", "mimeType": "text/vtt", "lang": captions.language}
         chosen = ET.SubElement(period, "AdaptationSet", about)
@@ -52,10 +52,10 @@ def _videos(period: ET.Element, videos: list[Video], target: int) -> None:
         _representation(chosen, one.name, one.track, segments.peak_rate(one.segments, target), about)
 
 
-def _sound(period: ET.Element, sound: Sound, target: int) -> None:
+def _sound(period: ET.Element, sound: Sound, target: int, *, default: bool) -> None:
     about = {"contentType": "audio", "mimeType": "audio/mp4", "subsegmentAlignment": "true", "subsegmentStartsWithSAP": "1"}
     chosen = ET.SubElement(period, "AdaptationSet", about | ({"lang": sound.language} if sound.language else {}))
-    _role(chosen, "main" if sound.default else "alternate")
+    _role(chosen, "main" if default else "alternate")
     rate = {"audioSamplingRate": str(sound.track.sample_rate)}
     peak = segments.peak_rate(sound.segments, target)
     shown = _representation(chosen, sound.name, sound.track, peak, rate)

@@ -27,7 +27,7 @@ def multivariant(package: Contents) -> str:
     target = package.target_duration
     heard = max((segments.peak_rate(one.segments, target) for one in package.sounds), default=0)
     heard_average = max((segments.average_rate(one.segments) for one in package.sounds), default=0)
-    lines += [_sound(one) for one in package.sounds]
+    lines += [_sound(one, default=one is package.sounds[0]) for one in package.sounds]
     lines += [_captions(one) for one in package.captions]
     groups = ['AUDIO="audio"'] if package.sounds else []
     groups += ['SUBTITLES="subtitles"'] if package.captions else []
@@ -94,10 +94,10 @@ def _in_order(videos: list[Video], target: int) -> list[Video]:
     return [one for one in videos if one is first] + [one for one in videos if one is not first]
 
 
-def _sound(sound: Sound) -> str:
+def _sound(sound: Sound, *, default: bool) -> str:
     about = ["TYPE=AUDIO", 'GROUP-ID="audio"', f'NAME="{sound.label}"']
     about += [f'LANGUAGE="{sound.language}"'] if sound.language else []
-    chosen = "YES" if sound.default else "NO"
+    chosen = "YES" if default else "NO"
     about += [f"DEFAULT={chosen}", "AUTOSELECT=YES", f'CHANNELS="{sound.track.channels}"', f'URI="{sound.name}.m3u8"']
     return f"#EXT-X-MEDIA:{','.join(about)}"
 

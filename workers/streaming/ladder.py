@@ -74,7 +74,7 @@ def _rendition(params: TranscodingParams, codec: str, height: int, film: int, ru
     crf = rung.crf if rung is not None and rung.crf is not None else params.crf
     if target is not None and (rung is None or rung.crf is None):
         return Rendition(codec, height, Quality(CRF[codec]), target, own_size)
-    quality = Quality(CRF[codec], ceiling=ceiling(codec, height, rate)) if crf is None else Quality(crf)
+    quality = Quality(CRF[codec], ceiling=ceiling(codec, min(height, film), rate)) if crf is None else Quality(crf)
     return Rendition(codec, height, quality, None, own_size)
 
 

@@ -125,7 +125,7 @@ def _contents(work: Work, renditions: list[Rendition], voices: list[sounds.Voice
         if not track.fragments:
             raise MediaRejected(part.NOTHING_LEFT.format(work.params.start))
         contents.videos.append(Video(one.name, track, segments.group(track.fragments), one))
-    made = [sounds.read(work.folder, voice, default=number == 0) for number, voice in enumerate(voices)]
+    made = [sounds.read(work.folder, voice) for voice in voices]
     contents.sounds = [one for one in made if one is not None]
     for voice, heard in zip(voices, made, strict=True):
         if heard is None:

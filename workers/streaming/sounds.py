@@ -64,13 +64,13 @@ def prepare(work: Work, streams: list[Stream], opened: list[str], seconds: float
     return found
 
 
-def read(folder: Path, voice: Voice, *, default: bool) -> Sound | None:
+def read(folder: Path, voice: Voice) -> Sound | None:
     """Read what was encoded; None if the sound has nothing in this part of the input."""
     track = boxes.read(folder / f"{voice.name}.mp4")
     if not track.fragments:
         return None
     parts = segments.group(track.fragments, nearest=True)
-    return Sound(voice.name, track, parts, voice.label, voice.language, default)
+    return Sound(voice.name, track, parts, voice.label, voice.language)
 
 
 def label_of(language: str) -> str:

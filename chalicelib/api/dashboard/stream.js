@@ -29,9 +29,10 @@ async function stream(video, tracks, alive) {
   const lists = await Promise.all(tracks.map(async one => playlist(await (await asset(one.list)).text())));
   const source = new MediaSource(), lengths = lists.map(one => one.segments.length ? one.segments[one.segments.length - 1].end : 0);
   if (!alive()) return;
-  video.src = URL.createObjectURL(source);
+  const url = URL.createObjectURL(source);
+  video.src = url;
   await new Promise(done => source.addEventListener('sourceopen', done, { once: true }));
-  URL.revokeObjectURL(video.src);
+  URL.revokeObjectURL(url);
   if (!alive()) return;
   source.duration = Math.max(...lengths);
   const buffers = tracks.map(one => source.addSourceBuffer(one.type)), held = tracks.map(() => new Set());

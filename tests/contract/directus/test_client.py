@@ -218,6 +218,10 @@ class TestFiles:
             io.BytesIO(data), title="job/output.mp4", name="ä clip.mp4", mime="video/mp4", sent=sent.append
         )
         assert server.service.give_file(file_id, owner)
+        more = [server.service.upload_file(io.BytesIO(b"x"), title="t", name="b.mp4", mime="video/mp4") for _ in range(2)]
+        assert server.service.give_files([*more, str(uuid.uuid4())], owner)
+        found = server.service.read_files([*more, str(uuid.uuid4())])
+        assert {key: file.uploaded_by for key, file in found.items()} == dict.fromkeys(more, owner)
         assert not server.service.give_file(str(uuid.uuid4()), owner)  # refused, and no reason to wait
         assert sent[-1] > len(data)
         file = server.service.read_file(file_id)

@@ -30,17 +30,24 @@ class Store:
         if name in self.failing:
             self.failing.remove(name)
             raise DirectusUnavailable("broken")
+        about["sent"](len(name))
         file_id = f"id-of-{name.replace('.', '-')}"
         self.texts[file_id] = stream.read().decode()
         return file_id
 
-    def give_file(self, file_id: str, owner: str) -> bool:
-        self.given.append(file_id)
+    def give_files(self, file_ids: list[str], owner: str) -> bool:
+        self.given += file_ids
         return True
 
 
 class Lease:
     """A lease that is never lost."""
+
+    def __init__(self) -> None:
+        self.shares: list[int] = []
+
+    def progress(self, percent: int) -> None:
+        self.shares.append(percent)
 
     def __getattr__(self, name: str) -> Any:
         return lambda *given: None
@@ -89,3 +96,6 @@ def test_names_become_ids(tmp_path: Path, failing: tuple[str, ...]) -> None:
     assert Counter(store.calls) == Counter({one.name: 1 + (one.name in failing) for one in outputs(tmp_path)})
     assert sorted(store.given) == sorted(one["file_id"] for one in files[1:])
     assert made._maybe_orphans is bool(failing)
+    if not failing:
+        assert made._lease.shares == sorted(made._lease.shares)
+        assert len(set(made._lease.shares)) > 3, "the bar moves from file to file"

@@ -222,6 +222,43 @@ def test_many_pixels_are_encoded_codec_by_codec(tmp_path: Path, monkeypatch: pyt
     assert len(package.sounds) == 1
 
 
+def test_the_default_is_a_sound_that_is_there(tmp_path: Path) -> None:
+    """The first sound has ended before the part begins."""
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=128x72:rate=25:duration=5"]
+    tones = ["-f", "lavfi", "-i", "sine=duration=1", "-f", "lavfi", "-i", "sine=duration=5"]
+    maps = ["-map", "0", "-map", "1", "-map", "2", "-disposition:a:0", "default", "-disposition:a:1", "0"]
+    run_ffmpeg(*picture, *tones, *maps, *inputs.H264, "-preset", "ultrafast", "-c:a", "aac", tmp_path / "film.mkv")
+    package = rules.check(run("transcoding", tmp_path / "film.mkv", tmp_path / "job", {**HLS, "start": 2}))
+    assert [(one.uri, one.default) for one in package.sounds] == [("sound-2.m3u8", "YES")]
+
+
+def test_every_sound_is_made_as_loud(tmp_path: Path) -> None:
+    faint = ["-f", "lavfi", "-i", "sine=duration=5,volume=0.05", "-f", "lavfi", "-i", "sine=duration=5"]
+    run_ffmpeg(*faint, "-map", "0", "-map", "1", tmp_path / "a.mka")
+    run("transcoding", tmp_path / "a.mka", tmp_path / "job", {**HLS, "loudness": -20})
+    peaks = []
+    for number in (1, 2):
+        with av.open(str(tmp_path / "job" / "out" / f"sound-{number}.mp4")) as media:
+            peaks.append(max(float(abs(frame.to_ndarray()).max()) for frame in media.decode(audio=0)))
+    assert peaks[0] == pytest.approx(peaks[1], rel=0.3)
+
+
+def test_captions_are_drawn_into_every_rendition(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", size="426x240", seconds=1)
+    burned = {"burn_in": True, "captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11"}
+    cues = b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello there\n"
+    ladder = {**HLS, "ladder": [{"height": 240}, {"height": 144}]}
+    plain, drawn = (
+        rules.Package(
+            run("transcoding", source, tmp_path / str(len(params)), params, captions=cues if "burn_in" in params else None)
+        )
+        for params in (ladder, ladder | burned)
+    )
+    for name in ("h264-240.mp4", "h264-144.mp4"):
+        assert plain.frames(name)[10] != drawn.frames(name)[10]
+    assert not [one for one in drawn.master.media if one.type == "SUBTITLES"]
+
+
 def test_a_part_after_the_end_is_an_error(tmp_path: Path) -> None:
     source = synthesise(tmp_path / "film.mp4", size="128x72", seconds=1)
     with pytest.raises(MediaRejected, match=r"params\.start is 5 s, but the input is 1 s long"):
