@@ -61,3 +61,26 @@ def test_usage_is_counted_at_once(api: Api, asked: list[str]) -> None:
     asked.clear()
     assert api.call("GET", "/usage", token).status_code == 200
     assert sorted(asked) == [READ, "GET /users", "GET /users"]
+
+
+def test_many_outputs_are_given_in_one_request(api: Api, asked: list[str], tmp_path: Path) -> None:
+    """And the captions of all languages are looked up in one, before the job is enqueued."""
+    clip = make_clip(tmp_path / "clip.mp4", 1, "160x120")
+    token = api.backends.tokens["enterprise"]
+    file_id = api.directus("POST", "/files", token, files={"file": ("clip.mp4", clip.read_bytes(), "video/mp4")})["id"]
+    words = {"file": ("a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n", "text/vtt")}
+    captions = {language: api.directus("POST", "/files", token, files=words)["id"] for language in ("en", "de")}
+    record = api.record(input_file_id=file_id)
+    drain_tickets(api.services.tickets)
+    asked.clear()
+    params = {"format": "hls", "preset": "ultrafast", "captions_file_ids": captions}
+    assert api.enqueue({"jobId": record, "operation": "transcoding", "params": params}).status_code == 200
+    assert asked == [READ, "GET /files"]
+    [ticket] = api.services.tickets.receive("container", wait_seconds=1)
+    assert Runner(api.services.ledger, api.services.tickets, api.services.directus, make_tools(tmp_path)).handle(ticket)
+    row = api.directus("GET", f"/items/media_jobs/{record}")
+    assert row["status"] == "completed", row["error"]
+    outputs = row["result"]["outputs"]
+    assert asked[2:] == [CLOSE, ASSET, ASSET, ASSET, *[FILE] * len(outputs), "PATCH /files", CLOSE]
+    owners = {api.directus("GET", f"/files/{one['file_id']}")["uploaded_by"] for one in outputs}
+    assert owners == {row["user_created"]}
