@@ -16,6 +16,7 @@ from infra.local.client import CreatorApp
 from infra.local.directus import accounts
 from infra.local.stack import Stack, login
 from workers.context import programs
+from workers.encoding import file as output_file
 from workers.media import probe
 from workers.operations import transcoding
 
@@ -86,7 +87,7 @@ def _in_a_loop(clip: Path, folder: Path, count: int) -> float:
     source, target = probe.probe(clip), folder / "output.mp4"
     params = msgspec.convert(PARAMS, TranscodingParams)
     shown = transcoding.picture_arguments(params, transcoding.look_of(params, source, clip))
-    command = transcoding.arguments(params, source, clip, target, shown)
+    command = output_file.arguments(params, source, clip, target, shown)
     started = time.perf_counter()
     for _ in range(count):
         subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *command], check=True)

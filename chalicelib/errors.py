@@ -171,6 +171,13 @@ class DirectusUnavailable(Unavailable):
         super().__init__(message)
 
 
+class StoreUnavailable(Unavailable):
+    """The store of parts (S3) is unreachable, refuses, or returns other bytes than were stored."""
+
+    def __init__(self, message: str = "S3 connection refused") -> None:
+        super().__init__(message)
+
+
 class SealingUnavailable(Unavailable):
     """KMS is unreachable or throttles: no secret can be sealed."""
 

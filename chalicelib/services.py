@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.credential_tests import CredentialTests
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.parts import PartsLedger
     from chalicelib.ledger.scripts import Scripts
     from chalicelib.maintenance.health import HealthChecker
     from chalicelib.maintenance.maintenance import Maintenance
@@ -55,6 +56,13 @@ class Services:
         from chalicelib.ledger.ledger import Ledger  # noqa: PLC0415
 
         return Ledger(self.scripts)
+
+    @cached_property
+    def parts(self) -> PartsLedger:
+        """The parts of jobs."""
+        from chalicelib.ledger.parts import PartsLedger  # noqa: PLC0415
+
+        return PartsLedger(self.scripts)
 
     @cached_property
     def tickets(self) -> Tickets:

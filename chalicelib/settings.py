@@ -71,6 +71,12 @@ class Settings:
     whisper_beam_size: int
     whisper_compute_type: str
     transcribe_bucket: str
+    parts_bucket: str
+    """The S3 bucket for the parts of long films; "": every film runs whole."""
+    parts_from_seconds: float
+    """A film is split if two processors are expected to encode it for so long."""
+    parts_workers: int
+    """How many workers may encode a film together: it has three parts for each."""
     log_level: str
     stage: str
     worker_concurrency: int
@@ -123,6 +129,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         whisper_beam_size=int(read.number("WHISPER_BEAM_SIZE", 5, 1, 20)),
         whisper_compute_type=read.choice("WHISPER_COMPUTE_TYPE", "int8", COMPUTE_TYPES),
         transcribe_bucket=read.text("TRANSCRIBE_BUCKET", ""),
+        parts_bucket=read.text("PARTS_BUCKET", ""),
+        parts_from_seconds=read.number("PARTS_FROM_SECONDS", 60, 0, 86_400),
+        parts_workers=int(read.number("PARTS_WORKERS", 8, 1, 333)),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         stage=read.text("STAGE", "local"),
         worker_concurrency=int(read.number("WORKER_CONCURRENCY", os.cpu_count() or 1, 1, 256)),

@@ -16,7 +16,7 @@ from workers.runtime.container import ContainerWorker
 from workers.runtime.credential_tester import CredentialTester
 from workers.runtime.runner import Runner
 from workers.runtime.task_protection import TaskProtection
-from workers.runtime.tools import make_tools
+from workers.runtime.tools import make_teams, make_tools
 from workers.runtime.webhook_sender import WebhookSender
 from workers.sandbox import sandbox
 
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     swept = sandbox.sweep(current.work_dir)
     if swept:
         logger.warning("deleted the folders of a killed worker", extra={"folders": swept})
-    runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools)
+    runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools, make_teams(parts).helper(tools))
     ContainerWorker(
         runner,
         parts.ledger,

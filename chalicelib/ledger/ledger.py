@@ -172,10 +172,12 @@ class Ledger:
 
     def sweep(self) -> Sweep:
         """Requeue jobs whose lease expired, promote delayed jobs that are due, find jobs without a ticket."""
-        paused, due, undelivered, tests, *flat = self._call("pools/sweep", SWEEP_AT_MOST, SUSPECT_MS, STARVED_MS, *POOLS)
+        paused, due, undelivered, tests, offered, *flat = self._call(
+            "pools/sweep", SWEEP_AT_MOST, SUSPECT_MS, STARVED_MS, *POOLS
+        )
         found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
         missing = [job for job in found if job is not None]
-        return Sweep(missing, frozenset(filter(None, paused.split(","))), due, undelivered, tests)
+        return Sweep(missing, frozenset(filter(None, paused.split(","))), due, undelivered, tests, offered)
 
     def adopt(self, forgotten: list[LostJob]) -> list[str]:
         """Restore jobs that the ledger lost; for each: adopted, known, lost or old."""

@@ -31,8 +31,9 @@ ANSWER_SECONDS = 5
 
 @cache
 def source(name: str) -> tuple[str, str]:
-    """Return the text of a script, with the shared library in front, and its SHA-1."""
-    text = (FOLDER / "lib.lua").read_text() + (FOLDER / f"{name}.lua").read_text()
+    """Return the text of a script, with the shared libraries in front, and its SHA-1."""
+    libraries = [FOLDER / "lib.lua", (FOLDER / name).with_name("lib.lua")]
+    text = "".join(file.read_text() for file in (*libraries, FOLDER / f"{name}.lua") if file.exists())
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -78,6 +78,8 @@ class Sweep(NamedTuple):
     """Webhook events that no worker has taken although they have been due for some time."""
     tests: int
     """Tests of credentials that wait for a worker."""
+    offered: int
+    """Jobs with parts that another worker may take."""
 
 
 class Observation(NamedTuple):
@@ -142,6 +144,8 @@ class JobSnapshot(msgspec.Struct, kw_only=True):
     """Open: the address of its webhook."""
     webhook: WebhookStatus | None = None
     """The deliveries of its last webhook event."""
+    parts: bool = False
+    """Active: whether it runs in parts."""
 
 
 class WebhookAttempt(msgspec.Struct):

@@ -6,9 +6,10 @@ A message is a ticket. Its body is the whole envelope, and it is deleted only wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
+import msgspec
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -51,6 +52,15 @@ class Ticket:
     poison: bool = False
     dead: bool = False
     """True: it was received from the dead-letter queue."""
+    calls_for_parts: bool = False
+    """True: it is no ticket of a job, but asks for help with the parts of running ones."""
+
+
+class PartsCall(msgspec.Struct, frozen=True):
+    """The body of a message that asks for help with parts. Older releases keep it for a newer worker."""
+
+    parts_of: str
+    v: Literal[2] = 2
 
 
 class Sending(NamedTuple):
@@ -106,6 +116,13 @@ class Tickets:
             return
         seconds = min(DELAY_MAX_SECONDS, seconds)
         self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
+
+    def call_for_parts(self, job_id: str, count: int) -> None:
+        """Ask `count` Lambdas to take parts of running jobs."""
+        body = msgspec.json.encode(PartsCall(parts_of=job_id)).decode()
+        for first in range(0, count, BATCH_AT_MOST):
+            entries = [{"Id": str(at), "MessageBody": body} for at in range(first, min(count, first + BATCH_AT_MOST))]
+            self._do("send_message_batch", self._urls["lambda"], Entries=entries)
 
     def send_all(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
         """Send tickets in batches. Return the errors, by the ids of the jobs whose ticket was not sent."""
@@ -203,6 +220,11 @@ class Tickets:
 
 def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ticket:
     """Return the ticket in a message, as received or as passed to a Lambda."""
+    try:
+        msgspec.json.decode(body, type=PartsCall)
+        return Ticket(pool, receipt, body, None, dead=dead, calls_for_parts=True)
+    except msgspec.MsgspecError:
+        pass
     try:
         return Ticket(pool, receipt, body, jobs.decode(body), dead=dead)
     except jobs.UnknownEnvelope as error:

@@ -57,8 +57,9 @@ def redis_process(state: Path, port: int) -> LocalProcess:
 
 FOR_WORKERS = ("CREDENTIALS_KEYS", "CREDENTIALS_PRIVATE_KEYS")
 """Settings that open the credentials of users. The API does not have them."""
-LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda")
-CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "kms", "logs", "s3", "secretsmanager", "sts")
+PARTS_BUCKET = "mediaq-local-parts"
+LOCAL_SERVICES = ("sqs", "cloudformation", "cloudwatch", "scheduler", "lambda", "s3")
+CLOUD_SERVICES = (*LOCAL_SERVICES, "apigateway", "ec2", "events", "iam", "kms", "logs", "secretsmanager", "sts")
 """Further services of the emulator that a deployed stack needs."""
 
 
@@ -133,6 +134,7 @@ def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dic
         "CREDENTIALS_KEYS": accounts.CREDENTIALS_KEY,
         "CREDENTIALS_PUBLIC_KEY": accounts.CREDENTIALS_PUBLIC_KEY,
         "CREDENTIALS_PRIVATE_KEYS": accounts.CREDENTIALS_PRIVATE_KEY,
+        "PARTS_BUCKET": PARTS_BUCKET,
         "TRUST_LOOPBACK": "1",
         "POLL_SECONDS": "2",  # the emulator is free of charge, and a stopping worker waits for its polls
         "WORK_DIR": str(work),
@@ -168,6 +170,13 @@ def _log_says(log: Path, word: str) -> Callable[[], bool]:
             return word.encode() in file.read()
 
     return says
+
+
+def make_bucket(endpoint: str) -> None:
+    """Create the bucket for parts of films."""
+    import boto3  # noqa: PLC0415 - see make_queues
+
+    boto3.Session("test", "test", region_name=REGION).client("s3", endpoint_url=endpoint).create_bucket(Bucket=PARTS_BUCKET)
 
 
 def make_queues(endpoint: str, stage: str = "local") -> dict[str, str]:

@@ -59,6 +59,7 @@ class Stack:
         """
         try:
             self._start_stores()
+            processes.make_bucket(self.url("sqs"))
             self.environment = processes.environment(
                 redis_port=self.ports["redis"],
                 sqs_url=self.url("sqs"),
@@ -140,6 +141,7 @@ PASSED_ON = (
     "DIRECTUS_URL", "DIRECTUS_PUBLIC_URL", "DIRECTUS_TOKEN", "DIRECTUS_SECRET", "PLANS_FILE", "PRESETS_FILE", "LOG_LEVEL",
     "FFMPEG", "FETCH_ALLOW", "NETWORK_NAMESPACE", "CREDENTIALS_KEYS", "CREDENTIALS_PUBLIC_KEY", "CREDENTIALS_PRIVATE_KEYS",
     "CREDENTIALS_KMS_KEY", "WHISPER_MODEL", "WHISPER_THREADS", "WHISPER_BEAM_SIZE", "WHISPER_COMPUTE_TYPE", "TRANSCRIBE_BUCKET",
+    "PARTS_BUCKET", "PARTS_FROM_SECONDS", "PARTS_WORKERS",
 )  # fmt: skip
 """Settings of the caller that override those of the local system."""
 

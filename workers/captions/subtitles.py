@@ -48,6 +48,8 @@ class Subtitles(NamedTuple):
     output: list[str]
     filters: list[str]
     result: dict[str, object]
+    cues: tuple[Cue, ...] = ()
+    """What is drawn."""
 
 
 def prepare(work: Work, source: Media, *, late: bool, shape: tuple[int, int] | None = None) -> Subtitles | None:
@@ -75,7 +77,7 @@ def prepare(work: Work, source: Media, *, late: bool, shape: tuple[int, int] | N
         picture = source.track("video")
         assert picture is not None or shape is not None
         width, height = shape or (picture.width, picture.height) if picture else shape or (0, 0)
-        return Subtitles([], ["-sn"], [write_picture(cues, work.folder, width, height)], result)
+        return Subtitles([], ["-sn"], [write_picture(cues, work.folder, width, height)], result, tuple(cues))
     file = work.folder / "captions.vtt"
     file.write_text(formats.vtt(cues, "und"))
     # QuickTime files have the bibliographic codes of their own table

@@ -33,6 +33,11 @@ class WarningCollector:
         """Record the number of decode errors of one pass over the input. The pass with the most errors counts."""
         self._decode_errors = max(self._decode_errors, count)
 
+    @property
+    def decode_errors(self) -> int:
+        """The number of decode errors."""
+        return self._decode_errors
+
     def note_partial_file(self) -> None:
         """Record that the input ends before its index says."""
         self._partial = True

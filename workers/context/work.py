@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.domain.captions.parse import Captions
+    from chalicelib.domain.jobs import MediaJob
     from workers.context.programs import Programs
+    from workers.context.team import Team
     from workers.context.terms import TermMatcher
     from workers.network.authorization import Authorization
     from workers.network.credentials import Keyring
@@ -44,6 +46,8 @@ class Tools:
     keyring: Keyring
     speech: Speech
     term_matcher: Callable[[], TermMatcher]
+    make_team: Callable[[MediaJob, str], Team] | None = None
+    """Returns the team for a job and the token of its lease; None: there is no store for parts."""
 
     @property
     def ffmpeg(self) -> str:
@@ -97,6 +101,8 @@ class Work:
     """The caller's credential for the hosts in the request."""
     warnings: WarningCollector = field(default_factory=WarningCollector)
     """Problems of the input that do not stop the job."""
+    team: Team | None = None
+    """Other workers that encode parts of a long film; None: there is no store for the parts."""
 
     @property
     def seconds_left(self) -> float:

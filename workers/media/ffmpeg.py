@@ -30,10 +30,11 @@ KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 TOO_MUCH = (-signal.SIGXFSZ, -signal.SIGXCPU)
 
 
-def input_arguments(file: Path) -> list[str]:
+def input_arguments(file: Path, formats: str = FORMATS) -> list[str]:
     """Return the arguments that open `file` and nothing else: only the file protocol, no playlist formats.
 
     They also limit the size of pictures, because ffmpeg may decode a frame of an unused stream.
+    `formats`: the demuxers that may read it.
     """
     return [
         "-max_pixels",
@@ -41,7 +42,7 @@ def input_arguments(file: Path) -> list[str]:
         "-protocol_whitelist",
         PROTOCOLS,
         "-format_whitelist",
-        FORMATS,
+        formats,
         "-i",
         f"file:{file}",
     ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import MediaRejected
 from workers.captions import subtitles
 from workers.context.work import Done, Output
+from workers.encoding import file as output_file
 from workers.encoding import part, picture, sound, video, visual
 from workers.media import ffmpeg, probe, summary, tracks
+from workers.parts import assemble
+from workers.parts.encode import Rendition
 from workers.quality import check
 from workers.sound import loudness
 from workers.streaming import package
@@ -21,16 +24,14 @@ if TYPE_CHECKING:
     from workers.context.work import Work
     from workers.encoding.picture import Look
     from workers.media.probe import Media
+    from workers.parts.film import Film
     from workers.quality.search import Found
 
 MIME = {
     "mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm", "gif": "image/gif",
     "mp3": "audio/mpeg", "m4a": "audio/mp4", "ogg": "audio/ogg", "wav": "audio/wav",
 }  # fmt: skip
-MUXERS = {"mkv": "matroska", "m4a": "ipod"}
 GIF_FPS = 12
-ABOUT_THE_INPUT = ("major_brand", "minor_version", "compatible_brands")
-"""Tags that describe the input's container."""
 WITHOUT_PICTURE = ("mp3", "m4a", "ogg", "wav")
 WITHOUT = ["-vn"]
 FIRST_PASS = 0.3
@@ -58,7 +59,15 @@ def run(work: Work) -> Done:
     shown = picture_arguments(params, look, found)
     if params.visual is not None:
         shown, more = _visual(work, source, captions)
-    target = _encode(encoding, source, file, shown, more, measured, captions, seconds)
+    if heard := source.track("audio"):
+        sound.warn_of_mixed_channels(work, heard)
+    film, about = _split(work, source, file, fields, captions, found, seconds) if look is not None else (None, {})
+    if film is not None:
+        target = work.folder / f"output.{params.format}"
+        done = assemble.run(encoding, source, film, target, measured=measured, captions=captions)
+        about = {"parts": assemble.described(done, film)}
+    else:
+        target = _encode(encoding, source, file, shown, more, measured, captions, seconds)
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)
     if shown != WITHOUT and made.track("video") is None:
@@ -69,9 +78,36 @@ def run(work: Work) -> Done:
     result |= {"deinterlaced": fields} if fields != "progressive" else {}
     result |= {"loudness": {"input": measured["input_i"], "target": params.loudness}} if measured else {}
     result |= {"captions": captions.result} if captions is not None else {}
+    result |= about
     if look is not None:
         result |= check.compare(work, source, look, _size(params), target, made, found)
     return Done([Output(target, target.name, MIME[params.format])], result)
+
+
+def _split(
+    work: Work,
+    source: Media,
+    file: Path,
+    fields: str,
+    captions: subtitles.Subtitles | None,
+    found: Found | None,
+    seconds: float,
+) -> tuple[Film | None, dict[str, Any]]:
+    """Return the film to encode in parts, or why a long film runs whole."""
+    params: TranscodingParams = work.params
+    if params.video_codec is None:
+        return None, {}
+    quality = video.Quality(found.crf) if found else video.wanted(params, params.video_codec)
+    return assemble.split(
+        work,
+        source,
+        file,
+        fields=fields,
+        fps=params.fps,
+        renditions=[Rendition(params.video_codec, quality)],
+        cues=captions.cues if captions is not None and params.burn_in else None,
+        seconds=seconds,
+    )
 
 
 def _field_order(work: Work, source: Media, file: Path) -> str:
@@ -94,16 +130,14 @@ def _encode(
     """Write the output and return it. `shown`: the arguments of the picture; `more`: further inputs."""
     params: TranscodingParams = work.params
     target = work.folder / f"output.{params.format}"
-    if heard := source.track("audio"):
-        sound.warn_of_mixed_channels(work, heard)
     first = FIRST_PASS if params.format == "gif" or measured else 0.0
     # ffmpeg's cut at the output does not move captions
     apart = part.is_cut_late(source) and captions is not None and bool(captions.input)
     film = target.with_name(f"film.{params.format}") if apart else target
-    command = arguments(params, source, file, film, shown, measured, None if apart else captions, more)
+    command = output_file.arguments(params, source, file, film, shown, measured, None if apart else captions, more)
     ffmpeg.run(work, command, seconds=seconds, share=(first, 1))
     if apart and captions is not None:
-        subtitles.add_track(work, film, target, captions, ["-f", MUXERS.get(params.format, params.format)])
+        subtitles.add_track(work, film, target, captions, ["-f", output_file.muxer(params)])
     return target
 
 
@@ -155,40 +189,6 @@ def check_fits(params: TranscodingParams, source: Media) -> None:
         raise MediaRejected(f"{source.without('video')}; for sound alone ask for {', '.join(WITHOUT_PICTURE)}")
 
 
-def arguments(
-    params: TranscodingParams,
-    source: Media,
-    file: Path,
-    target: Path,
-    shown: list[str],
-    measured: dict[str, float] | None = None,
-    captions: subtitles.Subtitles | None = None,
-    more: list[str] | None = None,
-) -> list[str]:
-    """Return ffmpeg's arguments.
-
-    `shown`: those of the picture. `measured`: the first pass of the loudness. `more`: further inputs.
-    """
-    return [
-        *part.opened(params, source, file),
-        *(ffmpeg.input_arguments(target.with_name("palette.png")) if params.format == "gif" else []),
-        *(captions.input if captions else []),
-        *(more or []),
-        *shown,
-        *_sound(params, source, measured),
-        *(captions.output if captions else ["-sn"]), "-dn", "-map_chapters", "-1" if params.strip_metadata else "0",
-        *(["-map_metadata", "-1", "-fflags", "+bitexact"] if params.strip_metadata else []),
-        # Otherwise a time code tag becomes a track, which tells when and with which camera it was filmed.
-        *(["-map_metadata:s:v", "-1", "-map_metadata:s:a", "-1"] if params.strip_metadata else []),
-        *[word for name in ABOUT_THE_INPUT for word in ("-metadata", f"{name}=")],
-        *(["-rf64", "auto"] if params.format == "wav" else []),  # without it, files above 4 GiB are broken
-        *(["-movflags", "+faststart"] if params.format in ("mp4", "mov", "m4a") else []),
-        "-max_muxing_queue_size", "4096",
-        *part.cut(params, source),
-        "-f", MUXERS.get(params.format, params.format), f"file:{target}",
-    ]  # fmt: skip
-
-
 def picture_arguments(params: TranscodingParams, look: Look | None, found: Found | None = None) -> list[str]:
     """Return the arguments of the picture. `found`: the factor for `target_vmaf`."""
     if look is None:
@@ -223,14 +223,6 @@ def _visual(work: Work, source: Media, captions: subtitles.Subtitles | None) -> 
 def _size(params: TranscodingParams) -> list[str]:
     even = 1 if params.format == "gif" else 2
     return picture.scaled(params.resolution, params.fit, upscale=params.upscale, even=even)
-
-
-def _sound(params: TranscodingParams, source: Media, measured: dict[str, float] | None) -> list[str]:
-    heard = source.track("audio")
-    if params.sound_codec is None or heard is None:
-        return ["-an"]
-    filters = ",".join(sound.filters(params, heard, measured))
-    return ["-map", f"0:{heard.index}", "-af", filters, *sound.encoder(params, heard)]
 
 
 def _measure_loudness(work: Work, source: Media, file: Path, seconds: float) -> dict[str, float] | None:

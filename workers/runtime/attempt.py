@@ -67,6 +67,8 @@ class Attempt:
         self._maybe_orphans = claim.runs > 1
         """True: unnamed outputs may exist, of an attempt that died or of a repeated upload."""
         self._journal = lease.journal
+        makes_parts = tools.make_team if self._job.operation == "transcoding" else None
+        self._team = makes_parts(self._job, lease.token) if makes_parts else None
 
     def perform(self) -> Outcome:
         """Run the job to its end.
@@ -141,6 +143,7 @@ class Attempt:
             captions=captions,
             captions_by_language=by_language,
             authorization=authorization,
+            team=self._team,
         )
         with self._journal.stage("process"), inputs.noting_use(authorization):
             done = RUN[self._job.operation](work)
@@ -226,18 +229,22 @@ class Attempt:
             if record is None or record.output_file_id not in outputs:  # otherwise it was our own call, with its answer lost
                 self._delete(outputs)
             return self._settle(record)
-        self._lease.closed()
-        if self._maybe_orphans:
-            self._delete_orphans(outputs)
+        self._closed(outputs)
         return outcome
 
     def _settle(self, record: Record | None) -> Outcome:
         """Return the outcome of a job whose record was closed by someone else, and delete its unnamed outputs."""
         outcome = _settled(record)
+        self._closed(())
+        return outcome
+
+    def _closed(self, outputs: Sequence[str]) -> None:
+        """Clean up after the record was closed; it names `outputs`."""
         self._lease.closed()
         if self._maybe_orphans:
-            self._delete_orphans(())
-        return outcome
+            self._delete_orphans(outputs)
+        if self._team is not None and (self._team.used or self._claim.runs > 1):
+            self._team.forget()
 
     def _delete_orphans(self, keep: Sequence[str]) -> None:
         """Delete what earlier attempts uploaded before they died, retrying Directus for a while."""

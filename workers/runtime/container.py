@@ -150,11 +150,9 @@ class ContainerWorker:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _start(self, ticket: Ticket) -> None:
-        if self._stopping.is_set() or not self._free.acquire(blocking=False):
+        if self._stopping.is_set() or not self._take_slot():
             self._tickets.hold(ticket)
             return
-        with self._idle:
-            self._busy += 1
         self._slots.submit(self._work, ticket)
 
     def _work(self, ticket: Ticket) -> None:
@@ -163,9 +161,34 @@ class ContainerWorker:
         except Exception:  # the slot must be freed
             logger.exception("a ticket was not handled")
         finally:
-            self._free.release()
-            with self._idle:
-                self._busy -= 1
+            self._free_slot()
+
+    def _start_helpers(self, offered: int) -> None:
+        """Let free slots take parts of other jobs."""
+        while offered and self._runner.helper is not None and not self._stopping.is_set() and self._take_slot():
+            self._slots.submit(self._help)
+
+    def _help(self) -> None:
+        try:
+            while not self._stopping.is_set() and any(self._helps(pool) for pool in self._pools):
+                pass
+        finally:
+            self._free_slot()
+
+    def _helps(self, pool: str) -> bool:
+        return self._runner.helper is not None and self._runner.helper.help(pool)
+
+    def _take_slot(self) -> bool:
+        if not self._free.acquire(blocking=False):
+            return False
+        with self._idle:
+            self._busy += 1
+        return True
+
+    def _free_slot(self) -> None:
+        self._free.release()
+        with self._idle:
+            self._busy -= 1
 
     def _sweep(self) -> None:
         report_due = 0.0
@@ -175,6 +198,7 @@ class ContainerWorker:
                 self._paused = swept.paused
                 self._webhook_sender.wake(swept.due)
                 self._credential_tester.wake(swept.tests)
+                self._start_helpers(swept.offered)
                 send_missing(swept.missing, self._tickets)
                 if self._programs is not None and time.monotonic() >= report_due:
                     self._programs.report(self._ledger)

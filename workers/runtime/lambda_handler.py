@@ -18,7 +18,7 @@ from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
 from workers.runtime.credential_tester import CredentialTester
 from workers.runtime.runner import Runner
-from workers.runtime.tools import make_tools
+from workers.runtime.tools import make_teams, make_tools
 from workers.runtime.webhook_sender import WebhookSender
 from workers.sandbox import sandbox
 
@@ -34,6 +34,8 @@ timeout of this function, as AWS recommends."""
 RESERVE_SECONDS = 30.0
 """Time before the end of the invocation at which a job moves to the container pool: its process ends within 2 s, and the
 calls may take 20 s."""
+PART_SHARE = 3
+"""A Lambda takes parts whose expected time is at most this fraction of the time left: it may have fewer processors."""
 TEST_SECONDS = 20.0
 """Time that a test of a credential may take; with less left none is started."""
 WEBHOOK_SECONDS = 3.0
@@ -66,7 +68,10 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) ->
         services.tickets.hold(ticket, TAKEN_MS)
     except TicketsUnavailable as error:
         logger.warning("ticket not taken", extra={"error": str(error)})
-    runner = Runner(services.ledger, services.tickets, services.directus, tools)
+    helper = make_teams(services).helper(tools)
+    if helper is not None:
+        helper.seconds_max = seconds / PART_SHARE
+    runner = Runner(services.ledger, services.tickets, services.directus, tools, helper)
     alarm = threading.Timer(max(0.0, seconds), runner.stop, [OutOfTime("This Lambda has no time left")])
     alarm.daemon = True
     alarm.start()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger, Outcome
     from chalicelib.queues.tickets import Ticket, Tickets
     from workers.context.work import Tools
+    from workers.team.helper import Helper
 
 logger = Logger(service="mediaq", child=True)
 UNKNOWN_STATE_MS = (30_000, 60_000)
@@ -55,11 +56,15 @@ MOVE_MS = 2000
 class Runner:
     """Runs jobs, any number in parallel. `stop` makes all of them release their jobs."""
 
-    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools) -> None:
+    def __init__(
+        self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools, helper: Helper | None = None
+    ) -> None:
         self._ledger = ledger
         self._tickets = tickets
         self._directus = directus
         self._tools = tools
+        self.helper = helper
+        """Takes parts of other workers' jobs; None: there is no store for them."""
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._stopped: WorkerStopping | None = None
@@ -81,8 +86,15 @@ class Runner:
             self._stopped = reason or WorkerStopping("The worker is shutting down")
             for lease in self._leases:
                 lease.stop(self._stopped)
+        if self.helper is not None:
+            self.helper.stop(self._stopped)
 
     def _handle(self, ticket: Ticket) -> bool:
+        if ticket.calls_for_parts:
+            while self.helper is not None and self.helper.help(ticket.pool):
+                pass
+            self._delete(ticket)
+            return True
         if ticket.job is None:
             if ticket.poison:
                 logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})

@@ -10,6 +10,7 @@ from workers.context.terms import TermMatcherCache
 from workers.context.work import Speech, Tools
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetcher
+from workers.team.teams import Teams
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -36,4 +37,10 @@ def make_tools(services: Services) -> Tools:
             current.transcribe_bucket,
         ),
         term_matcher=TermMatcherCache(services.taxonomy),
+        make_team=make_teams(services).coordinator if current.parts_bucket else None,
     )
+
+
+def make_teams(services: Services) -> Teams:
+    """Return what this process needs to encode parts."""
+    return Teams(services.settings, services.parts, services.tickets)

@@ -142,6 +142,7 @@ class TranscodingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     background_color: Colour | None = None
     video_track: VideoTrack | None = None
     audio_track: AudioTrack | None = None
+    parts: Annotated[bool, meta("true or false: whether several workers may encode a long film together, in parts")] = True
     strict: Strict = False
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
 -- A job: id, job_id, user, operation, pool, cycle, priority, score, wall_ms, sent_ms (last ticket), body, and
---   state waiting | delayed | active, attempts (failed), stalls, runs (claims), charged, shared (requested by two callers),
+--   state waiting | delayed | active, attempts (failed), stalls, runs (claims), parts (it has some), charged, shared (requested by two callers),
 --   returned (see above), scheduled (not due yet), adopted (restored after a wipe), cancel (requested), starting (its holder
 --   may still set the record to processing), closing (its holder closes the record now), progress, token (of its holder),
 --   former (token of the holder before a sweep), ended (token of the last release), suspect (its lease expired once),
@@ -63,10 +63,26 @@ local function born(now) call('HSETNX', P .. 'meta', 'born_ms', now) end
 local function unpacked(packed) return packed and cmsgpack.unpack(packed) end
 local function load(job_id) return unpacked(call('GET', P .. 'job:' .. job_id)) end
 local function save(job) call('SET', P .. 'job:' .. job.job_id, cmsgpack.pack(job)) end
-local function drop(job) call('DEL', P .. 'job:' .. job.job_id) end
-
 local function member(job) return job.id .. ':' .. job.job_id end
 local function job_of(m) return m:sub(38) end
+
+-- The parts of a job: see parts/lib.lua.
+local function withdraw_parts(job)
+  for _, pool in ipairs({'lambda', 'container'}) do call('ZREM', P .. 'offered:' .. pool, member(job)) end
+end
+
+local function forget_parts(job)
+  if not job.parts then return end
+  withdraw_parts(job)
+  for _, kind in ipairs({'parts:', 'parts_open:', 'parts_held:', 'parts_late:', 'parts_done:'}) do
+    call('DEL', P .. kind .. job.job_id)
+  end
+end
+
+local function drop(job)
+  forget_parts(job)
+  call('DEL', P .. 'job:' .. job.job_id)
+end
 
 -- id, outcome, token of a finished marker, or nil.
 local function parsed(done)
@@ -159,14 +175,16 @@ local function unschedule(job)
   if call('HINCRBY', P .. 'scheduled', job.user, -1) <= 0 then call('HDEL', P .. 'scheduled', job.user) end
 end
 
--- Give the job the next round of its user: one after the user's last, never before the round claimed last.
-local function take_round(job)
-  local current = tonumber(call('HGET', P .. 'pool:' .. job.pool, 'round:' .. job.priority) or 0)
-  local rounds = P .. 'rounds:' .. job.pool .. ':' .. job.priority
-  local round = math.max(current, tonumber(call('ZSCORE', rounds, job.user) or 0)) + 1
-  call('ZADD', rounds, round, job.user)
-  job.score = job.priority * TWO32 + round
+-- The score of the next round of a user: one after the user's last, never before the round claimed last.
+local function next_score(pool, priority, user)
+  local current = tonumber(call('HGET', P .. 'pool:' .. pool, 'round:' .. priority) or 0)
+  local rounds = P .. 'rounds:' .. pool .. ':' .. priority
+  local round = math.max(current, tonumber(call('ZSCORE', rounds, user) or 0)) + 1
+  call('ZADD', rounds, round, user)
+  return priority * TWO32 + round
 end
+
+local function take_round(job) job.score = next_score(job.pool, job.priority, job.user) end
 
 -- A job that leaves without a claim gives its round back, if it was the last of its user.
 local function give_round_back(job)

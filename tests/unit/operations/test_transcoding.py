@@ -11,6 +11,7 @@ import pytest
 from chalicelib.errors import AttemptFailed, MediaRejected
 from tests.media import make_work, run, run_ffmpeg, synthesise
 from tests.sampling import sampled
+from workers.encoding import file as output_file
 from workers.media import ffmpeg, probe
 from workers.operations import transcoding
 from workers.sandbox import sandbox
@@ -213,7 +214,7 @@ def test_time_stamps_without_end_are_cut(tmp_path: Path) -> None:
     work = make_work("transcoding", synthesise(tmp_path / "clip.mp4", seconds=0.2), tmp_path / "job")
     source = probe.probe(work.input)
     shown = transcoding.picture_arguments(work.params, transcoding.look_of(work.params, source, work.input))
-    command = transcoding.arguments(work.params, source, work.input, work.folder / "output.mp4", shown)
+    command = output_file.arguments(work.params, source, work.input, work.folder / "output.mp4", shown)
     assert command[command.index(f"file:{work.input}") + 1 :].count("-t") == 1
 
 

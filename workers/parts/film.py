@@ -1,0 +1,139 @@
+"""Prepares a film for its parts: whether it can be split, where, and how each part is encoded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from workers.encoding import part as wanted_part
+from workers.parts import cut, index, plan
+from workers.parts.encode import Recipe, Rendition
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.domain.captions.cues import Cue
+    from workers.context.work import Work
+    from workers.media.probe import Media
+    from workers.parts.plan import Part, Timeline
+
+PLAIN_SPEED = {"h264": 40, "h265": 16, "vp9": 16, "av1": 25}
+"""Megapixels a second that two processors encode with the preset medium, as measured on the film of the benchmark."""
+SPEED_OF_PRESET = {
+    "ultrafast": 7.0, "superfast": 4.5, "veryfast": 2.6, "faster": 1.7, "fast": 1.2, "medium": 1.0, "slow": 0.6, "slower": 0.3,
+    "veryslow": 0.15,
+}  # fmt: skip
+WITHOUT_NUT = ("prores", "dnxhd")
+"""Codecs of whole pictures that NUT does not know."""
+PARTS_MAX = 1000
+PART_SECONDS_LEAST = 2.0
+"""A shorter part would cost more to start than it saves."""
+EARLY = 0.001
+"""As in `video.forced_keyframes`: how far before a multiple of the keyframe distance a frame still counts, as a share of it."""
+
+
+class Film(NamedTuple):
+    """A film that can be split."""
+
+    recipe: Recipe
+    parts: list[Part]
+    shift: int
+    """What is added to the times of all packets, in units of the film's time base."""
+    stream: int
+    file: Path
+    start_us: int
+    """The start of the output in the film, in microseconds."""
+    seconds: float
+    """The estimated seconds of encoding."""
+
+    def cut_plan(self, folder: Path) -> cut.CutPlan:
+        """Return where the packets of each part go."""
+        targets = [str(folder / source_name(one.number, self.recipe.picture.codec)) for one in self.parts]
+        windows = [cut.Window(one.first, one.last, target) for one, target in zip(self.parts, targets, strict=True)]
+        return cut.CutPlan(self.shift, windows)
+
+
+def source_name(number: int, codec: str) -> str:
+    """Return the name of the file with the packets of a part."""
+    return f"source-{number:04}.{'mov' if codec in WITHOUT_NUT else 'nut'}"
+
+
+def estimated_seconds(pixels: float, frames: float, renditions: list[Rendition], preset: str) -> float:
+    """Return about how long two processors encode the film, in s. `pixels`: those of a frame, of all renditions together."""
+    slowest = min(PLAIN_SPEED[one.codec] for one in renditions)
+    return pixels * frames / 1e6 / (slowest * SPEED_OF_PRESET[preset])
+
+
+def prepare(
+    work: Work,
+    source: Media,
+    file: Path,
+    *,
+    fields: str,
+    fps: float | None,
+    renditions: list[Rendition],
+    cues: list[Cue] | None,
+    seconds: float,
+    wanted: int,
+) -> Film:
+    """Return the film with its parts. `seconds`: the estimated seconds of encoding; `wanted`: how many parts.
+
+    Raises:
+        NotSplittable: it runs whole; the text says why.
+    """
+    params, picture = work.params, source.track("video")
+    assert picture is not None
+    if source.container not in plan.SPLITTABLE or wanted_part.is_cut_late(source):
+        raise plan.NotSplittable(f"A film in {source.kind.suffix} cannot be split")
+    if file != work.input:
+        raise plan.NotSplittable("A picture that is drawn first cannot be split")
+    found = index.read(work, file, picture.index)
+    if found is None:
+        raise plan.NotSplittable("The packets of the film cannot be read to the end")
+    timeline = plan.Timeline(found, params.start, params.duration)
+    rate = Fraction(*found.rate) if fps is None else None
+    if rate is not None and not rate:
+        raise plan.NotSplittable("The frame rate of the film is unknown")
+    every = renditions[0].keyframes_every
+    count = max(1, min(wanted, PARTS_MAX, int(seconds / PART_SECONDS_LEAST)))
+    parts = plan.divide(timeline, _places(timeline, every, rate), count)
+    if len(parts) < 2:  # noqa: PLR2004 - one part is the film
+        raise plan.NotSplittable("The film has too few keyframes")
+    # NUT has no times before zero; whole seconds that are whole units of the time base are exact
+    below = -min(0, *(timeline.times[n] for one in parts for n in range(one.first, min(one.last, one.first + 100))))
+    rounds = -(-below // found.time_base[1])
+    recipe = Recipe(
+        offset=rounds * found.time_base[0],
+        ffmpeg=work.tools.programs.version,
+        params=_builtins(params),
+        picture=picture,
+        fields=fields,
+        rate=(rate.numerator, rate.denominator) if rate else None,
+        fps=fps,
+        trimmed=timeline.trimmed,
+        first_at_zero=params.format == "hls",
+        bounds=[(one.start_us, one.end_us) for one in parts],
+        renditions=renditions,
+        cues=cues,
+    )
+    return Film(
+        recipe,
+        parts,
+        timeline.shift + rounds * found.time_base[1],
+        picture.index,
+        file,
+        found.start_us + round(params.start * 1e6),
+        seconds,
+    )
+
+
+def _places(timeline: Timeline, every: float, rate: Fraction | None) -> list[int]:
+    return plan.grid_times(timeline, every, every * EARLY, rate) if every else plan.keyframe_times(timeline, rate)
+
+
+def _builtins(params: Any) -> dict[str, Any]:
+    """Return the parameters as they were sent, without those that have their default."""
+    defaults = {one.name: one.default for one in msgspec.structs.fields(type(params))}
+    return {name: value for name, value in msgspec.to_builtins(params).items() if value != defaults[name]}

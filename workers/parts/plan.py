@@ -1,0 +1,224 @@
+"""Chooses the parts of a film: where it is cut, and which packets each part needs.
+
+A part is the frames whose time is in [start, end). It needs more packets than those: from the keyframe before the one that its
+first frame depends on, because of open groups of pictures and of filters that look back, to some packets after its end, because
+of reordered frames and of filters that look ahead.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workers.parts.index import Index
+
+MICROSECONDS = 1_000_000
+SPLITTABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""Containers whose packets have exact times."""
+PACKETS_AFTER = 48
+"""How many packets a part has after its last frame: more than a codec reorders, and than a filter looks ahead."""
+
+
+class NotSplittable(Exception):
+    """Why a film runs whole."""
+
+
+class Part(NamedTuple):
+    """The frames whose time is in [start, end)."""
+
+    number: int
+    start_us: int | None
+    """In microseconds of the output; None: from the first frame."""
+    end_us: int | None
+    """None: to the last frame."""
+    first: int
+    """The number of its first packet."""
+    last: int
+    """The number after that of its last packet."""
+    weight: float
+    """Its share of the work, 0..1."""
+
+
+class Timeline:
+    """The frames of the output, in units of the film's time base from the start of the output."""
+
+    def __init__(self, index: Index, start: float, duration: float | None) -> None:
+        """`start` and `duration` (s): the part of the film that is wanted.
+
+        Raises:
+            NotSplittable: the times of the packets are not exact, or do not grow.
+        """
+        _check(index)
+        self.index = index
+        self.unit = Fraction(*index.time_base)
+        self.shift = -_nearest(Fraction(index.start_us + round(start * MICROSECONDS), MICROSECONDS) / self.unit)
+        self.times = [one + self.shift for one in index.pts if one is not None]
+        """The time of each packet."""
+        self.limit, kept = self._kept(start, duration)
+        """The number after that of the last packet to read."""
+        self.frames = sorted(self.times[n] for n in kept)
+        """The times of the frames."""
+        self.packet_of = {self.times[n]: n for n in kept}
+        self.keys = [n for n in index.keys if n < self.limit]
+        self._key_times = [self.times[n] for n in self.keys]
+        self._check_frames(start)
+
+    def _kept(self, start: float, duration: float | None) -> tuple[int, list[int]]:
+        """Return the number after that of the last packet to read, and the packets whose frames are shown."""
+        limit, hidden, end = len(self.times), set(self.index.hidden), None
+        if duration is not None:
+            end = Fraction(round(duration * MICROSECONDS), MICROSECONDS) / self.unit
+            dts = enumerate(self.index.dts)
+            # ffmpeg stops reading after the packet that reaches the end
+            limit = next((n + 1 for n, one in dts if one is not None and one + self.shift >= end), limit)
+        kept = [n for n in range(limit) if n not in hidden and (not start or self.times[n] >= 0)]
+        if end is not None and kept:
+            last = min(self.times[n] for n in kept) + _nearest(end)
+            kept = [n for n in kept if self.times[n] < last]
+        return limit, kept
+
+    def _check_frames(self, start: float) -> None:
+        if not self.frames:
+            raise NotSplittable("The film has no frames")
+        if any(self.frames[0] <= self.times[n] <= self.frames[-1] for n in self.index.hidden):
+            raise NotSplittable("The edit list of the film leaves out frames in the middle")
+        if len(self.packet_of) < len(self.frames):
+            raise NotSplittable("Two frames of the film have the same time")
+        first = self.packet_of[self.frames[0]]
+        if start and any(key < first and self.times[key] > self.frames[0] for key in self.index.keys):
+            raise NotSplittable("The film is cut at a frame that precedes its keyframe")  # a seek of ffmpeg may lose the frame
+        if not self.keys or self._key_times != sorted(self._key_times):
+            raise NotSplittable("The film has no keyframes")
+
+    @property
+    def trimmed(self) -> tuple[int, int] | None:
+        """The film that is wanted, in microseconds, if the packets have frames before or after it."""
+        shown = len(self.frames) == len(self.times)
+        return None if shown else (self.microseconds(self.frames[0]), self.microseconds(self.frames[-1] + 1))
+
+    def microseconds(self, tick: int) -> int:
+        """Return a time in microseconds."""
+        return _nearest(tick * self.unit * MICROSECONDS)
+
+    def window(self, start: int | None, end: int | None) -> tuple[int, int]:
+        """Return the packets that the frames in [start, end) need: the first number, and the number after the last."""
+        first = 0
+        if start is not None or self.frames[0] > 0:
+            begin = self.frames[0] if start is None else start
+            place = bisect_right(self._key_times, begin) - 1
+            first = self.keys[max(0, place - 1)]
+        last = self.limit
+        if end is not None:
+            last = min(self.limit, self._last_before(end) + 1 + PACKETS_AFTER)
+        return first, last
+
+    def _last_before(self, end: int) -> int:
+        """Return the last packet of a frame before `end`."""
+        number = bisect_left(self.frames, end)
+        return max(self.packet_of[time] for time in self.frames[max(0, number - PACKETS_AFTER) : number])
+
+
+def _check(index: Index) -> None:
+    """Check that the times of the packets are exact and grow."""
+    if not index.complete:
+        raise NotSplittable("The film has too many frames")
+    if index.gradual:
+        raise NotSplittable("The film is refreshed gradually and has no real keyframes")
+    if Fraction(*index.time_base) * MICROSECONDS < 1:
+        raise NotSplittable("The times of the film are finer than microseconds")
+    known = [one for one in index.dts if one is not None]
+    if not known or None in index.pts or None in index.dts[-len(known) :]:  # the first ones may be missing
+        raise NotSplittable("The packets of the film have no usable times")
+    if any(after <= before for before, after in pairwise(known)):
+        raise NotSplittable("The times of the film's packets go back")
+
+
+def keyframe_times(timeline: Timeline, rate: Fraction | None) -> list[int]:
+    """Return where a film may be cut: at its keyframes. `rate`: of the encoder's times, if those of the film decide."""
+    key_times = {timeline.times[n] for n in timeline.keys} & set(timeline.frames[1:])
+    if rate is not None:
+        key_times &= _clean(timeline, rate)
+    return sorted(key_times)
+
+
+def grid_times(timeline: Timeline, seconds: float, early: float, rate: Fraction | None) -> list[int]:
+    """Return where a package may be cut: at the first frame of every `seconds`, or `early` (s) before it."""
+    clean = None if rate is None else _clean(timeline, rate)
+    found = []
+    last = timeline.frames[-1] * timeline.unit
+    for number in range(1, int(last / Fraction(seconds)) + 1):
+        tick = math.ceil(Fraction(number * seconds - early) / timeline.unit)
+        place = bisect_left(timeline.frames, tick)
+        if 0 < place < len(timeline.frames) and (clean is None or timeline.frames[place] in clean):
+            found.append(tick)
+    return found
+
+
+def _clean(timeline: Timeline, rate: Fraction) -> set[int]:
+    """Return the frames whose time in the output does not depend on the frames before.
+
+    ffmpeg rounds times to whole frames of `rate`; a frame that comes too early gets the time after the one before.
+    """
+    clean, following = set(), 0
+    scale = timeline.unit * rate
+    for time in timeline.frames:
+        exact = float(time * scale) + 1 / (1 << 17)
+        early = exact - following
+        if early + 1 <= -0.6:  # noqa: PLR2004 - as in ffmpeg: such a frame is dropped
+            continue
+        shown = following if early < 0 else round(exact) if early + 1 > 0.6 else following  # noqa: PLR2004 - as in ffmpeg
+        if shown == round(exact):
+            clean.add(time)
+        following = shown + 1
+    return clean
+
+
+def divide(timeline: Timeline, places: Iterable[int], wanted: int) -> list[Part]:
+    """Return about `wanted` parts of the same work, cut at some of `places`.
+
+    The work of a frame is estimated from its number of pixels and of bytes, half each.
+    """
+    frames, index = timeline.frames, timeline.index
+    sizes = [index.sizes[timeline.packet_of[time]] for time in frames]
+    total = max(1, sum(sizes))
+    sums = [0.0]
+    for size in sizes:
+        sums.append(sums[-1] + 0.5 * size / total + 0.5 / len(frames))
+    cuts, done = [0], 0.0
+    for tick in places:
+        place = bisect_left(frames, tick)
+        following = bisect_right(frames, tick)
+        if sums[place] - done >= 0.95 / wanted and following <= len(frames) and place > cuts[-1]:
+            cuts.append(place)
+            done = sums[place]
+    if len(cuts) > 1 and 1 - done < 0.3 / wanted:  # the rest is too small
+        cuts.pop()
+    chosen = {bisect_left(frames, tick): tick for tick in places}
+    bounds = [None, *(chosen[place] for place in cuts[1:]), None]
+    parts = []
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        first, last = timeline.window(start, end)
+        low = 0 if start is None else bisect_left(frames, start)
+        high = len(frames) if end is None else bisect_left(frames, end)
+        parts.append(
+            Part(
+                number,
+                None if start is None else timeline.microseconds(start),
+                None if end is None else timeline.microseconds(end),
+                first,
+                last,
+                sums[high] - sums[low],
+            )
+        )
+    return parts
+
+
+def _nearest(value: Fraction) -> int:
+    """Round as ffmpeg does: halves away from zero."""
+    return math.floor(abs(value) + Fraction(1, 2)) * (1 if value >= 0 else -1)

@@ -1,0 +1,204 @@
+"""Exchanges the parts of one run with other workers: what is stored and told, and what comes back.
+
+It never raises for the store or the ledger: what does not come back is encoded here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import LedgerUnavailable, StoreUnavailable
+from chalicelib.ledger.parts import NewPart, PartPlan
+from workers.parts import encode, join
+from workers.parts import film as film_module
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from chalicelib.ledger.parts import ClaimedPart, PartsAnswer
+    from workers.parts.film import Film
+    from workers.team.coordinator import Coordinator
+
+logger = Logger(service="mediaq", child=True)
+WATCH_SECONDS = 0.5
+"""How often the ledger is asked for finished parts."""
+STORED_AT_ONCE = 4
+"""How many files are on their way to and from the store at a time."""
+SETTLE_SECONDS = 10.0
+LAMBDA_SECONDS_MAX, LAMBDA_PIXELS_MAX = 240.0, 4_000_000
+"""The largest part that a Lambda may take: seconds on two processors, and pixels of a frame in all renditions together."""
+PARTS_OF_A_LAMBDA = 3
+LAMBDAS_AFTER = 3
+"""After how many stored parts Lambdas are called: there is work for them."""
+NOT_STORED = "-"
+"""The key of a result that only its coordinator has."""
+
+
+class Exchange:
+    """The parts of one run, as far as they are here, in the store and in the ledger. Threads share it."""
+
+    def __init__(self, team: Coordinator, film: Film, folder: Path, sha256: str) -> None:
+        """`folder`: where the parts are. `sha256`: of the film."""
+        self._team = team
+        self._film = film
+        self._folder = folder
+        self._total = len(film.parts)
+        self._digest = hashlib.sha256(msgspec.json.encode(film.recipe) + sha256.encode()).hexdigest()
+        self.have: set[int] = set()
+        """The parts whose result is in the folder."""
+        self.coming: set[int] = set()
+        """Parts whose results are on their way from the store."""
+        self.broken: SimpleQueue[int] = SimpleQueue()
+        """Parts whose result could not be read from the store: to encode again here."""
+        self.changed = threading.Event()
+        """Set when there may be something to do."""
+        self.error = ""
+        """Why the job fails: a part failed for good."""
+        self._keys: dict[int, str] = {}
+        """The keys of results in the store."""
+        self._sources: dict[int, NewPart] = {}
+        """The parts that were added to the ledger."""
+        self._planned: PartPlan | None = None
+        self._store_works = True
+        self._known = 0
+        self._finishing: list[Future[None]] = []
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(STORED_AT_ONCE, thread_name_prefix="store")
+        self._watcher = threading.Thread(target=self._watch, name=f"parts-{team.job.job_id}", daemon=True)
+
+    def start(self) -> None:
+        """Tell the ledger of the parts, and begin to fetch what others finish."""
+        self._plan()
+        self._watcher.start()
+
+    def close(self) -> None:
+        """End all threads."""
+        self._over.set()
+        self._pool.shutdown(cancel_futures=True)
+        if self._watcher.ident is not None:
+            self._watcher.join()
+
+    def offer(self, n: int) -> None:
+        """Store the packets of a part and let other workers take it, in a thread."""
+        self._pool.submit(self._offer, n)
+
+    def got(self, n: int) -> None:
+        """Note that the result of a part is in the folder."""
+        self.have.add(n)
+        self.changed.set()
+
+    def finish(self, part: ClaimedPart, held: ExitStack, errors: int) -> None:
+        """Store the result of our own part, in a thread that then ends its lease: if we die, the next attempt has it."""
+        self._finishing.append(self._pool.submit(self._finish, part, held, errors))
+
+    def settle(self) -> None:
+        """Wait until the ledger knows what we finished."""
+        wait(self._finishing, timeout=SETTLE_SECONDS)
+
+    def plan_again(self) -> None:
+        """Tell a ledger that lost everything of all parts, also of those that are finished."""
+        self._plan()
+        parts = [
+            msgspec.structs.replace(one, result=self._keys.get(n, NOT_STORED) if n in self.have else None)
+            for n, one in self._sources.items()
+        ]
+        with suppress(LedgerUnavailable):
+            self._team.ledger.add(self._team.job, self._team.token, parts)
+
+    def _plan(self) -> None:
+        try:
+            if self._planned is None:
+                file = self._folder / "recipe.json"
+                file.write_bytes(msgspec.json.encode(self._film.recipe))
+                key = self._team.store.put(self._team.folder, "recipe", file)
+                engine = encode.engine(self._film.recipe.ffmpeg)
+                self._planned = PartPlan(self._digest, key, engine, self._total, self._pools())
+        except StoreUnavailable as error:
+            self._store_fails(error)
+            self._planned = PartPlan(self._digest, NOT_STORED, "", self._total, ())  # no other worker can take part
+        try:
+            answer = self._team.ledger.plan(self._team.job, self._team.token, self._planned)
+        except LedgerUnavailable:
+            return
+        self._known = len(answer.finished)
+        self._fetch(answer)
+
+    def _pools(self) -> tuple[str, ...]:
+        bytes_of_frame = sum(self._film.recipe.picture.pixels for _ in self._film.recipe.renditions)
+        longest = max(one.weight for one in self._film.parts) * self._film.seconds
+        fits = longest <= LAMBDA_SECONDS_MAX and bytes_of_frame <= LAMBDA_PIXELS_MAX
+        return ("container", "lambda") if fits else ("container",)
+
+    def _offer(self, n: int) -> None:
+        source = self._folder / film_module.source_name(n, self._film.recipe.picture.codec)
+        key = ""
+        if self._store_works and n not in self.have | self.coming:
+            try:
+                key = self._team.store.put(self._team.folder, f"source-{n}", source)
+            except (StoreUnavailable, OSError) as error:
+                self._store_fails(error)
+        weight = round(self._film.parts[n].weight * self._film.seconds, 3)
+        self._sources[n] = NewPart(n, weight, key, source.stat().st_size)
+        with suppress(LedgerUnavailable):
+            self._team.ledger.add(self._team.job, self._team.token, [self._sources[n]])
+        self.changed.set()
+        if len(self._sources) == LAMBDAS_AFTER and self._planned and "lambda" in self._planned.pools and self._store_works:
+            self._team.call_lambdas(-(-self._total // PARTS_OF_A_LAMBDA))
+
+    def _finish(self, part: ClaimedPart, held: ExitStack, errors: int) -> None:
+        with held:
+            target, key = self._folder / join.encoded_name(part.n), NOT_STORED
+            if self._store_works and len(self.have) < self._total:  # afterwards nobody needs it any more
+                try:
+                    key = self._team.store.put(self._team.folder, f"result-{part.n}", target)
+                except (StoreUnavailable, OSError) as error:
+                    self._store_fails(error)
+            self._keys[part.n] = key
+            with suppress(LedgerUnavailable):
+                self._team.ledger.finish(part, key, target.stat().st_size, errors)
+
+    def _watch(self) -> None:
+        while not self._over.wait(WATCH_SECONDS):
+            try:
+                answer = self._team.ledger.watch(self._team.job, self._team.token, self._known)
+            except LedgerUnavailable:
+                continue
+            if answer.word == "ok":
+                self._known += len(answer.finished)
+                self.error = answer.error
+                self._fetch(answer)
+
+    def _fetch(self, answer: PartsAnswer) -> None:
+        for n, key in answer.finished.items():
+            if n not in self.have | self.coming and 0 <= n < self._total:
+                self.coming.add(n)
+                self._pool.submit(self._fetch_one, n, key)
+
+    def _fetch_one(self, n: int, key: str) -> None:
+        try:
+            if key != NOT_STORED:
+                self._team.store.get(key, self._folder / join.encoded_name(n))
+                self._keys[n] = key
+                return self.got(n)
+        except (StoreUnavailable, OSError) as error:
+            logger.warning("result of a part not read", extra={"job_id": self._team.job.job_id, "part": n, "error": str(error)})
+        finally:
+            self.coming.discard(n)
+        self.broken.put(n)
+        return self.changed.set()
+
+    def _store_fails(self, error: Exception) -> None:
+        """Go on without the store: nobody else can take the parts that are not in it."""
+        if self._store_works:
+            logger.warning("the store failed: encoding alone", extra={"job_id": self._team.job.job_id, "error": str(error)})
+        self._store_works = False
