@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEASE_MS = 10_000
 ATTEMPTS_MAX = 3
-PARTS_MAX = 1000
+ERROR_MAX = 500
 NO_LIMIT = 1 << 50
 
 GiveBack = Literal["failed", "rejected", "released"]
@@ -114,7 +114,10 @@ class PartsLedger:
         return self._scripts.call(f"parts/{name}", "" if self._now is None else self._now(), *args)
 
     def plan(self, job: MediaJob, token: str, plan: PartPlan) -> PartsAnswer:
-        """Start the parts of a job, or go on with those of an earlier attempt. `token`: of the lease of the job."""
+        """Start the parts of a job, or go on with those of an earlier attempt: ok, lost, unknown or too many.
+
+        `token`: of the lease of the job.
+        """
         about: tuple[str | float, ...] = (plan.hash, plan.recipe, plan.engine, plan.total, ATTEMPTS_MAX, *plan.pools)
         word, *rest = self._call("plan", job.job_id, job.id, token, *about)
         return PartsAnswer(word, _pairs(rest[1:]), int(rest[0])) if rest else PartsAnswer(word)
@@ -152,7 +155,7 @@ class PartsLedger:
 
     def give_back(self, part: ClaimedPart, how: GiveBack, error: str = "") -> str:
         """Give a part back: ok or lost. `released` spends no attempt."""
-        return str(self._call("fail", part.job_id, part.id, part.n, part.token, how, error)[0])
+        return str(self._call("fail", part.job_id, part.id, part.n, part.token, how, error[:ERROR_MAX])[0])
 
     def watch(self, job: MediaJob, token: str, known: int) -> PartsAnswer:
         """Return how the parts of one's own job stand. `known`: how many finished parts the caller knows."""

@@ -59,7 +59,7 @@ def main() -> None:
             if not tracks:
                 for stream, delay in zip(container.streams, delays, strict=True):
                     target = av.open(f"file:{folder / joined_name(stream.index)}", "w", format="nut", options=EXACT)
-                    tracks.append(_Track(target, target.add_stream_from_template(stream), stream.time_base, delay))
+                    tracks.append(_Track(target, target.add_stream_from_template(stream, opaque=True), stream.time_base, delay))
             for track, packets in zip(tracks, _packets(container), strict=True):
                 track.add(packets)
     for track in tracks:

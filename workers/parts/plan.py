@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from workers.parts.index import Index
 
@@ -143,40 +143,48 @@ def keyframe_times(timeline: Timeline, rate: Fraction | None) -> list[int]:
     """Return where a film may be cut: at its keyframes. `rate`: of the encoder's times, if those of the film decide."""
     key_times = {timeline.times[n] for n in timeline.keys} & set(timeline.frames[1:])
     if rate is not None:
-        key_times &= _clean(timeline, rate)
+        key_times &= {one.tick for one in _rounded(timeline, rate) if one.clean}
     return sorted(key_times)
 
 
 def grid_times(timeline: Timeline, seconds: float, early: float, rate: Fraction | None) -> list[int]:
     """Return where a package may be cut: at the first frame of every `seconds`, or `early` (s) before it."""
-    clean = None if rate is None else _clean(timeline, rate)
-    found = []
-    last = timeline.frames[-1] * timeline.unit
-    for number in range(1, int(last / Fraction(seconds)) + 1):
-        tick = math.ceil(Fraction(number * seconds - early) / timeline.unit)
-        place = bisect_left(timeline.frames, tick)
-        if 0 < place < len(timeline.frames) and (clean is None or timeline.frames[place] in clean):
-            found.append(tick)
+    if rate is None:
+        count = int(timeline.frames[-1] * timeline.unit / Fraction(seconds))
+        ticks = [math.ceil(Fraction(number * seconds - early) / timeline.unit) for number in range(1, count + 1)]
+        return [tick for tick in ticks if timeline.frames[0] < tick <= timeline.frames[-1]]
+    found, number = [], 0
+    for one in _rounded(timeline, rate):
+        current = int((one.shown / rate + Fraction(early)) / Fraction(seconds))
+        if current > number and one.clean and one.tick > timeline.frames[0]:
+            found.append(one.tick)
+        number = max(number, current)
     return found
 
 
-def _clean(timeline: Timeline, rate: Fraction) -> set[int]:
-    """Return the frames whose time in the output does not depend on the frames before.
+class _Rounded(NamedTuple):
+    """A frame, and its time in units of the encoder's frame rate."""
 
-    ffmpeg rounds times to whole frames of `rate`; a frame that comes too early gets the time after the one before.
+    tick: int
+    shown: int
+    clean: bool
+    """Whether that time does not depend on the frames before."""
+
+
+def _rounded(timeline: Timeline, rate: Fraction) -> Iterator[_Rounded]:
+    """Yield the frames as ffmpeg passes them on: it rounds times to whole frames of `rate`.
+
+    A frame that comes too early gets the time after the one before, or is dropped.
     """
-    clean, following = set(), 0
-    scale = timeline.unit * rate
-    for time in timeline.frames:
-        exact = float(time * scale) + 1 / (1 << 17)
+    following, scale = 0, timeline.unit * rate
+    for tick in timeline.frames:
+        exact = float(tick * scale) + 1 / (1 << 17)
         early = exact - following
-        if early + 1 <= -0.6:  # noqa: PLR2004 - as in ffmpeg: such a frame is dropped
+        if early + 1 <= -0.6:  # noqa: PLR2004 - as in ffmpeg
             continue
         shown = following if early < 0 else round(exact) if early + 1 > 0.6 else following  # noqa: PLR2004 - as in ffmpeg
-        if shown == round(exact):
-            clean.add(time)
+        yield _Rounded(tick, shown, shown == round(exact))
         following = shown + 1
-    return clean
 
 
 def divide(timeline: Timeline, places: Iterable[int], wanted: int) -> list[Part]:

@@ -51,7 +51,7 @@ def arguments(
     work: Work, source: Media, look: Look | None, renditions: list[Rendition], voices: list[Voice], grid: Grid | None
 ) -> list[str]:
     """Return ffmpeg's arguments that follow the input: the files of all renditions, in the folder of the work."""
-    graph = ["-filter_complex", _graph(look, renditions, grid)] if look is not None else []
+    graph = ["-filter_complex", _graph(look, renditions, grid)] if look is not None and (renditions or grid) else []
     outputs = [word for number, one in enumerate(renditions) for word in _video(work, source, one, number)]
     outputs += [word for one in voices for word in _sound(work, source, one)]
     if grid is not None:
@@ -81,6 +81,13 @@ def _video(work: Work, source: Media, one: Rendition, number: int) -> list[str]:
     keyframes = video.forced_keyframes(one.codec, KEYFRAME_SECONDS)
     target = f"file:{work.folder / f'{one.name}.mp4'}"
     return ["-map", f"[picture{number}]", *encoder, *keyframes, *tag, *_file(params, source), target]
+
+
+def copied(work: Work, source: Media, one: Rendition) -> list[str]:
+    """Return the arguments that copy an encoded picture into the file of a rendition."""
+    tag = ["-tag:v", "hvc1"] if one.codec == "h265" else []
+    target = f"file:{work.folder / f'{one.name}.mp4'}"
+    return ["-map", "0:v:0", "-c:v", "copy", *tag, *_file(work.params, source), target]
 
 
 def _sound(work: Work, source: Media, one: Voice) -> list[str]:

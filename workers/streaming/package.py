@@ -12,17 +12,19 @@ from workers.context.work import Done
 from workers.encoding import part, picture
 from workers.media import ffmpeg, probe, summary, tracks
 from workers.quality import check, measure
-from workers.streaming import boxes, encode, ladder, segments, sounds, text
+from workers.streaming import boxes, encode, in_parts, ladder, segments, sounds, text
 from workers.streaming.contents import Contents, Sheet, Video
 from workers.streaming.targets import Targets, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chalicelib.domain.captions.cues import Cue
     from chalicelib.domain.params.transcoding import TranscodingParams
     from workers.context.work import Work
     from workers.encoding.picture import Look
     from workers.media.probe import Media, Stream
+    from workers.parts.film import Film
     from workers.streaming.encode import Grid
     from workers.streaming.ladder import Rendition
 
@@ -44,10 +46,10 @@ def run(work: Work) -> Done:
         raise MediaRejected(f"{source.without('video')}; params.burn_in draws into one")
     started = time.monotonic()
     opened, seconds = part.opened(params, source, file), part.seconds(params, source)
-    look = None
+    look, fields, cues = None, "progressive", None
     renditions: list[Rendition] = []
     if shown is not None:
-        look = _look(work, source, file, opened)
+        look, fields, cues = _look(work, source, file, opened)
         renditions, skipped = ladder.choose(params, shown)
         if skipped:
             heights = ", ".join(map(str, skipped))
@@ -58,12 +60,21 @@ def run(work: Work) -> Done:
     grid = encode.thumbnail_grid(_picture_seconds(params, shown, seconds)) if params.thumbnails and shown else None
     encoding = work.stage(*check.stages(params))
     voices = sounds.prepare(encoding, heard, [*opened, *part.cut(params, source)], seconds)
-    _encode(encoding, source, look, opened, targets.renditions, voices, grid, seconds)
+    film: Film | None = None
+    about: dict[str, Any] = {}
+    if look is not None and _together(targets.renditions):
+        film, about = in_parts.split(
+            work, source, fields=fields, fps=_rate(params, source), renditions=targets.renditions, cues=cues, seconds=seconds
+        )  # fmt: skip
+    if film is not None and look is not None:
+        about = in_parts.run(encoding, source, film, targets.renditions, voices, grid, look)
+    else:
+        _encode(encoding, source, look, opened, targets.renditions, voices, grid, seconds)
     contents = _contents(work, targets.renditions, voices, grid)
     contents.captions = text.write_captions(work, contents.duration)
     work.warnings.check_length(part.promised(params, source, *(["video"] if look else ["audio"])), contents.duration)
     took = time.monotonic() - started
-    result = _result(contents, source, took) | tracks.taken(source, "video", "audio")
+    result = _result(contents, source, took) | tracks.taken(source, "video", "audio") | about
     if look is not None:
         _compare(work, look, contents, targets, result["renditions"])
     if targets.left_out:
@@ -83,8 +94,11 @@ def _encode(
 ) -> None:
     """Encode all renditions: in one process, or in one for each codec if there are too many pixels for the memory of one."""
     codecs = list(dict.fromkeys(one.codec for one in renditions))
-    together = sum((one.height * 16 / 9) * one.height for one in renditions) <= PIXELS_TOGETHER
-    groups = [renditions] if together or not codecs else [[one for one in renditions if one.codec == codec] for codec in codecs]
+    groups = (
+        [renditions]
+        if _together(renditions) or not codecs
+        else [[one for one in renditions if one.codec == codec] for codec in codecs]
+    )
     begun = sounds.MEASURED if work.params.loudness is not None else 0.0
     for number, group in enumerate(groups):
         first = number == 0
@@ -95,15 +109,27 @@ def _encode(
         ffmpeg.run(work, [*tolerant, *opened, *encoded], seconds=seconds, share=share)
 
 
-def _look(work: Work, source: Media, file: Path, opened: list[str]) -> Look:
+def _look(work: Work, source: Media, file: Path, opened: list[str]) -> tuple[Look, str, tuple[Cue, ...] | None]:
+    """Return the picture, the field shown first or `progressive`, and the captions to draw."""
     params: TranscodingParams = work.params
     shown = source.track("video")
     assert shown is not None
-    rate = params.fps or reduced_rate(shown.fps)
     fields = picture.field_order(work, source, file)
     drawn = subtitles.prepare(work, source, late=False) if params.burn_in else None
-    filters, drawing = picture.frames(shown, fields, rate), drawn.filters if drawn else []
-    return picture.Look(opened, shown.index, filters, drawing, tuple(encode.first_at_zero(params, source)))
+    filters, drawing = picture.frames(shown, fields, _rate(params, source)), drawn.filters if drawn else []
+    look = picture.Look(opened, shown.index, filters, drawing, tuple(encode.first_at_zero(params, source)))
+    return look, fields, drawn.cues if drawn else None
+
+
+def _rate(params: TranscodingParams, source: Media) -> float | None:
+    """Return the frame rate to make; None: that of the film."""
+    shown = source.track("video")
+    return params.fps or (reduced_rate(shown.fps) if shown else None)
+
+
+def _together(renditions: list[Rendition]) -> bool:
+    """Return whether one process has the memory for all renditions."""
+    return sum((one.height * 16 / 9) * one.height for one in renditions) <= PIXELS_TOGETHER
 
 
 def _picture_seconds(params: TranscodingParams, shown: Stream, seconds: float) -> float:

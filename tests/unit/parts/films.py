@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SECONDS = 8
-PICTURE = ("-f", "lavfi", "-i", f"testsrc2=s=320x180:r=25:d={SECONDS}")
+SECONDS = 5
+PICTURE = ("-f", "lavfi", "-i", f"testsrc2=s=160x90:r=25:d={SECONDS}")
 NOISE = "noise=alls=20:allf=t"
-IRREGULAR = "select='not(mod(n,3))+gt(mod(n,50),30)',setpts='PTS+0.012*random(1)/TB+2.5*gt(N,80)/TB'"
+IRREGULAR = "select='not(mod(n,3))+gt(mod(n,50),30)',setpts='PTS+0.012*random(1)/TB+1.5*gt(N,40)/TB'"
 ANY_TIMES = ("-fps_mode", "passthrough", "-enc_time_base", "1/90000")
 
 
@@ -31,7 +31,7 @@ def with_sound(*arguments: str, suffix: str = "mp4") -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         target = folder / f"film.{suffix}"
         tone = ["-f", "lavfi", "-i", f"aevalsrc=0.1*sin(440*t*(1+t/9)):d={SECONDS}"]
-        run_ffmpeg(*PICTURE, *tone, *inputs.H264, "-g", "20", *arguments, target)
+        run_ffmpeg(*PICTURE, *tone, *inputs.H264, "-g", "12", *arguments, target)
         return target
 
     return make
@@ -49,7 +49,7 @@ def edited(folder: Path) -> Path:
     """Cut without encoding: the frames before the start are in the file, and an edit list hides them."""
     plain = with_sound("-bf", "3", "-preset", "medium")(folder)
     target = folder / "edited.mp4"
-    run_ffmpeg("-ss", "1.3", "-i", plain, "-t", "5", "-c", "copy", target)
+    run_ffmpeg("-ss", "0.8", "-i", plain, "-t", "3.5", "-c", "copy", target)
     return target
 
 
@@ -70,7 +70,7 @@ def negative(folder: Path) -> Path:
 
 def interlaced(folder: Path) -> Path:
     target = folder / "film.mkv"
-    picture = ["-f", "lavfi", "-i", f"testsrc2=s=320x240:r=50:d={SECONDS}"]
+    picture = ["-f", "lavfi", "-i", f"testsrc2=s=160x120:r=50:d={SECONDS}"]
     lined = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-b:v", "3M"]
     run_ffmpeg(*picture, *lined, "-g", "15", target)
     return target
@@ -78,15 +78,15 @@ def interlaced(folder: Path) -> Path:
 
 def broken(folder: Path) -> Path:
     """A group of pictures in the middle has damaged packets."""
-    plain = made(*inputs.H264, "-preset", "medium", "-g", "20", suffix="mkv")(folder)
+    plain = made(*inputs.H264, "-preset", "medium", "-g", "12", "-sc_threshold", "0", suffix="mkv")(folder)
     target = folder / "broken.mkv"
-    run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", "noise=amount='100*between(n,62,75)'", target)
+    run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", "noise=amount='100*between(n,62,69)'", target)
     return target
 
 
 def without_durations(folder: Path) -> Path:
     """Written live: the file states no duration, neither its own nor those of its frames."""
-    plain = made(*inputs.H264, "-g", "20", suffix="mkv")(folder)
+    plain = made(*inputs.H264, "-g", "12", suffix="mkv")(folder)
     target = folder / "live.mkv"
     run_ffmpeg("-i", plain, "-c", "copy", "-live", "1", target)
     return target
@@ -95,21 +95,21 @@ def without_durations(folder: Path) -> Path:
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 FILMS: dict[str, Callable[[Path], Path]] = {
-    "h264 closed": made(*H264, "-g", "20", "-bf", "3"),
-    "h264 open": made(*H264, "-x264-params", "keyint=20:open-gop=1:bframes=3"),
-    "h264 open mkv": made(*H264, "-x264-params", "keyint=20:open-gop=1:bframes=3", suffix="mkv"),
-    "h264 refresh": made(*H264, "-x264-params", "keyint=20:intra-refresh=1", suffix="mkv"),
-    "hevc closed": made(*HEVC, "-x265-params", "keyint=20:open-gop=0:log-level=none"),
-    "hevc open": made(*HEVC, "-x265-params", "keyint=20:open-gop=1:bframes=4:log-level=none"),
-    "hevc open variable": made(*HEVC, "-x265-params", "keyint=20:bframes=4:log-level=none", "-vf", IRREGULAR, *ANY_TIMES),
-    "vp9": made("-c:v", "libvpx-vp9", "-b:v", "300k", "-g", "20", "-deadline", "realtime", "-cpu-used", "8", suffix="webm"),
-    "av1": made("-c:v", "libsvtav1", "-preset", "12", "-g", "20", "-svtav1-params", "lp=2", suffix="mp4"),
+    "h264 closed": made(*H264, "-g", "12", "-bf", "3"),
+    "h264 open": made(*H264, "-x264-params", "keyint=12:open-gop=1:bframes=3"),
+    "h264 open mkv": made(*H264, "-x264-params", "keyint=12:open-gop=1:bframes=3", suffix="mkv"),
+    "h264 refresh": made(*H264, "-x264-params", "keyint=12:intra-refresh=1", suffix="mkv"),
+    "hevc closed": made(*HEVC, "-x265-params", "keyint=12:open-gop=0:log-level=none"),
+    "hevc open": made(*HEVC, "-x265-params", "keyint=12:open-gop=1:bframes=4:log-level=none"),
+    "hevc open variable": made(*HEVC, "-x265-params", "keyint=12:bframes=4:log-level=none", "-vf", IRREGULAR, *ANY_TIMES),
+    "vp9": made("-c:v", "libvpx-vp9", "-b:v", "300k", "-g", "12", "-deadline", "realtime", "-cpu-used", "8", suffix="webm"),
+    "av1": made("-c:v", "libsvtav1", "-preset", "12", "-g", "12", "-svtav1-params", "lp=2", suffix="mp4"),
     "mpeg2": made("-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-b:v", "2M", suffix="mkv"),
-    "mpeg4": made("-c:v", "mpeg4", "-bf", "2", "-g", "20", "-b:v", "1M", suffix="mov"),
+    "mpeg4": made("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-b:v", "1M", suffix="mov"),
     "prores": made("-c:v", "prores_ks", suffix="mov"),
-    "variable": made(*H264, "-g", "20", "-bf", "3", "-vf", IRREGULAR, *ANY_TIMES),
-    "variable mkv": made(*H264, "-g", "20", "-bf", "3", "-vf", IRREGULAR, *ANY_TIMES, suffix="mkv"),
-    "ntsc": made(*H264, "-g", "20", "-r", "30000/1001", suffix="mkv"),
+    "variable": made(*H264, "-g", "12", "-bf", "3", "-vf", IRREGULAR, *ANY_TIMES),
+    "variable mkv": made(*H264, "-g", "12", "-bf", "3", "-vf", IRREGULAR, *ANY_TIMES, suffix="mkv"),
+    "ntsc": made(*H264, "-g", "12", "-r", "30000/1001", suffix="mkv"),
     "interlaced": interlaced,
     "edit list": edited,
     "late sound": late_sound,

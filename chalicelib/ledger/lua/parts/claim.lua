@@ -27,6 +27,10 @@ local function straggler(job, plan)
   end
 end
 
+local function answer(job, plan, part)
+  return {'part', job.job_id, job.id, part.n, part.runs, plan.recipe, part.source, part.bytes or 0, tostring(part.weight)}
+end
+
 local function take(job, plan)
   expire_parts(job, plan, now)
   if plan.error then return nil end
@@ -47,7 +51,17 @@ local function take(job, plan)
   part.state, part.runs = 'active', part.runs + 1
   table.insert(part.holders, {token = token, worker = ARGV[9], since = now, till = now + lease_ms})
   save_held(job.job_id, part)
-  return {'part', job.job_id, job.id, part.n, part.runs, plan.recipe, part.source, part.bytes or 0, tostring(part.weight)}
+  return answer(job, plan, part)
+end
+
+-- The answer was lost; the part that it claimed must not be.
+local function taken(job, plan)
+  for _, n in ipairs(call('ZRANGE', P .. 'parts_held:' .. job.job_id, 0, -1)) do
+    local part = load_part(job.job_id, n)
+    for _, holder in ipairs(part.holders) do
+      if holder.token == token then return answer(job, plan, part) end
+    end
+  end
 end
 
 if pool == '' then
@@ -55,13 +69,19 @@ if pool == '' then
   if not job then return {word} end
   local plan = load_plan(job.job_id)
   if not plan or plan.id ~= job.id then return {'unknown'} end
-  return take(job, plan) or {'none'}
+  return KEYS[2] and taken(job, plan) or take(job, plan) or {'none'}
 end
 
 if call('HEXISTS', P .. 'pool:' .. pool, 'paused') == 1 then return {'none'} end
 local waiting = call('ZRANGE', P .. 'waiting:' .. pool, 0, 0, 'WITHSCORES')[2]
 local offered = P .. 'offered:' .. pool
 local found = call('ZRANGE', offered, 0, JOBS_LOOKED_AT - 1, 'WITHSCORES')
+for i = 1, KEYS[2] and #found or 0, 2 do
+  local job = load(job_of(found[i]))
+  local plan = job and load_plan(job.job_id)
+  local again = plan and taken(job, plan)
+  if again then return again end
+end
 for i = 1, #found, 2 do
   local job = load(job_of(found[i]))
   local plan = job and member(job) == found[i] and load_plan(job.job_id)
@@ -69,14 +89,14 @@ for i = 1, #found, 2 do
     call('ZREM', offered, found[i])
   elseif job.state == 'active' and not job.cancel and plan.engine == ARGV[8] then
     if waiting and tonumber(waiting) <= tonumber(found[i + 1]) then return {'yield'} end
-    local answer = take(job, plan)
-    if answer then
+    local claimed = take(job, plan)
+    if claimed then
       local round = tonumber(found[i + 1]) % TWO32
       if round > tonumber(call('HGET', P .. 'pool:' .. pool, 'round:' .. job.priority) or 0) then
         call('HSET', P .. 'pool:' .. pool, 'round:' .. job.priority, round)
       end
       call('ZADD', offered, next_score(pool, job.priority, job.user), found[i])
-      return answer
+      return claimed
     end
   end
 end

@@ -12,6 +12,7 @@
 --   holders {token, worker, since, till}, result, result_bytes, ended (token), worker, since, took_ms, errors (decode errors), error
 
 local LATE_MS = 10000
+local COUNT_MAX = 1000
 
 local function save_plan(job_id, plan) call('HSET', P .. 'parts:' .. job_id, 'plan', cmsgpack.pack(plan)) end
 local function load_part(job_id, n) return unpacked(call('HGET', P .. 'parts:' .. job_id, n)) end

@@ -3,8 +3,9 @@
 -- ARGV  1 now   2 jobId   3 id   4 token   5 plan (hash of recipe and cuts)   6 recipe (key in the store)   7 engine (who can
 --       run them)   8 how many parts   9 the limit of attempts   10... pools whose workers may take them
 -- Returns {ok, done, n, result, n, result, ...}: the parts that are finished already
---         {lost} | {unknown}
+--         {lost} | {unknown} | {too many}: more than COUNT_MAX
 -- A plan with another hash replaces the one before: its input or its recipe changed.
+if tonumber(ARGV[8]) > COUNT_MAX then return {'too many'} end
 local job, word = held_job(ARGV[2], ARGV[3], ARGV[4])
 if not job then return {word} end
 local plan = load_plan(job.job_id)
