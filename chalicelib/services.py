@@ -139,7 +139,7 @@ class Services:
         """The use case that reads job status."""
         from chalicelib.usecases.job_status import JobStatusReader  # noqa: PLC0415
 
-        return JobStatusReader(self.directus, self.ledger, self.ownership)
+        return JobStatusReader(self.directus, self.ledger, self.parts, self.ownership)
 
     @cached_property
     def pictures(self) -> PreviewReader:
@@ -206,7 +206,7 @@ class Services:
         """The gauges and alarms of the maintenance task."""
         from chalicelib.maintenance.monitor import Monitor  # noqa: PLC0415
 
-        return Monitor(self.ledger, self.settings)
+        return Monitor(self.ledger, self.parts, self.settings)
 
     @cached_property
     def health_checker(self) -> HealthChecker:

@@ -52,6 +52,26 @@ class CallbackState(msgspec.Struct, kw_only=True):
     deliveries: list[Delivery]
 
 
+class JobPart(msgspec.Struct, kw_only=True):
+    """A part of a film that several workers encode."""
+
+    part: Annotated[int, msgspec.Meta(description="its number, in film order from 0")]
+    state: Annotated[Literal["open", "active", "finished", "failed"], msgspec.Meta(description="open: no worker has it")]
+    worker: Annotated[int | None, msgspec.Meta(description="the number of the worker that has or had it, from 1")]
+    started_at: Time | None
+    seconds: Annotated[float | None, msgspec.Meta(description="how long it took; null: it has not finished")]
+    runs: Annotated[Count, msgspec.Meta(description="how often a worker started it")]
+    error: Annotated[str, msgspec.Meta(description="of its last failed run; empty: none failed")]
+
+
+class JobParts(msgspec.Struct, kw_only=True):
+    """The parts of a running job."""
+
+    count: Count
+    finished: Count
+    parts: Annotated[list[JobPart], msgspec.Meta(description="those whose packets are ready, in film order")]
+
+
 class JobDetail(Job, kw_only=True):
     """A job with all its details."""
 
@@ -67,6 +87,10 @@ class JobDetail(Job, kw_only=True):
     attempts: list[AttemptLog]
     log: list[Line]
     stages: Annotated[dict[str, float], msgspec.Meta(description="seconds by stage, of the last attempt")]
+    parts: Annotated[
+        JobParts | None,
+        msgspec.Meta(description="of a running job in parts; afterwards result.parts has them. null: it runs whole"),
+    ]
     callback: CallbackState | None
     warnings: Annotated[list[InputWarning], msgspec.Meta(description="what was wrong with the input of a completed job")]
     result: Annotated[dict[str, Any] | None, msgspec.Meta(description="what the operation measured, and its output files")]

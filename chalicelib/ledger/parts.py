@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from chalicelib.settings import POOLS
+
 if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Clock
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 LEASE_MS = 10_000
 ATTEMPTS_MAX = 3
 ERROR_MAX = 500
+COUNTED_JOBS_MAX = 100
 NO_LIMIT = 1 << 50
 
 GiveBack = Literal["failed", "rejected", "released"]
@@ -100,7 +103,26 @@ class PartsState(msgspec.Struct):
     done: int
     error: str = ""
     parts: list[PartRow] | dict[str, Any] = []
-    """An empty list is an object in the JSON of Redis."""
+    """An empty list is an object in the JSON of Redis: use `rows`."""
+
+    @property
+    def rows(self) -> list[PartRow]:
+        """The parts that were added, in film order."""
+        return self.parts if isinstance(self.parts, list) else []
+
+
+class PartsTotals(NamedTuple):
+    """Counts of parts."""
+
+    jobs: int
+    """Running jobs with parts to take."""
+    open: int
+    """Parts of these that no worker has."""
+    active: int
+    finished: int
+    """Since the ledger was wiped, as `repeated`."""
+    repeated: int
+    """Runs that were not the first of their part."""
 
 
 class PartsLedger:
@@ -164,6 +186,10 @@ class PartsLedger:
             return PartsAnswer(word)
         done, open_, held, error, *flat = rest
         return PartsAnswer(word, _pairs(flat), int(done), int(open_), int(held), error)
+
+    def totals(self) -> PartsTotals:
+        """Count the parts of all jobs."""
+        return PartsTotals(*self._scripts.call("parts/totals", COUNTED_JOBS_MAX, *POOLS))
 
     def read(self, job_id: str, id_: str) -> PartsState | None:
         """Return the parts of an open job; None if it has none."""

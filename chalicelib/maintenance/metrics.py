@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.parts import PartsLedger
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,12 +27,12 @@ class Family(NamedTuple):
     samples: list[tuple[str, float]]
 
 
-def render(ledger: Ledger) -> str:
-    """Render the metrics. Three round trips to Redis, at the same cost for any number of jobs."""
-    return "".join(_lines(_families(ledger)))
+def render(ledger: Ledger, parts: PartsLedger) -> str:
+    """Render the metrics. Four round trips to Redis, at the same cost for any number of jobs."""
+    return "".join(_lines(_families(ledger, parts)))
 
 
-def _families(ledger: Ledger) -> Iterable[Family]:
+def _families(ledger: Ledger, parts: PartsLedger) -> Iterable[Family]:
     stats, pools, states = ledger.stats(), ledger.pools(), ledger.evaluate_alarms()
     waiting = {name: float(pool.waiting) for name, pool in pools.items()}
     yield Family("mediaq_jobs_waiting", "gauge", "Jobs waiting for a worker.", _by_pool(waiting))
@@ -43,6 +44,12 @@ def _families(ledger: Ledger) -> Iterable[Family]:
     yield Family("mediaq_pool_paused", "gauge", "Whether no job of the pool starts.", _by_pool(paused))
     paces = {name: pool.pace_ms / 1000 for name, pool in pools.items() if pool.pace_ms}
     yield Family("mediaq_pool_pace_seconds", "gauge", "Between two starts while jobs waited, smoothed.", _by_pool(paces))
+    counted = parts.totals()
+    yield _plain("mediaq_jobs_in_parts", "gauge", "Running jobs with parts that another worker may take.", counted.jobs)
+    by_state = [('{state="open"}', float(counted.open)), ('{state="active"}', float(counted.active))]
+    yield Family("mediaq_parts", "gauge", "Parts of these jobs.", by_state)
+    yield _plain("mediaq_parts_finished_total", "counter", "Parts of films that were encoded.", counted.finished)
+    yield _plain("mediaq_part_runs_repeated_total", "counter", "Runs of parts after the first.", counted.repeated)
     yield _plain("mediaq_taxonomy_cache_entries", "gauge", "Terms in the taxonomy cache.", stats.size)
     asked = [('{result="hit"}', stats.hits), ('{result="miss"}', stats.misses)]
     yield Family("mediaq_taxonomy_cache_requests_total", "counter", "Looks into the taxonomy cache.", [*asked])

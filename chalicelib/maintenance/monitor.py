@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.parts import PartsLedger
     from chalicelib.maintenance.maintenance import Report
     from chalicelib.settings import Settings
 
@@ -24,10 +25,13 @@ class Monitor:
     def __init__(
         self,
         ledger: Ledger,
+        parts: PartsLedger,
         settings: Settings,
         minute_ms: int = MINUTE_MS,
     ) -> None:
         self._ledger = ledger
+        self._parts = parts
+        self._parts_workers = settings.parts_workers
         self._stage = settings.stage
         self._worker_concurrency = settings.worker_concurrency
         self._over = thresholds(settings.alarm_thresholds)
@@ -45,6 +49,7 @@ class Monitor:
 
     def _gauges(self) -> dict[str, float]:
         stats, seen = self._ledger.stats(), self._ledger.observe(FAILURE_WINDOW_MINUTES * self._minute_ms)
+        parts = self._parts.totals()
         demand = seen.active["container"] + (0 if "container" in seen.paused else seen.waiting["container"])
         return {
             **stats._asdict(),
@@ -54,7 +59,9 @@ class Monitor:
             "redis_memory_ratio": seen.memory_used / seen.memory_allowed if seen.memory_allowed else 0.0,
             **{f"waiting_{pool}": count for pool, count in seen.waiting.items()},
             **{f"active_{pool}": count for pool, count in seen.active.items()},
-            "container_workers_wanted": -(-demand // self._worker_concurrency),
+            "parts_open": parts.open,
+            "parts_active": parts.active,
+            "container_workers_wanted": -(-(demand + min(parts.open, self._parts_workers)) // self._worker_concurrency),
         }
 
     def _publish(self, gauges: Mapping[str, float]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from chalicelib.directus.records import OPEN_STATES, iso
 from chalicelib.domain import attempts, queries, warning_codes
-from chalicelib.domain.job_schemas import CallbackState, Delivery, Job, JobDetail, JobsAnswer
+from chalicelib.domain.job_schemas import CallbackState, Delivery, Job, JobDetail, JobPart, JobParts, JobsAnswer
 from chalicelib.domain.jobs import CANCELLED, UnknownEnvelope, decode
 from chalicelib.domain.queries import Cursor
 from chalicelib.errors import DirectusUnavailable, Forbidden
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.domain.queries import JobsQuery
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.parts import PartsLedger
     from chalicelib.ledger.types import JobSnapshot
 
 READS = 5
@@ -34,9 +35,10 @@ NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
 class JobStatusReader:
     """Reads job status."""
 
-    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership) -> None:
+    def __init__(self, directus: Directus, ledger: Ledger, parts: PartsLedger, ownership: Ownership) -> None:
         self._directus = directus
         self._ledger = ledger
+        self._parts_ledger = parts
         self._ownership = ownership
 
     def page(self, query: JobsQuery, caller: Caller) -> JobsAnswer:
@@ -88,10 +90,34 @@ class JobStatusReader:
             attempts=written.attempts,
             log=written.log,
             stages=last,
+            parts=self._parts(job_id, open_),
             warnings=warning_codes.from_result(record.result),
             callback=_callback(snapshot),
             result=_result(record),
         )
+
+    def _parts(self, job_id: str, running: JobSnapshot | None) -> JobParts | None:
+        """Return the parts of a running job; None if it runs whole."""
+        if running is None or not running.parts:
+            return None
+        state = self._parts_ledger.read(job_id, running.id)
+        if state is None:
+            return None
+        names = dict.fromkeys(row.worker for row in sorted(state.rows, key=lambda row: row.since) if row.worker)
+        numbers = {name: number for number, name in enumerate(names, 1)}
+        parts = [
+            JobPart(
+                part=row.n,
+                state=row.state,
+                worker=numbers.get(row.worker),
+                started_at=_when(round(row.since)) if row.since else None,
+                seconds=round(row.took_ms / 1000, 3) if row.state == "finished" else None,
+                runs=row.runs,
+                error=row.error,
+            )
+            for row in state.rows
+        ]
+        return JobParts(count=state.count, finished=state.done, parts=parts)
 
     def _owner_filter(self, query: JobsQuery, caller: Caller) -> str | None:
         wanted = str(query.user) if query.user else None

@@ -43,6 +43,7 @@ def resources() -> Json:
             _queues(*RECEIVING, of=QUEUES[:1]),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS[:1]),
             _credentials("Decrypt"),
+            *_parts(),
             condition="HasWorker",
         ),
         "ContainerRole": _role(
@@ -50,6 +51,7 @@ def resources() -> Json:
             _queues(*RECEIVING, of=QUEUES),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS),
             _credentials("Decrypt"),
+            *_parts(),
             _if(
                 "HasTranscribe",
                 _allow(
@@ -134,6 +136,15 @@ def _key() -> Json:
 def _credentials(action: str) -> Json:
     """The API may seal the credentials of users; only workers may open them."""
     return _allow(f"kms:{action}", on=[{"Fn::GetAtt": ["CredentialsKey", "Arn"]}])
+
+
+def _parts() -> list[Json]:
+    """The rights of a worker to the bucket of parts."""
+    objects = {"Fn::Sub": "${PartsBucket.Arn}/*"}
+    return [
+        _if("HasParts", _allow("s3:PutObject", "s3:GetObject", "s3:DeleteObject", on=[objects])),
+        _if("HasParts", _allow("s3:ListBucket", on=[{"Fn::GetAtt": ["PartsBucket", "Arn"]}])),
+    ]
 
 
 def _role(service: str, *statements: Json, condition: str = "") -> Json:

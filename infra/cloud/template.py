@@ -21,6 +21,7 @@ FRAGMENTS = (
     RESOURCES / "redis.json",
     RESOURCES / "functions.json",
     RESOURCES / "containers.json",
+    RESOURCES / "parts.json",
 )
 FUNCTIONS = ("APIHandler", "Maintenance")
 CHALICE_STAGE = "cloud"
@@ -41,6 +42,9 @@ VARIABLES: Json = {
     "LOG_LEVEL": {"Ref": "LogLevel"},
     "FETCH_ALLOW": {"Ref": "FetchAllow"},
     "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
+    "PARTS_BUCKET": {"Fn::If": ["HasParts", {"Ref": "PartsBucket"}, ""]},
+    "PARTS_FROM_SECONDS": {"Ref": "PartsFromSeconds"},
+    "PARTS_WORKERS": {"Ref": "PartsWorkers"},
     "CREDENTIALS_KMS_KEY": {"Fn::GetAtt": ["CredentialsKey", "Arn"]},
 }
 SECRETS = {

@@ -119,3 +119,24 @@ def test_captions_are_shown_as_text(desk: Desk, system: System) -> None:
     page = shown(desk, system, job)
     expect(page.locator("#words")).to_contain_text("fellow Americans")
     assert axe(desk) == []
+
+
+def test_parts_are_a_timeline(desk: Desk, system: System, film: Path) -> None:
+    job = system.submit(film, {"format": "mp4", "preset": "ultrafast", "resolution": "144p"})
+    assert ended(system, job) == "completed"
+    rows = [
+        {"part": n, "worker": n % 2 + 1, "start": n * 1.5, "seconds": 2.5, "runs": 1 + n // 3, "at": n * 4} for n in range(4)
+    ]
+    result = system.app.record(job)["result"] | {"parts": {"count": 4, "workers": 2, "repeated": 1, "timeline": rows}}
+    system.admin("PATCH", f"/items/media_jobs/{job}", json={"result": result})
+    desk.open()
+    desk.sign_in(system.token)
+    desk.open(job)
+    drawing = desk.page.get_by_role("img", name="4 parts on 2 workers in 7 s")
+    expect(drawing).to_be_visible()
+    assert drawing.locator("rect").count() == 4
+    assert drawing.locator("title").last.text_content() == "Part 3, worker 2: 2.5 s, started 2 times"
+    box = drawing.bounding_box()
+    assert box is not None
+    assert box["height"] > 20
+    assert axe(desk.page) == []

@@ -21,7 +21,7 @@ class TeamWork(NamedTuple):
     errors: int
     """Decode errors."""
     timeline: list[dict[str, Any]]
-    """For each part: number, worker, start in seconds after that of the first part, seconds, and runs."""
+    """For each part: its number, the number of its worker, the start in s after that of the first part, seconds, and runs."""
 
 
 class Team(Protocol):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from workers.parts.encode import Rendition
     from workers.parts.film import Film
 
+PART_SECONDS_LEAST, PARTS_LEAST = 2.0, 4
+"""A shorter part would cost more to start than it saves, unless the operator splits even shorter films."""
+
 
 def split(
     work: Work,
@@ -55,6 +58,7 @@ def split(
             cues=None if cues is None else list(cues),
             seconds=expected,
             wanted=team.parts_wanted,
+            shortest=min(PART_SECONDS_LEAST, team.from_seconds / PARTS_LEAST),
         )
     except plan.NotSplittable as reason:
         return None, {"parts": {"count": 1, "reason": str(reason)}}

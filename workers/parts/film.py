@@ -28,8 +28,6 @@ SPEED_OF_PRESET = {
 WITHOUT_NUT = ("prores", "dnxhd")
 """Codecs of whole pictures that NUT does not know."""
 PARTS_MAX = 1000
-PART_SECONDS_LEAST = 2.0
-"""A shorter part would cost more to start than it saves."""
 EARLY = 0.001
 """As in `video.forced_keyframes`: how far before a multiple of the keyframe distance a frame still counts, as a share of it."""
 
@@ -77,8 +75,11 @@ def prepare(
     cues: list[Cue] | None,
     seconds: float,
     wanted: int,
+    shortest: float,
 ) -> Film:
-    """Return the film with its parts. `seconds`: the estimated seconds of encoding; `wanted`: how many parts.
+    """Return the film with its parts.
+
+    `seconds`: the estimated seconds of encoding; `wanted`: how many parts; `shortest`: the seconds of the shortest.
 
     Raises:
         NotSplittable: it runs whole; the text says why.
@@ -97,7 +98,7 @@ def prepare(
     if rate is not None and not rate:
         raise plan.NotSplittable("The frame rate of the film is unknown")
     every = renditions[0].keyframes_every
-    count = max(1, min(wanted, PARTS_MAX, int(seconds / PART_SECONDS_LEAST)))
+    count = max(1, min(wanted, PARTS_MAX, int(seconds / shortest)))
     parts = plan.divide(timeline, _places(timeline, every, rate), count)
     if len(parts) < 2:  # noqa: PLR2004 - one part is the film
         raise plan.NotSplittable("The film has too few keyframes")

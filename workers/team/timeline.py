@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chalicelib.ledger.parts import PartRow
 from workers.context.team import TeamWork
 
 if TYPE_CHECKING:
@@ -14,27 +13,22 @@ ROWS_MAX = 200
 """The record keeps so many rows; the counts are those of all parts."""
 
 
-def describe(count: int, state: PartsState | None, errors: int) -> TeamWork:
+def describe(total: int, state: PartsState | None, errors: int) -> TeamWork:
     """Return the work of the team. `state` None: the ledger is unreachable, and only the number of parts is known."""
-    rows = (
-        [row for row in state.parts if isinstance(row, PartRow)] if state is not None and isinstance(state.parts, list) else []
-    )
+    rows = state.rows if state is not None else []
     done = [row for row in rows if row.state == "finished" and row.worker]
     begin = min((row.since for row in done), default=0)
-    return TeamWork(
-        count,
-        max(1, len({row.worker for row in done})),
-        sum(max(0, row.runs - 1) for row in rows),
-        max([errors, *(int(row.errors) for row in rows)]),
-        [_line(row, begin) for row in done[:ROWS_MAX]],
-    )
-
-
-def _line(row: PartRow, begin: float) -> dict[str, Any]:
-    return {
-        "part": row.n,
-        "worker": row.worker,
-        "start": round((row.since - begin) / 1000, 3),
-        "seconds": round(row.took_ms / 1000, 3),
-        "runs": row.runs,
-    }
+    by_start = sorted(done, key=lambda row: row.since)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(row.worker for row in by_start), 1)}
+    timeline = [
+        {
+            "part": row.n,
+            "worker": numbers[row.worker],
+            "start": round((row.since - begin) / 1000, 3),
+            "seconds": round(row.took_ms / 1000, 3),
+            "runs": row.runs,
+        }
+        for row in done[:ROWS_MAX]
+    ]
+    repeated = sum(max(0, row.runs - 1) for row in rows)
+    return TeamWork(total, max(1, len(numbers)), repeated, max([errors, *(int(row.errors) for row in rows)]), timeline)

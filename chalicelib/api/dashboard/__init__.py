@@ -11,7 +11,17 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("basics.js", "figures.js", "captions.js", "credentials.js", "stream.js", "media.js", "jobs.js", "page.js")
+SCRIPTS = (
+    "basics.js",
+    "figures.js",
+    "parts.js",
+    "captions.js",
+    "credentials.js",
+    "stream.js",
+    "media.js",
+    "jobs.js",
+    "page.js",
+)
 """The parts of the script, in dependency order."""
 
 

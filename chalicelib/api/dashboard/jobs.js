@@ -82,6 +82,7 @@ function jobView(found) {
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
     src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null,
     make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
+    ...partsView(found),
     ...section('Warnings', found.warnings, one => one.code + ': ' + one.message),
     ...section('Attempts', found.attempts, one => 'Attempt ' + one.attempt + ': ' + (one.outcome || 'running') + ', ' + clock(one.started_at) + (one.error ? ': ' + one.error : '')),
     ...section('Webhook deliveries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),

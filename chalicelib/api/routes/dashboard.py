@@ -18,7 +18,7 @@ def metrics() -> Response:
     """Return the metrics in Prometheus text format."""
     from chalicelib.maintenance import metrics as written  # noqa: PLC0415 - not for other routes to pay for
 
-    return Response(body=written.render(services().ledger), headers={"Content-Type": written.CONTENT_TYPE})
+    return Response(body=written.render(services().ledger, services().parts), headers={"Content-Type": written.CONTENT_TYPE})
 
 
 @blueprint.route("/trend", methods=["GET"], cors=True)

@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from chalicelib.ledger.ledger import new_token
+from chalicelib.ledger.parts import NewPart, PartPlan
 from infra.local.directus import accounts
 from tests.conftest import PREFIX
 
@@ -274,3 +275,24 @@ class TestShow:
         assert shown(api, accounts.ADMIN_TOKEN, job_id)["jobId"] == job_id
         assert api.call("GET", f"/jobs/{uuid.uuid4()}", user[1]).status_code == 404
         assert api.call("GET", "/jobs/not-an-id", user[1]).status_code == 400
+
+
+def test_the_parts_of_a_running_job_are_seen(api: Api, user: tuple[str, str]) -> None:
+    job_id = queued(api, user[1], priority=1)
+    assert shown(api, user[1], job_id)["parts"] is None
+    seen, token = api.services.ledger.get(job_id), new_token()
+    assert seen is not None
+    job = api.services.ledger.claim("container", seen.id, job_id, token).job
+    assert job is not None
+    ledger = api.services.parts
+    ledger.plan(job, token, PartPlan("hash", "recipe", "engine", 2))
+    ledger.add(job, token, [NewPart(n, 2 - n, f"source-{n}", 10) for n in range(2)])
+    _, part = ledger.claim_any("container", new_token(), "engine", "10.0.0.7:31")
+    assert part is not None
+    found = shown(api, user[1], job_id)["parts"]
+    assert (found["count"], found["finished"]) == (2, 0)
+    assert [(one["part"], one["state"], one["worker"], one["runs"]) for one in found["parts"]] == [
+        (0, "active", 1, 1), (1, "open", None, 0),
+    ]  # fmt: skip
+    assert "10.0.0.7" not in str(found)
+    assert 'mediaq_parts{state="open"} 1\n' in api.call("GET", "/metrics").data.decode()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Alone:
     """Takes every film that can be split."""
 
-    from_seconds = 0.0
+    from_seconds = 0.001
     used = False
 
     def __init__(self, parts_wanted: int = 4) -> None:

@@ -14,7 +14,6 @@ from tests.sampling import sampled
 from tests.unit.parts.films import FILMS
 from tests.unit.parts.team import Alone
 from tests.unit.streaming import rules
-from workers.parts import film
 from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ SOUNDS = [
     for kind in ("edit list", "late sound", "starts later", "negative times")
 ]
 CAPTIONS = b"WEBVTT\n\n00:01.000 --> 00:03.500\nFirst\n\n00:04.000 --> 00:07.500\nSecond\n"
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(film, "PART_SECONDS_LEAST", 0.001)
 
 
 def both(source: Path, folder: Path, params: dict[str, Any], parts_wanted: int = 4, **given: Any) -> tuple[Done, Done]:

@@ -49,6 +49,7 @@ local function take(job, plan)
   if not part then return nil end
   call('ZREM', P .. 'parts_open:' .. job.job_id, part.n)
   part.state, part.runs = 'active', part.runs + 1
+  if part.runs > 1 then call('HINCRBY', P .. 'parts_totals', 'repeated', 1) end
   table.insert(part.holders, {token = token, worker = ARGV[9], since = now, till = now + lease_ms})
   save_held(job.job_id, part)
   return answer(job, plan, part)

@@ -17,5 +17,6 @@ save_part(job.job_id, part)
 save_plan(job.job_id, plan)
 for _, set in ipairs({'parts_held:', 'parts_late:', 'parts_open:'}) do call('ZREM', P .. set .. job.job_id, part.n) end
 call('RPUSH', P .. 'parts_done:' .. job.job_id, part.n .. ' ' .. part.result)
+call('HINCRBY', P .. 'parts_totals', 'finished', 1)
 if plan.done >= plan.count then withdraw_parts(job) end
 return {'ok'}

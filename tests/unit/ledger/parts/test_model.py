@@ -220,7 +220,7 @@ class PartsMachine(RuleBasedStateMachine):
             return
         state = self.parts.read(self.job.job_id, self.job.id)
         assert state is not None
-        rows = {row.n: row for row in state.parts} if isinstance(state.parts, list) else {}
+        rows = {row.n: row for row in state.rows}
         assert {n for n, row in rows.items() if row.state == "finished"} == set(self.finished())
         assert state.done == len(self.finished())
 

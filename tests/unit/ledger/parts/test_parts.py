@@ -252,7 +252,7 @@ def test_the_state_can_be_read(ledger: Ledger, parts: PartsLedger, clock: Clock)
     state = parts.read(job.job_id, job.id)
     assert state is not None
     assert (state.count, state.done) == (3, 1)
-    rows = {row.n: (row.state, row.runs, row.worker, row.took_ms, row.bytes, row.errors) for row in state.parts}  # type: ignore[union-attr]
+    rows = {row.n: (row.state, row.runs, row.worker, row.took_ms, row.bytes, row.errors) for row in state.rows}
     assert rows[1] == ("finished", 1, "helper", 1500, 77, 2)
     assert rows[0][:2] == ("open", 0)
     assert ledger.get(job.job_id).parts is True  # type: ignore[union-attr]
