@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, recovery
-from bench.media import captions, packages, quality, thumbnails
+from bench.media import captions, packages, parts, quality, thumbnails
 from infra.local.processes import ROOT
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "captions": captions.run,
     "packages": packages.run,
     "quality": quality.run,
+    "parts": parts.run,
     "looking": looking.run,
     "overhead": overhead.run,
 }

@@ -139,4 +139,4 @@ def test_parts_are_a_timeline(desk: Desk, system: System, film: Path) -> None:
     box = drawing.bounding_box()
     assert box is not None
     assert box["height"] > 20
-    assert axe(desk.page) == []
+    assert axe(desk) == []

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.ledger.scripts import source
+from infra.local.processes import PARTS_BUCKET
 from infra.local.proxies.watch import Watch
 from tests.chaos.http_fault import Fault
 
@@ -25,6 +26,9 @@ TRIGGERS = {
     "completed": ("directus", b'"status": "completed"'),
     "upload": ("directus", b"POST /files "),
     "delete": ("sqs", b"AmazonSQS.DeleteMessage"),
+    "part claim": ("redis", source("parts/claim")[1].encode()),
+    "part finish": ("redis", source("parts/finish")[1].encode()),
+    "part result": ("sqs", b"/result-"),
 }
 
 
@@ -146,6 +150,21 @@ def http(where: str, kind: str) -> Act:
     return act
 
 
+def store(kind: str) -> Act:
+    """What the store of parts does wrong to a share of the calls, of all workers."""
+
+    def act(field: Field, dice: random.Random) -> None:
+        fault = Fault(kind, dice.choice([0.2, 0.5, 1.0]), dice, only=f"/{PARTS_BUCKET}")
+        those = list(field.processes.values())
+        for process in those:
+            process.sqs.fault = fault
+        time.sleep(dice.choice([4, 12]))
+        for process in those:
+            process.sqs.fault = None
+
+    return act
+
+
 def full_disk(field: Field, dice: random.Random) -> None:
     """Another worker, whose work folder is a disk of 200 kB."""
     del dice
@@ -163,7 +182,10 @@ FAULTS: dict[str, Act] = {
     **{f"kill worker before {name}": kill_worker_at(name, after=False) for name in TRIGGERS},
     **{f"kill worker after {name}": kill_worker_at(name, after=True) for name in TRIGGERS},
     "freeze worker": freeze_worker,
-    **{f"freeze worker at {name}": freeze_worker_at(name) for name in ("claim", "completed", "finish", "delete")},
+    **{
+        f"freeze worker at {name}": freeze_worker_at(name)
+        for name in ("claim", "completed", "finish", "delete", "part claim", "part finish")
+    },
     "terminate": terminate,
     "kill api": kill_api,
     "kill maintenance": kill_maintenance,
@@ -176,6 +198,7 @@ FAULTS: dict[str, Act] = {
     "deaf redis": redis_connections("deaf"),
     **{f"sqs {kind}": http("sqs", kind) for kind in ("500", "cut", "slow", "lost answer")},
     **{f"directus {kind}": http("directus", kind) for kind in ("500", "429", "timeout", "lost answer", "cut")},
+    **{f"store {kind}": store(kind) for kind in ("507", "cut", "slow", "lie", "lost answer")},
     "full disk": full_disk,
 }
 WIPES = {"flushall", "roll redis back", "empty redis"}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RESTART_SECONDS = 1.0
 SLOTS = 2
 DUPLICATES = 0.1
+SPLIT = {"PARTS_FROM_SECONDS": "0.5", "PARTS_WORKERS": "2"}
+"""Films of a second's work are split."""
 PLANS = '{"free": {}, "enterprise": {"transcoding": -1, "thumbnail": -1, "analysis": -1, "upload": -1, "download": -1}}'
 
 
@@ -88,13 +90,14 @@ class Field:
             part.wait()
         plans = self.home / "plans.json"
         plans.write_text(PLANS)
+        processes.make_bucket(self.url("sqs"))
         self.environment = processes.environment(
             redis_port=self.ports["redis"],
             sqs_url=self.url("sqs"),
             directus_url=self.url("directus"),
             queues=processes.make_queues(self.url("sqs")),
             work=self.home / "work",
-        ) | {"PLANS_FILE": str(plans), "FETCH_ALLOW": os.environ.get("FETCH_ALLOW", "")}
+        ) | {"PLANS_FILE": str(plans), "FETCH_ALLOW": os.environ.get("FETCH_ALLOW", ""), **SPLIT}
         self.scripts = Scripts(f"redis://{LOOPBACK}:{self.ports['redis']}/0", "{mediaq}")
         self.ledger = Ledger(self.scripts)
         self.token = login(self.url("directus"), accounts.BEST.email, accounts.BEST.password)

@@ -7,18 +7,23 @@ import time
 
 from infra.local.proxies.http import Disconnect, Exchange
 
+LIE_AT = 400
+"""The byte of an answer that a lie changes."""
+
 
 class Fault:
-    """What an HTTP proxy does wrong, to a share of the exchanges: refuse, be slow, time out, or lose the answer."""
+    """What an HTTP proxy does wrong, to a share of the exchanges: refuse, be slow, time out, lie, or lose the answer."""
 
-    def __init__(self, kind: str, share: float, dice: random.Random) -> None:
+    def __init__(self, kind: str, share: float, dice: random.Random, only: str = "") -> None:
+        """`only`: the start of the paths that are concerned."""
         self.kind = kind
+        self._only = only
         self._share = share
         self._dice = dice
 
     def before(self, exchange: Exchange) -> bool:
         """Act before the server hears of it; True when that was the answer."""
-        if self._dice.random() >= self._share:
+        if not exchange.path.startswith(self._only) or self._dice.random() >= self._share:
             return False
         if self.kind == "cut":
             raise Disconnect
@@ -37,5 +42,9 @@ class Fault:
 
     def after(self, exchange: Exchange) -> None:
         """Act once the server has done what it was asked."""
-        if self.kind == "lost answer" and self._dice.random() < self._share:
+        if not exchange.path.startswith(self._only) or self._dice.random() >= self._share:
+            return
+        if self.kind == "lost answer":
             raise Disconnect
+        if self.kind == "lie" and exchange.method == "GET" and len(exchange.answer) > LIE_AT:
+            exchange.answer = exchange.answer[:LIE_AT] + bytes([exchange.answer[LIE_AT] ^ 1]) + exchange.answer[LIE_AT + 1 :]

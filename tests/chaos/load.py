@@ -17,22 +17,30 @@ if TYPE_CHECKING:
 
     from tests.chaos.field import Field
 
-KINDS = {"thumbnail": 45, "quick": 15, "analysis": 10, "bad": 12, "missing": 8, "slow": 5, "upload": 5}
+KINDS = {"thumbnail": 44, "quick": 14, "analysis": 10, "bad": 11, "missing": 8, "slow": 4, "parts": 4, "upload": 5}
 """How often each kind of job is made, in 100."""
+PARTS = {"resolution": "240p", "preset": "medium"}
+"""Of a film that is encoded in parts. All such jobs have the same bytes as output."""
 OPEN_AT_MOST = 40
 
 
 class Load:
     """Some clients, each a thread, until told to stop."""
 
-    def __init__(self, field: Field, clip: Path, slow_clip: Path, dice: random.Random, clients: int = 4) -> None:
+    def __init__(self, field: Field, clip: Path, slow_clip: Path, film: Path, dice: random.Random, clients: int = 4) -> None:
         self._field = field
         self._dice = dice
         self._over = threading.Event()
         self.accepted: set[str] = set()
         self.cancelled: set[str] = set()
+        self.in_parts: set[str] = set()
+        """The jobs whose film is encoded in parts."""
         self._doomed: dict[str, str] = {}
-        self._files = {"clip": self._upload(clip.read_bytes()), "slow": self._upload(slow_clip.read_bytes())}
+        self._files = {
+            "clip": self._upload(clip.read_bytes()),
+            "slow": self._upload(slow_clip.read_bytes()),
+            "parts": self._upload(film.read_bytes()),
+        }
         self._files["bad"] = self._upload(b"no film at all" * 100)
         seeds = [dice.random() for _ in range(clients)]
         self._threads = [threading.Thread(target=self._client, args=(random.Random(seed),), daemon=True) for seed in seeds]
@@ -47,6 +55,14 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+    def undisturbed(self) -> str:
+        """Run a film in parts before the trouble begins; return the record's id."""
+        asked = self._make(random.Random(0), "parts")
+        assert self._until_accepted(asked)
+        while not self._is_closed(asked["jobId"]):
+            time.sleep(0.2)
+        return str(asked["jobId"])
 
     def _client(self, dice: random.Random) -> None:
         while not self._over.is_set():
@@ -66,15 +82,16 @@ class Load:
             {event.job for event in self._field.recorder.events if event.kind == "patch" and event.data["status"] in CLOSED}
         )
 
-    def _make(self, dice: random.Random) -> dict[str, Any]:
+    def _make(self, dice: random.Random, kind: str = "") -> dict[str, Any]:
         """Make a record, and return what is asked for."""
-        kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
+        kind = kind or dice.choices(list(KINDS), list(KINDS.values()))[0]
         file_id = self._files.get(kind, self._files["clip"])
         if kind == "missing":
             file_id = self._upload(b"soon gone")
         operation, params = {
             "quick": ("transcoding", {"resolution": "144p", "preset": "ultrafast"}),
-            "slow": ("transcoding", {"codec": "h265", "preset": "medium"}),
+            "slow": ("transcoding", {"codec": "h265", "preset": "medium", "parts": False}),
+            "parts": ("transcoding", PARTS),
             "analysis": ("analysis", {}),
             "upload": ("upload", {}),
         }.get(kind, ("thumbnail", {"width": 160, "count": dice.choice([1, 1, 3])}))
@@ -85,6 +102,8 @@ class Load:
         asked = {"jobId": job_id, "operation": operation, "params": params, "priority": dice.choice([1, 5, 10, 10, 10, 50])}
         if kind == "missing":
             self._doomed[job_id] = file_id
+        if kind == "parts":
+            self.in_parts.add(job_id)
         if dice.random() < 0.05:
             asked["delay"] = dice.randint(500, 4000)
         return asked

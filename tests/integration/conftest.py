@@ -37,12 +37,12 @@ QUICK = {"format": "mp4", "resolution": "144p", "preset": "ultrafast"}
 SLOW = {"format": "mp4", "codec": "h265", "preset": "slow"}
 
 
-def make_clip(target: Path, seconds: float, size: str, *, sound: bool = True) -> Path:
-    """Synthesise a clip."""
+def make_clip(target: Path, seconds: float, size: str, *extra: str, sound: bool = True) -> Path:
+    """Synthesise a clip; `extra` goes to the encoder."""
     tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-c:a", "aac", "-shortest"] if sound else []
     picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"]
     command = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *picture, *tone[:4], "-c:v", "libx264"]
-    subprocess.run([*command, "-preset", "ultrafast", "-pix_fmt", "yuv420p", *tone[4:], str(target)], check=True)
+    subprocess.run([*command, "-preset", "ultrafast", "-pix_fmt", "yuv420p", *extra, *tone[4:], str(target)], check=True)
     return target
 
 

@@ -180,5 +180,5 @@ def test_a_cancel_ends_all_parts(system: System, film: Path) -> None:
     until(system.quiet, 20, "the end of the job")
     assert system.app.record(job_id)["error"] == "Cancelled"
     until(lambda: not stored(system, job_id), 10, "an empty store")
-    assert not list(system.scripts.redis.scan_iter("*parts*"))
+    assert not list(system.scripts.redis.scan_iter(f"*parts*{job_id}"))
     assert system.outputs(job_id) == []

@@ -211,7 +211,7 @@ class PartsMachine(RuleBasedStateMachine):
     def end(self) -> None:
         assert self.ledger.finish(self.job, self.token, "completed", {}) == "ok"
         self.over = True
-        assert not self.scripts.redis.keys("*part*")
+        assert not self.scripts.redis.keys(f"*part*{self.job.job_id}")
 
     @invariant()
     def one_result_each(self) -> None:

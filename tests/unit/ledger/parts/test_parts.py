@@ -93,7 +93,7 @@ def test_nothing_is_left_of_an_ended_job(ledger: Ledger, parts: PartsLedger, scr
     assert part is not None
     assert ledger.finish(job, token, "completed", {}) == "ok"
     assert parts.finish(part, "result", 1, 0) == "lost"
-    assert not scripts.redis.keys("*parts*")
+    assert not scripts.redis.keys(f"*parts*{job.job_id}")
     assert not scripts.redis.keys("*offered*")
 
 
