@@ -32,7 +32,7 @@ OPENERS = ("LambdaWorkerRole", "ContainerRole")
 def violations(template: Json) -> list[str]:
     """Return the violations in a template, one sentence each."""
     resources: Json = template["Resources"]
-    checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _secrets, _containers, _logs, _keys)
+    checks = (_statements, _queues, _redis, _mappings, _open_ports, _open_doors, _buckets, _secrets, _containers, _logs, _keys)
     return [f"{name}: {text}" for check in checks for name, text in check(resources)]
 
 
@@ -157,15 +157,20 @@ def _open_doors(resources: Json) -> Iterator[tuple[str, str]]:
     for name, url in _of(resources, "AWS::Lambda::Url"):
         if url.get("AuthType") != "AWS_IAM":
             yield name, "is a function that anybody may call"
+    for name, permission in _of(resources, "AWS::Lambda::Permission"):
+        if permission.get("Principal") == "*":
+            yield name, "lets everybody call the function"
+
+
+def _buckets(resources: Json) -> Iterator[tuple[str, str]]:
     for name, bucket in _of(resources, "AWS::S3::Bucket"):
         blocked = bucket.get("PublicAccessBlockConfiguration", {})
         if list(blocked.values()).count(True) != 4:  # noqa: PLR2004 - there are four ways to be public
             yield name, "may be made public"
         if not bucket.get("BucketEncryption"):
             yield name, "is not encrypted"
-    for name, permission in _of(resources, "AWS::Lambda::Permission"):
-        if permission.get("Principal") == "*":
-            yield name, "lets everybody call the function"
+        if not bucket.get("LifecycleConfiguration"):
+            yield name, "keeps its objects for ever"
 
 
 def _secrets(resources: Json) -> Iterator[tuple[str, str]]:

@@ -54,6 +54,8 @@ def container(name: str, value: Any) -> Callable[[Json], None]:
 
 ANYWHERE = [{"IpProtocol": "tcp", "FromPort": 6379, "ToPort": 6379, "CidrIp": "0.0.0.0/0"}]
 BREACHES: dict[str, tuple[Callable[[Json], Any], str]] = {
+    "parts that stay": (drop_property("PartsBucket", "LifecycleConfiguration"), "PartsBucket: keeps its objects for ever"),
+    "parts for everybody": (drop_property("PartsBucket", "PublicAccessBlockConfiguration"), "PartsBucket: may be made public"),
     "an API that opens credentials": (
         lambda t: allow(t, "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/k"), "ApiRole: may open the credentials of users",
     ),

@@ -45,7 +45,7 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "atrim", "setpts", "asetpts", "tile", "concat", "select", "libvmaf", "xpsnr",
             "volumedetect", "volume", "showwaves", "color", "overlay",
         ),
-        "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "null"),
+        "muxer": ("mp4", "webm", "matroska", "mov", "mp3", "ipod", "ogg", "wav", "gif", "image2", "nut", "null"),
     },
     "thumbnail": {
         "encoder": ("mjpeg", "png", "libwebp", "pcm_s16le"),
