@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infra.local.process import LocalProcess
 
 ROUNDS = int(os.environ.get("BENCH_PARTS_ROUNDS", "3"))
-FILM_SECONDS, SLOW_SECONDS = 120, 240
+FILM_SECONDS, SLOW_SECONDS = 90, 240
 WORKERS = (1, 2, 4, 8)
 PARAMS: dict[str, Any] = {"format": "mp4", "preset": "medium"}
 SMALL: dict[str, Any] = {"format": "mp4", "preset": "veryfast", "resolution": "144p"}
@@ -51,7 +51,7 @@ def _film(target: Path, size: str, seconds: int) -> Path:
     """A film with detail and motion; a keyframe every two seconds."""
     picture = ["-f", "lavfi", "-i", f"mandelbrot=s={size}:r=25:end_scale=0.001:end_pts={seconds * 25}"]
     tone = ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
-    encoder = ["-t", str(seconds), "-c:v", "libx264", "-preset", "superfast", "-crf", "20", "-g", "50"]
+    encoder = ["-t", str(seconds), "-c:v", "libx264", "-preset", "superfast", "-crf", "34", "-g", "50"]
     command = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *picture, *tone, *encoder, str(target)]
     subprocess.run(command, check=True)
     return target

@@ -70,6 +70,9 @@ class Exchange:
         """The parts that were added to the ledger."""
         self._planned: PartPlan | None = None
         self._store_works = True
+        self._called = False
+        """Whether Lambdas were called."""
+        self._lock = threading.Lock()
         self._known = 0
         self._finishing: list[Future[None]] = []
         self._over = threading.Event()
@@ -152,7 +155,14 @@ class Exchange:
         with suppress(LedgerUnavailable):
             self._team.ledger.add(self._team.job, self._team.token, [self._sources[n]])
         self.changed.set()
-        if len(self._sources) == LAMBDAS_AFTER and self._planned and "lambda" in self._planned.pools and self._store_works:
+        self._call_lambdas_once()
+
+    def _call_lambdas_once(self) -> None:
+        with self._lock:
+            if self._called or len(self._sources) < min(LAMBDAS_AFTER, self._total) or not self._store_works:
+                return
+            self._called = True
+        if self._planned is not None and "lambda" in self._planned.pools:
             self._team.call_lambdas(-(-self._total // PARTS_OF_A_LAMBDA))
 
     def _finish(self, part: ClaimedPart, held: ExitStack, errors: int) -> None:

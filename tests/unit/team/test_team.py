@@ -1,0 +1,288 @@
+"""A coordinator and helpers on a real Redis and an S3 that works, fails or lies: all parts are there in the end, and the same."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
+
+from chalicelib.errors import AttemptFailed, LedgerUnavailable, MediaRejected, StoreUnavailable, WorkerStopping
+from chalicelib.ledger.ledger import Ledger, new_token
+from chalicelib.ledger.parts import PartsLedger
+from tests.media import make_tools, make_work
+from tests.unit.factories import claim, run_new
+from tests.unit.parts.films import FILMS
+from tests.unit.parts.team import Alone
+from workers.parts import encode
+from workers.runtime.attempt import RUN
+from workers.team import exchange, run
+from workers.team.coordinator import Coordinator
+from workers.team.helper import Helper
+from workers.team.store import PartStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.scripts import Scripts
+
+BUCKET = "parts"
+PARAMS = {"format": "mp4", "preset": "ultrafast", "audio_codec": "none", "deinterlace": "off"}
+
+
+class Bucket:
+    """A client of S3 that tests make fail: `fault` sees the call and its answer."""
+
+    def __init__(self) -> None:
+        self.real = boto3.client("s3", region_name="us-east-1")
+        self.real.create_bucket(Bucket=BUCKET)
+        self.fault: Callable[[str, Any], Any] = lambda call, answer: answer
+
+    def __getattr__(self, call: str) -> Any:
+        return lambda **given: self.fault(call, lambda: getattr(self.real, call)(**given))
+
+
+def honest(call: str, answer: Any) -> Any:
+    return answer()
+
+
+def unreachable(call: str, answer: Any) -> Any:
+    raise EndpointConnectionError(endpoint_url="http://s3")
+
+
+def full(call: str, answer: Any) -> Any:
+    if call == "put_object":
+        raise ClientError({"Error": {"Code": "SlowDown"}}, call)
+    return answer()
+
+
+def lying(call: str, answer: Any) -> Any:
+    """Every object has another byte."""
+    found = answer()
+    if call == "get_object":
+        data = bytearray(found["Body"].read())
+        data[len(data) // 2] ^= 1
+        found["Body"] = Body(bytes(data))
+    return found
+
+
+def forgetful(call: str, answer: Any) -> Any:
+    """What was stored is gone."""
+    if call == "get_object":
+        raise ClientError({"Error": {"Code": "NoSuchKey"}}, call)
+    return answer()
+
+
+class Body(io.BytesIO):
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        while block := self.read(size):
+            yield block
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    with mock_aws():
+        bucket = Bucket()
+        bucket.fault = honest
+        yield bucket
+
+
+@pytest.fixture
+def store(bucket: Bucket) -> PartStore:
+    return PartStore(BUCKET, bucket)
+
+
+@pytest.fixture
+def ledgers(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> tuple[Ledger, PartsLedger]:
+    """On the clock of Redis, because leases are renewed in threads."""
+    monkeypatch.setattr(exchange, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(run, "WATCH_SECONDS", 0.05)
+    return Ledger(scripts), PartsLedger(scripts)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return FILMS["h264 closed"](tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="module")
+def expected(film: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    work = make_work("transcoding", film, tmp_path_factory.mktemp("alone") / "job", PARAMS)
+    return digest(RUN["transcoding"](replace(work, team=Alone(6))))
+
+
+def digest(done: Any) -> str:
+    return hashlib.sha256(done.outputs[0].path.read_bytes()).hexdigest()
+
+
+def coordinator(
+    job: MediaJob, token: str, parts: PartsLedger, store: PartStore, called: list[int] | None = None
+) -> Coordinator:
+    calls = [] if called is None else called
+    return Coordinator(job, token, parts, store, "me", from_seconds=0.001, parts_wanted=6, call_lambdas=calls.append)
+
+
+@pytest.fixture
+def encoding(ledgers: tuple[Ledger, PartsLedger], store: PartStore, film: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Run the job in parts, with a helper beside the coordinator unless `alone`."""
+    ledger, parts = ledgers
+    job, token = run_new(ledger)
+
+    def run_it(alone: bool = False, **changes: Any) -> Any:
+        team = changes.pop("team", None) or coordinator(job, token, parts, store)
+        work = make_work("transcoding", film, tmp_path / f"job-{new_token()}", PARAMS, **changes)
+        helper = Helper(parts, store, make_tools(tmp_path / "helper"), "helper")
+        over = threading.Event()
+
+        def help_until_over() -> None:
+            while not over.wait(0.02):
+                helper.help("container")
+
+        thread = threading.Thread(target=help_until_over)
+        if not alone:
+            thread.start()
+        try:
+            return RUN["transcoding"](replace(work, team=team))
+        finally:
+            over.set()
+            if not alone:
+                thread.join()
+
+    run_it.job, run_it.token, run_it.ledger, run_it.parts = job, token, ledger, parts  # type: ignore[attr-defined]
+    return run_it
+
+
+def test_two_workers_make_the_same_file(encoding: Any, expected: str) -> None:
+    done = encoding()
+    assert digest(done) == expected
+    assert done.result["parts"]["count"] == 5
+    assert done.result["parts"]["workers"] == 2
+    assert {row["runs"] for row in done.result["parts"]["timeline"]} == {1}
+
+
+@pytest.mark.parametrize("fault", [unreachable, full, lying, forgetful], ids=lambda fault: fault.__name__)
+def test_a_store_that_fails_loses_nothing(encoding: Any, bucket: Bucket, expected: str, fault: Any) -> None:
+    bucket.fault = fault
+    done = encoding()
+    assert digest(done) == expected
+    assert done.result["parts"]["workers"] == 1
+
+
+def test_a_store_that_fails_later_loses_nothing(encoding: Any, bucket: Bucket, expected: str) -> None:
+    """Every third call fails, whatever it is."""
+    calls = 0
+
+    def sometimes(call: str, answer: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return (unreachable if calls % 3 == 0 else lying if calls % 5 == 0 else honest)(call, answer)
+
+    bucket.fault = sometimes
+    assert digest(encoding()) == expected
+
+
+def test_without_the_ledger_it_goes_on_alone(encoding: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*given: Any) -> Any:
+        raise LedgerUnavailable
+
+    monkeypatch.setattr(encoding.parts, "_call", gone)
+    done = encoding(alone=True)
+    assert digest(done) == expected
+    assert done.result["parts"]["timeline"] == []
+
+
+def test_the_next_attempt_does_no_finished_part_again(
+    encoding: Any, store: PartStore, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    really = encode.run
+
+    def counted(work: Any, recipe: Any, source: Any, target: Any, number: int) -> None:
+        if len(encoded) == 3:
+            raise WorkerStopping("The worker is shutting down")
+        really(work, recipe, source, target, number)
+        encoded.append(number)
+
+    monkeypatch.setattr(encode, "run", counted)
+    with pytest.raises(WorkerStopping):
+        encoding(alone=True)
+    before = list(encoded)
+    assert len(before) == 3
+    monkeypatch.setattr(encode, "run", lambda *given: (really(*given), encoded.append(given[-1])))
+    assert encoding.ledger.release(encoding.job, encoding.token) == "ok"
+    again = claim(encoding.ledger, encoding.job)
+    team = coordinator(encoding.job, again.token, encoding.parts, store)
+    assert digest(encoding(alone=True, team=team)) == expected
+    assert sorted(encoded) == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("error", "runs"), [(MediaRejected("This part is broken"), 1), (AttemptFailed("ffmpeg was killed"), 3)]
+)
+def test_a_part_that_fails_for_good_fails_the_job(
+    encoding: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, runs: int
+) -> None:
+    tried: list[int] = []
+    really = encode.run
+
+    def broken(*given: Any) -> None:
+        if given[-1] != 2:
+            return really(*given)
+        tried.append(2)
+        raise error
+
+    monkeypatch.setattr(encode, "run", broken)
+    with pytest.raises(MediaRejected, match=str(error)):
+        encoding()
+    assert len(tried) >= runs
+
+
+def test_other_releases_take_no_part(ledgers: tuple[Ledger, PartsLedger], store: PartStore, tmp_path: Path) -> None:
+    from chalicelib.ledger.parts import NewPart, PartPlan
+
+    ledger, parts = ledgers
+    job, token = run_new(ledger)
+    parts.plan(job, token, PartPlan("hash", "recipe", "0 another ffmpeg", 1))
+    parts.add(job, token, [NewPart(0, 1, "source", 1)])
+    helper = Helper(parts, store, make_tools(tmp_path), "helper")
+    assert not helper.help("container")
+    assert parts.watch(job, token, 0).open == 1
+
+
+def test_lambdas_are_called_once_there_is_work(encoding: Any, store: PartStore) -> None:
+    called: list[int] = []
+    encoding(alone=True, team=coordinator(encoding.job, encoding.token, encoding.parts, store, called))
+    assert called == [2]  # three parts each
+
+
+def test_nothing_is_left_in_the_store(encoding: Any, store: PartStore, bucket: Bucket) -> None:
+    team = coordinator(encoding.job, encoding.token, encoding.parts, store)
+    encoding(team=team)
+    assert bucket.real.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 5
+    team.forget()
+    assert bucket.real.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+def test_an_object_is_what_was_stored(store: PartStore, bucket: Bucket, tmp_path: Path) -> None:
+    file, target = tmp_path / "file", tmp_path / "target"
+    file.write_bytes(b"x" * 3_000_000)
+    key = store.put("job/admission", "source-1", file)
+    store.get(key, target)
+    assert target.read_bytes() == file.read_bytes()
+    target.unlink()
+    for fault in (lying, forgetful, unreachable):
+        bucket.fault = fault
+        with pytest.raises(StoreUnavailable):
+            store.get(key, target)
+        assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    bucket.fault = honest
+    with pytest.raises(StoreUnavailable):
+        store.get(key, target, bytes_max=1_000_000)
