@@ -81,6 +81,8 @@ class Job:
     run_at: str | None = None
     paused: bool = False
     stages: dict[str, float] = field(default_factory=dict)
+    parts: Json | None = None
+    """Of a running job that several workers share: count, finished, parts."""
     attempts: list[Attempt] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
     callback: Callback | None = None
@@ -113,7 +115,7 @@ class Job:
 
 _PLAIN = (
     "user", "operation", "state", "progress", "created_at", "finished_at", "output_file_id", "error", "position",
-    "estimated_start", "run_at", "paused", "stages",
+    "estimated_start", "run_at", "paused", "stages", "parts",
 )  # fmt: skip
 
 

@@ -95,6 +95,8 @@ def job(found: Job) -> None:
 def _more(found: Job) -> str:
     if found.paused:
         return ", its pool is paused"
+    if found.parts:
+        return f", {found.parts['finished']} of {found.parts['count']} parts finished"
     return f", number {found.position} in the queue" if found.position else ""
 
 

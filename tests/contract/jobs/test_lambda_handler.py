@@ -86,6 +86,12 @@ def test_a_finished_job_is_no_failure_and_its_ticket_is_gone(queue: Api) -> None
     assert counts(queue) == (0, 0)
 
 
+def test_a_call_for_parts_is_answered_and_gone(queue: Api) -> None:
+    queue.services.tickets.call_for_parts("a job that has ended", 1)
+    assert failures(lambda_handler.handler(event(queue), Context())) == []
+    assert counts(queue) == (0, 0)
+
+
 def test_the_ticket_of_a_job_that_is_over_is_dropped(queue: Api) -> None:
     record = enqueue(queue)
     queue.services.canceller.cancel(record)

@@ -47,6 +47,15 @@ def test_a_ticket_carries_the_whole_job(queues: Tickets) -> None:
     assert ticket.job == sent
 
 
+def test_lambdas_are_called_for_parts_in_batches(queues: Tickets) -> None:
+    queues.call_for_parts("018f0000-0000-7000-8000-000000000001", 25)
+    received = [ticket for _ in range(5) for ticket in queues.receive("lambda", 10)]
+    assert [(ticket.calls_for_parts, ticket.job, ticket.poison) for ticket in received] == [(True, None, False)] * 25
+    with pytest.raises(jobs.UnknownEnvelope) as unknown:
+        jobs.decode(received[0].body)
+    assert unknown.value.newer  # a release that knows no parts keeps it for a newer worker
+
+
 def test_pools_have_queues_of_their_own(queues: Tickets) -> None:
     queues.send(named(pool="lambda"))
     assert queues.receive("container", wait_seconds=0) == []

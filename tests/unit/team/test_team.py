@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
-from moto import mock_aws
 
-from chalicelib.errors import AttemptFailed, LedgerUnavailable, MediaRejected, StoreUnavailable, WorkerStopping
+from chalicelib.errors import AttemptFailed, LedgerUnavailable, MediaRejected, WorkerStopping
 from chalicelib.ledger.ledger import Ledger, new_token
-from chalicelib.ledger.parts import PartsLedger
+from chalicelib.ledger.parts import NewPart, PartPlan, PartsLedger
+from chalicelib.queues.tickets import Ticket, read_ticket
 from tests.media import make_tools, make_work
 from tests.unit.factories import claim, run_new
 from tests.unit.parts.films import FILMS
 from tests.unit.parts.team import Alone
+from tests.unit.team.bucket import Bucket, forgetful, full, honest, lying, unreachable
 from workers.parts import encode
 from workers.runtime.attempt import RUN
+from workers.runtime.runner import Runner
 from workers.team import exchange, run
 from workers.team.coordinator import Coordinator
 from workers.team.helper import Helper
 from workers.team.store import PartStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from chalicelib.domain.jobs import MediaJob
@@ -36,68 +35,6 @@ if TYPE_CHECKING:
 
 BUCKET = "parts"
 PARAMS = {"format": "mp4", "preset": "ultrafast", "audio_codec": "none", "deinterlace": "off"}
-
-
-class Bucket:
-    """A client of S3 that tests make fail: `fault` sees the call and its answer."""
-
-    def __init__(self) -> None:
-        self.real = boto3.client("s3", region_name="us-east-1")
-        self.real.create_bucket(Bucket=BUCKET)
-        self.fault: Callable[[str, Any], Any] = lambda call, answer: answer
-
-    def __getattr__(self, call: str) -> Any:
-        return lambda **given: self.fault(call, lambda: getattr(self.real, call)(**given))
-
-
-def honest(call: str, answer: Any) -> Any:
-    return answer()
-
-
-def unreachable(call: str, answer: Any) -> Any:
-    raise EndpointConnectionError(endpoint_url="http://s3")
-
-
-def full(call: str, answer: Any) -> Any:
-    if call == "put_object":
-        raise ClientError({"Error": {"Code": "SlowDown"}}, call)
-    return answer()
-
-
-def lying(call: str, answer: Any) -> Any:
-    """Every object has another byte."""
-    found = answer()
-    if call == "get_object":
-        data = bytearray(found["Body"].read())
-        data[len(data) // 2] ^= 1
-        found["Body"] = Body(bytes(data))
-    return found
-
-
-def forgetful(call: str, answer: Any) -> Any:
-    """What was stored is gone."""
-    if call == "get_object":
-        raise ClientError({"Error": {"Code": "NoSuchKey"}}, call)
-    return answer()
-
-
-class Body(io.BytesIO):
-    def iter_chunks(self, size: int) -> Iterator[bytes]:
-        while block := self.read(size):
-            yield block
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with mock_aws():
-        bucket = Bucket()
-        bucket.fault = honest
-        yield bucket
-
-
-@pytest.fixture
-def store(bucket: Bucket) -> PartStore:
-    return PartStore(BUCKET, bucket)
 
 
 @pytest.fixture
@@ -246,8 +183,6 @@ def test_a_part_that_fails_for_good_fails_the_job(
 
 
 def test_other_releases_take_no_part(ledgers: tuple[Ledger, PartsLedger], store: PartStore, tmp_path: Path) -> None:
-    from chalicelib.ledger.parts import NewPart, PartPlan
-
     ledger, parts = ledgers
     job, token = run_new(ledger)
     parts.plan(job, token, PartPlan("hash", "recipe", "0 another ffmpeg", 1))
@@ -271,18 +206,30 @@ def test_nothing_is_left_in_the_store(encoding: Any, store: PartStore, bucket: B
     assert bucket.real.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
 
 
-def test_an_object_is_what_was_stored(store: PartStore, bucket: Bucket, tmp_path: Path) -> None:
-    file, target = tmp_path / "file", tmp_path / "target"
-    file.write_bytes(b"x" * 3_000_000)
-    key = store.put("job/admission", "source-1", file)
-    store.get(key, target)
-    assert target.read_bytes() == file.read_bytes()
-    target.unlink()
-    for fault in (lying, forgetful, unreachable):
-        bucket.fault = fault
-        with pytest.raises(StoreUnavailable):
-            store.get(key, target)
-        assert [one.name for one in tmp_path.iterdir()] == ["file"]
-    bucket.fault = honest
-    with pytest.raises(StoreUnavailable):
-        store.get(key, target, bytes_max=1_000_000)
+def test_a_called_lambda_takes_parts_until_there_are_none(
+    ledgers: tuple[Ledger, PartsLedger], store: PartStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its message is deleted, also after the job has ended."""
+    taken: list[int] = []
+    monkeypatch.setattr(Helper, "_run_safely", lambda self, part: taken.append(part.n) or finish(part))
+    ledger, parts = ledgers
+    job, token = run_new(ledger)
+    helper = Helper(parts, store, make_tools(tmp_path), "helper")
+    parts.plan(job, token, PartPlan("hash", "recipe", helper._engine, 4, ("lambda",)))
+    parts.add(job, token, [NewPart(n, 10 + n, f"source-{n}", 1) for n in range(4)])
+
+    def finish(part: Any) -> str:
+        assert parts.finish(part, "result", 1, 0) == "ok"
+        return "finished"
+
+    deleted: list[Ticket] = []
+    queue: Any = type("Queue", (), {"delete": lambda self, ticket: deleted.append(ticket)})()
+    helper.seconds_max = 12
+    call = read_ticket("lambda", '{"v":2,"parts_of":"a job"}', "receipt")
+    runner = Runner(ledger, queue, None, make_tools(tmp_path), helper)  # type: ignore[arg-type]
+    assert runner.handle(call)
+    assert taken == [2, 1, 0]  # the fourth would take longer than this Lambda has
+    assert deleted == [call]
+    runner.stop()
+    assert runner.handle(call)
+    assert len(taken) == 3
