@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +24,7 @@ RELEASE = 1
 """Raise it when the same recipe would give other bytes."""
 THREADS = {"h264": ["-threads", "4"], "vp9": ["-threads", "4"], "av1": ["-svtav1-params", "lp=4"]}
 """The output depends on the number of threads, so it is the same on all workers."""
+WITHOUT_FRAMES = re.compile(r"^\[out#0[^\]]*\] \[warning\] Output file is empty", re.MULTILINE)
 X265_THREADS = "pools=4:frame-threads=2"
 
 
@@ -69,7 +71,7 @@ def engine(version: str) -> str:
 
 
 def run(work: Work, recipe: Recipe, source: Path, target: Path, number: int) -> None:
-    """Encode the frames of a part. `source`: its packets.
+    """Encode the frames of a part. `source`: its packets. Without a frame, the target is an empty file.
 
     Raises:
         MediaRejected: the packets cannot be decoded, or the recipe is not valid.
@@ -77,7 +79,9 @@ def run(work: Work, recipe: Recipe, source: Path, target: Path, number: int) -> 
     """
     start_us, end_us = recipe.bounds[number]
     seconds = ((end_us or 0) - (start_us or 0)) / 1e6
-    ffmpeg.run(work, arguments(work, recipe, source, target, start_us, end_us), seconds=max(0.0, seconds))
+    done = ffmpeg.run(work, arguments(work, recipe, source, target, start_us, end_us), seconds=max(0.0, seconds))
+    if WITHOUT_FRAMES.search(done.said):  # a low frame rate, or damage: the file has a header that nothing can read
+        target.write_bytes(b"")
 
 
 def arguments(work: Work, recipe: Recipe, source: Path, target: Path, start_us: int | None, end_us: int | None) -> list[str]:
@@ -86,6 +90,7 @@ def arguments(work: Work, recipe: Recipe, source: Path, target: Path, start_us: 
     streams = [word for number, one in enumerate(recipe.renditions) for word in _stream(recipe, params, one, number)]
     graph = _graph(work, recipe, params, start_us, end_us)
     return [
+        "-max_error_rate", "1",  # a damaged part must not end the film: in one pass, the errors of the whole film count
         "-copyts", *(["-itsoffset", str(-recipe.offset)] if recipe.offset else []), *ffmpeg.input_arguments(source, "nut,mov"),
         "-filter_complex", graph,
         *streams,

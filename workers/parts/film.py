@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ import msgspec
 from workers.encoding import part as wanted_part
 from workers.parts import cut, index, plan
 from workers.parts.encode import Recipe, Rendition
+from workers.sandbox import sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +104,9 @@ def prepare(
     parts = plan.divide(timeline, _places(timeline, every, rate), count)
     if len(parts) < 2:  # noqa: PLR2004 - one part is the film
         raise plan.NotSplittable("The film has too few keyframes")
+    size = sum(sum(found.sizes[one.first : one.last]) for one in parts)
+    if source.bytes + 3 * size > sandbox.Limits().folder_bytes or 2 * size > shutil.disk_usage(work.folder).free:
+        raise plan.NotSplittable("The film is too large for the disk of a worker to have it in parts too")
     # NUT has no times before zero; whole seconds that are whole units of the time base are exact
     below = -min(0, *(timeline.times[n] for one in parts for n in range(one.first, min(one.last, one.first + 100))))
     rounds = -(-below // found.time_base[1])

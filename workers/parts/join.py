@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import AttemptFailed
+from chalicelib.errors import AttemptFailed, MediaRejected
 from workers.parts.cut import EXACT
 from workers.parts.index import LIMITS, open_film
 from workers.sandbox import isolated
@@ -41,7 +41,9 @@ def run(work: Work, count: int) -> list[Path]:
         on_line=said.append,
         check=work.check,
     )
-    if finished.code != 0 or not said:
+    if finished.code == 0 and not said:
+        raise MediaRejected("The input has no picture that can be decoded")
+    if finished.code != 0:
         raise AttemptFailed(f"The parts could not be joined: {finished.stderr[-300:]}")
     return [work.folder / joined_name(stream) for stream in range(int(said[-1]))]
 
@@ -51,7 +53,7 @@ def main() -> None:
     import av  # noqa: PLC0415 - only this process pays for it
 
     count, folder = int(sys.argv[-2]), Path(sys.argv[-1])
-    files = [folder / encoded_name(number) for number in range(count)]
+    files = [file for file in (folder / encoded_name(number) for number in range(count)) if file.stat().st_size]
     delays = [max(found) for found in zip(*map(_delays, files), strict=True)]
     tracks: list[_Track] = []
     for file in files:
@@ -64,7 +66,8 @@ def main() -> None:
                 track.add(packets)
     for track in tracks:
         track.close()
-    sys.stdout.write(f"{len(tracks)}\n")
+    if tracks:
+        sys.stdout.write(f"{len(tracks)}\n")
 
 
 def _packets(container: Any) -> list[list[Any]]:

@@ -74,7 +74,7 @@ class Exchange:
         """Whether Lambdas were called."""
         self._lock = threading.Lock()
         self._known = 0
-        self._finishing: list[Future[None]] = []
+        self._finishing: list[tuple[Future[None], ExitStack]] = []
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(STORED_AT_ONCE, thread_name_prefix="store")
         self._watcher = threading.Thread(target=self._watch, name=f"parts-{team.job.job_id}", daemon=True)
@@ -87,7 +87,10 @@ class Exchange:
     def close(self) -> None:
         """End all threads."""
         self._over.set()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for future, held in self._finishing:
+            if future.cancelled():  # otherwise its thread ends the lease
+                held.close()
         if self._watcher.ident is not None:
             self._watcher.join()
 
@@ -102,18 +105,18 @@ class Exchange:
 
     def finish(self, part: ClaimedPart, held: ExitStack, errors: int) -> None:
         """Store the result of our own part, in a thread that then ends its lease: if we die, the next attempt has it."""
-        self._finishing.append(self._pool.submit(self._finish, part, held, errors))
+        self._finishing.append((self._pool.submit(self._finish, part, held, errors), held))
 
     def settle(self) -> None:
         """Wait until the ledger knows what we finished."""
-        wait(self._finishing, timeout=SETTLE_SECONDS)
+        wait([future for future, _ in self._finishing], timeout=SETTLE_SECONDS)
 
     def plan_again(self) -> None:
         """Tell a ledger that lost everything of all parts, also of those that are finished."""
         self._plan()
         parts = [
             msgspec.structs.replace(one, result=self._keys.get(n, NOT_STORED) if n in self.have else None)
-            for n, one in self._sources.items()
+            for n, one in list(self._sources.items())
         ]
         with suppress(LedgerUnavailable):
             self._team.ledger.add(self._team.job, self._team.token, parts)

@@ -144,6 +144,7 @@ def test_a_killed_coordinator_costs_the_part_it_was_on(system: System, film: Pat
     assert record["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_a_helper_that_stops_gives_its_part_back(system: System, film: Path, digests: dict[str, str]) -> None:
     digest = undisturbed(system, film, digests)
     system.worker("first", **SPLIT)
@@ -158,6 +159,7 @@ def test_a_helper_that_stops_gives_its_part_back(system: System, film: Path, dig
     assert output_hash(system, record) == digest
 
 
+@pytest.mark.slow
 def test_redis_is_flushed_while_parts_run(system: System, film: Path, digests: dict[str, str]) -> None:
     digest = undisturbed(system, film, digests)
     for name in ("one", "two"):

@@ -84,6 +84,14 @@ def broken(folder: Path) -> Path:
     return target
 
 
+def unreadable(folder: Path) -> Path:
+    """Nothing can be decoded of two groups of pictures in the middle."""
+    plain = made(*inputs.H264, "-g", "12", "-sc_threshold", "0", suffix="mkv")(folder)
+    target = folder / "unreadable.mkv"
+    run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", "noise=amount='between(n,48,71)'", target)
+    return target
+
+
 def without_durations(folder: Path) -> Path:
     """Written live: the file states no duration, neither its own nor those of its frames."""
     plain = made(*inputs.H264, "-g", "12", suffix="mkv")(folder)

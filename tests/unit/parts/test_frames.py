@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import pytest
 
+from chalicelib.errors import MediaRejected
 from tests.media import make_work
 from tests.sampling import sampled
-from tests.unit.parts.films import FILMS
+from tests.unit.parts.films import FILMS, unreadable
 from workers.encoding import file as output_file
 from workers.encoding import picture, video
 from workers.media import ffmpeg, tracks
@@ -132,3 +133,33 @@ def test_a_damaged_group_of_pictures_damages_no_other(split: Any) -> None:
     assert [time for time, _ in parts] == [time for time, _ in whole]
     differing = [place for place, (one, other) in enumerate(zip(parts, whole, strict=True)) if one != other]
     assert not [place for place in differing if not 60 <= place <= 72]
+
+
+@pytest.mark.usefixtures("lossless")
+def test_a_part_may_have_no_frame(tmp_path: Path) -> None:
+    """At one frame a second, parts are shorter than the time between two frames."""
+    source = FILMS["h264 closed"](tmp_path)
+    params = {"audio_codec": "none", "format": "mkv", "fps": 1}
+    work = make_work("transcoding", source, tmp_path / "parts", params)
+    parts = in_parts(work, ready := prepared(work, 12))
+    assert any((work.folder / join.encoded_name(one.number)).stat().st_size == 0 for one in ready.parts)
+    assert frames(parts) == frames(in_one_pass(make_work("transcoding", source, tmp_path / "whole", params)))
+
+
+@pytest.mark.usefixtures("lossless")
+def test_a_part_that_cannot_be_decoded_does_not_end_the_film(tmp_path: Path) -> None:
+    """In one pass, a third of the frames may be broken."""
+    work = make_work("transcoding", unreadable(tmp_path), tmp_path / "parts", {"audio_codec": "none", "format": "mkv"})
+    ready = prepared(work, 12)
+    times = [float(time) for time, _ in frames(in_parts(work, ready))]
+    assert times[0] == 0
+    assert times[-1] > 4
+    assert work.warnings.decode_errors > 0
+
+
+def test_a_film_without_a_frame_is_the_fault_of_the_input(tmp_path: Path) -> None:
+    work = make_work("transcoding", FILMS["h264 closed"](tmp_path), tmp_path / "job", {})
+    for number in range(3):
+        (work.folder / join.encoded_name(number)).touch()
+    with pytest.raises(MediaRejected, match="no picture that can be decoded"):
+        join.run(work, 3)
