@@ -96,7 +96,7 @@ class Exchange:
 
     def offer(self, n: int) -> None:
         """Store the packets of a part and let other workers take it, in a thread."""
-        self._pool.submit(self._offer, n)
+        self._pool.submit(self._offer_safely, n)
 
     def got(self, n: int) -> None:
         """Note that the result of a part is in the folder."""
@@ -140,10 +140,18 @@ class Exchange:
         self._fetch(answer)
 
     def _pools(self) -> tuple[str, ...]:
-        bytes_of_frame = sum(self._film.recipe.picture.pixels for _ in self._film.recipe.renditions)
+        pixels = self._film.recipe.picture.pixels * len(self._film.recipe.renditions)
         longest = max(one.weight for one in self._film.parts) * self._film.seconds
-        fits = longest <= LAMBDA_SECONDS_MAX and bytes_of_frame <= LAMBDA_PIXELS_MAX
+        fits = longest <= LAMBDA_SECONDS_MAX and pixels <= LAMBDA_PIXELS_MAX
         return ("container", "lambda") if fits else ("container",)
+
+    def _offer_safely(self, n: int) -> None:
+        try:
+            self._offer(n)
+        except Exception:  # otherwise the part would be missing for ever
+            logger.exception("part not offered", extra={"job_id": self._team.job.job_id, "part": n})
+            self.broken.put(n)
+            self.changed.set()
 
     def _offer(self, n: int) -> None:
         source = self._folder / film_module.source_name(n, self._film.recipe.picture.codec)
@@ -203,7 +211,7 @@ class Exchange:
                 self._team.store.get(key, self._folder / join.encoded_name(n))
                 self._keys[n] = key
                 return self.got(n)
-        except (StoreUnavailable, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _offer_safely
             logger.warning("result of a part not read", extra={"job_id": self._team.job.job_id, "part": n, "error": str(error)})
         finally:
             self.coming.discard(n)

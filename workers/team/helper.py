@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 STORE_PAUSE_SECONDS = 30.0
-"""How long a worker takes no part after the store failed."""
+"""How long a worker takes no part after the store failed, or its disk was full."""
 PART_SECONDS_MAX = 3600.0
 DISK_SHARE = 8
 """A part may fill a worker's free disk up to this fraction: several parts run at a time, and each has a result."""
@@ -111,6 +111,9 @@ class Helper:
             logger.warning("part given back: the store failed", extra={"job_id": part.job_id, "error": str(failed)})
         except (WorkerStopping, LedgerUnavailable):
             pass
+        except OSError as failed:  # a full disk; another worker may have more
+            self._paused_until = time.monotonic() + STORE_PAUSE_SECONDS
+            logger.warning("part given back", extra={"job_id": part.job_id, "error": str(failed)})
         except MediaRejected as rejected:
             how, error = "rejected", str(rejected)
         except JobStopped as failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from dataclasses import replace
@@ -233,3 +234,28 @@ def test_a_called_lambda_takes_parts_until_there_are_none(
     runner.stop()
     assert runner.handle(call)
     assert len(taken) == 3
+
+
+def test_a_helper_with_a_full_disk_gives_the_part_back(encoding: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(self: Helper, *given: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left in the work folder")
+
+    monkeypatch.setattr(Helper, "_run", no_space)
+    done = encoding()
+    assert digest(done) == expected
+    assert done.result["parts"]["repeated"] == 0
+
+
+def test_an_unexpected_error_loses_no_part(
+    encoding: Any, store: PartStore, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails in a thread, the coordinator encodes the part itself."""
+    really = PartStore.put
+
+    def surprising(self: PartStore, folder: str, name: str, file: Path) -> str:
+        if name in ("source-1", "source-3"):
+            raise RuntimeError("a defect")
+        return really(self, folder, name, file)
+
+    monkeypatch.setattr(PartStore, "put", surprising)
+    assert digest(encoding()) == expected
