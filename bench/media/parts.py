@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infra.local.process import LocalProcess
 
 ROUNDS = int(os.environ.get("BENCH_PARTS_ROUNDS", "3"))
-FILM_SECONDS, SLOW_SECONDS = 90, 240
+FILM_SECONDS, SLOW_SECONDS = 60, 240
 WORKERS = (1, 2, 4, 8)
 PARAMS: dict[str, Any] = {"format": "mp4", "preset": "medium"}
 SMALL: dict[str, Any] = {"format": "mp4", "preset": "veryfast", "resolution": "144p"}
@@ -33,9 +33,9 @@ def run() -> Figures:
     """Measure all."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = _film(folder / "film.mp4", "1280x720", FILM_SECONDS)
-        slow = _film(folder / "slow.mp4", "320x180", SLOW_SECONDS)
-        hour = _film(folder / "hour.mp4", "1920x1080", 40)
+        film = _film(folder / "film.mp4", "1280x720", FILM_SECONDS, 3000)
+        slow = _film(folder / "slow.mp4", "320x180", SLOW_SECONDS, 500)
+        hour = _film(folder / "hour.mp4", "1920x1080", 40, 6000)
         stack = Stack(folder / "stack", concurrency=1).start()
         try:
             stack.processes["worker"].stop()
@@ -47,11 +47,12 @@ def run() -> Figures:
         return figures | parts_simulation.run(hour, folder)
 
 
-def _film(target: Path, size: str, seconds: int) -> Path:
+def _film(target: Path, size: str, seconds: int, kilobits: int) -> Path:
     """A film with detail and motion; a keyframe every two seconds."""
     picture = ["-f", "lavfi", "-i", f"mandelbrot=s={size}:r=25:end_scale=0.001:end_pts={seconds * 25}"]
     tone = ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
-    encoder = ["-t", str(seconds), "-c:v", "libx264", "-preset", "superfast", "-crf", "34", "-g", "50"]
+    rate = ["-b:v", f"{kilobits}k", "-maxrate", f"{kilobits * 3 // 2}k", "-bufsize", f"{kilobits * 2}k"]
+    encoder = ["-t", str(seconds), "-c:v", "libx264", "-preset", "superfast", *rate, "-g", "50"]
     command = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *picture, *tone, *encoder, str(target)]
     subprocess.run(command, check=True)
     return target
@@ -59,7 +60,7 @@ def _film(target: Path, size: str, seconds: int) -> Path:
 
 def _one_worker(stack: Stack, app: CreatorApp, film: str) -> Figures:
     """(a) The same film by the same worker, whole and in parts, in turns."""
-    worker = _worker(stack, "alone", PARTS_FROM_SECONDS="5")
+    worker = _worker(stack, "alone", PARTS_FROM_SECONDS="10")
     took: dict[str, list[tuple[float, float]]] = {"whole": [], "parts": []}
     count = 0
     for _ in range(ROUNDS):
@@ -84,7 +85,7 @@ def _one_worker(stack: Stack, app: CreatorApp, film: str) -> Figures:
 def _many_workers(stack: Stack, app: CreatorApp, film: str, folder: Path) -> Figures:
     """(b) Workers whose encoders run a sixteenth of the time."""
     slow = slow_encoder.script(folder, programs.find().ffmpeg)
-    settings = {"FFMPEG": str(slow), "PARTS_FROM_SECONDS": "0.5", "PARTS_WORKERS": "16"}
+    settings = {"FFMPEG": str(slow), "PARTS_FROM_SECONDS": "0.1", "PARTS_WORKERS": "16"}
     seconds: dict[int, float] = {}
     for count in WORKERS:
         workers = [_worker(stack, f"slow-{count}-{number}", **settings) for number in range(count)]

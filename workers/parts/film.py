@@ -95,7 +95,7 @@ def prepare(
     found = index.read(work, file, picture.index)
     if found is None:
         raise plan.NotSplittable("The packets of the film cannot be read to the end")
-    timeline = plan.Timeline(found, params.start, params.duration)
+    timeline = plan.Timeline(found, params.start, params.duration, filters_look=fps is not None or fields != "progressive")
     rate = Fraction(*found.rate) if fps is None else None
     if rate is not None and not rate:
         raise plan.NotSplittable("The frame rate of the film is unknown")

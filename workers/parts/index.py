@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LIMITS = sandbox.Limits(seconds=1800, memory_bytes=4 * sandbox.GIB, data_bytes=2 * sandbox.GIB)
 PACKETS_MAX = 2_000_000
 """Nine hours at 60 frames a second."""
-SEI, RECOVERY_POINT = 6, 6
+IDR, SEI, RECOVERY_POINT = 5, 6, 6
 
 
 class Index(msgspec.Struct):
@@ -42,6 +42,8 @@ class Index(msgspec.Struct):
     """The numbers of the keyframes."""
     hidden: list[int] = []
     """The numbers of the packets that are decoded and not shown: those outside the edit list."""
+    soft: list[int] = []
+    """The numbers of H.264 keyframes after which frames may still refer to what is before."""
     gradual: bool = False
     """Whether a keyframe is no whole picture: H.264 may refresh a film gradually."""
     complete: bool = True
@@ -90,6 +92,7 @@ def main() -> None:
             container.start_time or 0,
         )
         h264 = stream.codec_context.codec.canonical_name == "h264"
+        length_size = _length_size(stream.codec_context.extradata or b"")
         for packet in container.demux(stream):
             if packet.size == 0:  # the end
                 continue
@@ -103,17 +106,23 @@ def main() -> None:
             found.sizes.append(packet.size)
             if packet.is_keyframe:
                 found.keys.append(count)
-                found.gradual = found.gradual or (
-                    h264 and _recovers_later(bytes(packet), stream.codec_context.extradata or b"")
-                )
+                if h264:
+                    units = list(_units(bytes(packet), length_size))
+                    found.gradual = found.gradual or _recovers_later(units)
+                    found.soft += [] if any(unit and unit[0] & 31 == IDR for unit in units) else [count]
             if packet.is_discard:
                 found.hidden.append(count)
     target.write_bytes(msgspec.json.encode(found))
 
 
-def _recovers_later(packet: bytes, extradata: bytes) -> bool:
-    """Return whether a packet of H.264 has a recovery point with frames to wait for (ITU-T H.264, D.1.8)."""
-    for unit in _units(packet, 1 + (extradata[4] & 3) if extradata[:1] == b"\x01" and len(extradata) > 4 else 0):  # noqa: PLR2004
+def _length_size(extradata: bytes) -> int:
+    """Return how many bytes the length of a unit has; 0: units follow start codes."""
+    return 1 + (extradata[4] & 3) if extradata[:1] == b"\x01" and len(extradata) > 4 else 0  # noqa: PLR2004 - avcC
+
+
+def _recovers_later(units: list[bytes]) -> bool:
+    """Return whether a picture of H.264 has a recovery point with frames to wait for (ITU-T H.264, D.1.8)."""
+    for unit in units:
         if not unit or unit[0] & 31 != SEI:
             continue
         place = 1

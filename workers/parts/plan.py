@@ -1,8 +1,8 @@
 """Chooses the parts of a film: where it is cut, and which packets each part needs.
 
-A part is the frames whose time is in [start, end). It needs more packets than those: from the keyframe before the one that its
-first frame depends on, because of open groups of pictures and of filters that look back, to some packets after its end, because
-of reordered frames and of filters that look ahead.
+A part is the frames whose time is in [start, end). It needs more packets than those. They begin at a keyframe, or at the one
+before that: because of open groups of pictures, and of filters that look back. They end some packets later: because of
+reordered frames, and of filters that look ahead.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 SPLITTABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 """Containers whose packets have exact times."""
-PACKETS_AFTER = 48
-"""How many packets a part has after its last frame: more than a codec reorders, and than a filter looks ahead."""
+PACKETS_AFTER, PACKETS_FOR_FILTERS = 2, 24
+"""How many packets a part has after its last frame; the second if filters look ahead."""
+REORDERED_MAX = 48
+"""More frames than any codec reorders."""
 
 
 class NotSplittable(Exception):
@@ -48,14 +50,15 @@ class Part(NamedTuple):
 class Timeline:
     """The frames of the output, in units of the film's time base from the start of the output."""
 
-    def __init__(self, index: Index, start: float, duration: float | None) -> None:
-        """`start` and `duration` (s): the part of the film that is wanted.
+    def __init__(self, index: Index, start: float, duration: float | None, *, filters_look: bool = True) -> None:
+        """`start` and `duration` (s): the part of the film that is wanted. `filters_look`: they see frames before and after.
 
         Raises:
             NotSplittable: the times of the packets are not exact, or do not grow.
         """
         _check(index)
         self.index = index
+        self._filters_look = filters_look
         self.unit = Fraction(*index.time_base)
         self.shift = -_nearest(Fraction(index.start_us + round(start * MICROSECONDS), MICROSECONDS) / self.unit)
         self.times = [one + self.shift for one in index.pts if one is not None]
@@ -67,6 +70,7 @@ class Timeline:
         self.packet_of = {self.times[n]: n for n in kept}
         self.keys = [n for n in index.keys if n < self.limit]
         self._key_times = [self.times[n] for n in self.keys]
+        self._soft = frozenset(index.soft)
         self._check_frames(start)
 
     def _kept(self, start: float, duration: float | None) -> tuple[int, list[int]]:
@@ -111,17 +115,25 @@ class Timeline:
         first = 0
         if start is not None or self.frames[0] > 0:
             begin = self.frames[0] if start is None else start
-            place = bisect_right(self._key_times, begin) - 1
-            first = self.keys[max(0, place - 1)]
+            place = max(0, bisect_right(self._key_times, begin) - 1)
+            back = self._filters_look or self._is_open(place)
+            first = self.keys[max(0, place - back)]
         last = self.limit
         if end is not None:
-            last = min(self.limit, self._last_before(end) + 1 + PACKETS_AFTER)
+            more = PACKETS_FOR_FILTERS if self._filters_look else PACKETS_AFTER
+            last = min(self.limit, self._last_before(end) + 1 + more)
         return first, last
+
+    def _is_open(self, place: int) -> bool:
+        """Return whether frames around a keyframe depend on the group of pictures before it."""
+        key = self.keys[place]
+        following = range(key + 1, min(self.limit, key + REORDERED_MAX))
+        return key in self._soft or any(self.times[n] < self.times[key] for n in following)
 
     def _last_before(self, end: int) -> int:
         """Return the last packet of a frame before `end`."""
         number = bisect_left(self.frames, end)
-        return max(self.packet_of[time] for time in self.frames[max(0, number - PACKETS_AFTER) : number])
+        return max(self.packet_of[time] for time in self.frames[max(0, number - REORDERED_MAX) : number])
 
 
 def _check(index: Index) -> None:
