@@ -65,6 +65,13 @@ CHARTS = (
         Bar("10 minutes", "thumbnail_best_ms", "10 min"),
         Bar("2 hours", "thumbnail_best_ms", "120 min"),
     )),
+    Chart("parts", "One film in parts, by workers with slowed encoders (less is better)", "s", tuple(
+        Bar(f"workers: {count}", "parts on slowed workers", f"{count} workers, s") for count in (1, 2, 4, 8)
+    )),
+    Chart("parts-hour", "An hour of 1080p in parts, simulated (less is better)", "s", tuple(
+        Bar(f"{count} workers: {name}", f"simulated hour, {count} workers, {name}", "s", ours=name == "all start at once")
+        for count in (10, 100, 1000) for name in ("all start at once", "as SQS starts them", "2 % killed, 2 % slow")
+    )),
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import resource
 import statistics
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,13 +23,13 @@ from workers.context import programs
 from workers.context.work import Work
 from workers.encoding import video
 from workers.media import tracks
-from workers.parts import cut, encode, film, join
+from workers.parts import cut, encode, film, index, join
 
 if TYPE_CHECKING:
     from bench import Figures
 
 PRICES = json.loads((Path(__file__).parents[1] / "prices.json").read_text())
-HOUR, SOUND_SECONDS = 3600, 300
+HOUR, SOUND_SECONDS, TEN_MINUTES = 3600, 300, 600
 WORKERS = (10, 100, 1000)
 SEED, ROUNDS = 7, 5
 ASSUMED = {
@@ -102,13 +103,11 @@ def measure(source: Path, folder: Path) -> Measured:
     out.mkdir()
     work = Work(params, source, out, time.monotonic() + 3600, make_tools(folder))
     media, file = tracks.open_picture(work, "video", "audio")
-    began = time.monotonic()
     made = film.prepare(
         work, media, file, fields="progressive", fps=None, renditions=[encode.Rendition("h264", video.Quality(23))], cues=None,
         seconds=1e6, wanted=round(media.duration / (HOUR / 1000)), shortest=0.1,
     )  # fmt: skip
     cut.run(work, file, made.stream, made.cut_plan(out))
-    cut_seconds = time.monotonic() - began
     cpu = []
     for one in made.parts:
         before = _children()
@@ -116,19 +115,32 @@ def measure(source: Path, folder: Path) -> Measured:
         encode.run(work, made.recipe, out / name, out / join.encoded_name(one.number), one.number)
         cpu.append(_children() - before)
     size = sum((out / join.encoded_name(one.number)).stat().st_size for one in made.parts)
-    began = time.monotonic()
-    join.run(work, len(made.parts))
-    join_seconds = time.monotonic() - began
+    cut_rate, join_rate = _rates(work, source, made.stream)
     began = time.monotonic()
     tone = ["-f", "lavfi", "-i", f"anoisesrc=d={SOUND_SECONDS}:r=48000", "-ac", "2", "-c:a", "aac"]
-    sound = [programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *tone, str(out / "sound.m4a")]
-    subprocess.run(sound, check=True)
-    sound_seconds = time.monotonic() - began
-    of_film = media.duration
-    return Measured(
-        cpu, of_film / len(made.parts), media.bytes / of_film, size / of_film, media.bytes / cut_seconds, size / join_seconds,
-        sound_seconds / SOUND_SECONDS,
-    )  # fmt: skip
+    subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *tone, str(out / "sound.m4a")], check=True)
+    sound = (time.monotonic() - began) / SOUND_SECONDS
+    length = media.duration
+    return Measured(cpu, length / len(made.parts), media.bytes / length, size / length, cut_rate, join_rate, sound)
+
+
+def _rates(work: Work, source: Path, stream: int) -> tuple[float, float]:
+    """Return the bytes a second of index and cut, and of the join, with a film of ten minutes."""
+    long = work.folder / "long.mp4"
+    loops = str(TEN_MINUTES // 40 - 1)
+    repeat = ["-stream_loop", loops, "-i", str(source), "-map", "0:v", "-c", "copy", str(long)]
+    subprocess.run([programs.find().ffmpeg, "-nostdin", "-v", "error", "-y", *repeat], check=True)
+    began = time.monotonic()
+    found = index.read(work, long, stream)
+    assert found is not None
+    bounds = [*found.keys[::2], len(found.pts)]
+    targets = [str(work.folder / join.encoded_name(number)) for number in range(len(bounds) - 1)]
+    windows = [cut.Window(first, last, target) for (first, last), target in zip(pairwise(bounds), targets, strict=True)]
+    cut.run(work, long, stream, cut.CutPlan(0, windows))
+    cut_seconds = time.monotonic() - began
+    began = time.monotonic()
+    join.run(work, len(windows))
+    return long.stat().st_size / cut_seconds, long.stat().st_size / (time.monotonic() - began)
 
 
 def simulate(measured: Measured, workers: int, *, ramp: bool, trouble: float, seed: int) -> Outcome:
