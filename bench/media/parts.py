@@ -83,7 +83,7 @@ def _one_worker(stack: Stack, app: CreatorApp, film: str) -> Figures:
 
 
 def _many_workers(stack: Stack, app: CreatorApp, film: str, folder: Path) -> Figures:
-    """(b) Workers whose encoders run a thirtieth of the time."""
+    """(b) Workers whose encoders run a sixteenth of the time."""
     slow = slow_encoder.script(folder, programs.find().ffmpeg)
     settings = {"FFMPEG": str(slow), "PARTS_FROM_SECONDS": "0.1", "PARTS_WORKERS": "16"}
     seconds: dict[int, float] = {}

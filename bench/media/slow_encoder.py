@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-RUN_MS, PAUSE_MS = 20, 600
+RUN_MS, PAUSE_MS = 20, 300
 
 
 def script(folder: Path, ffmpeg: str) -> Path:
