@@ -22,7 +22,8 @@ ERROR_MAX = 500
 COUNTED_JOBS_MAX = 100
 NO_LIMIT = 1 << 50
 
-GiveBack = Literal["failed", "rejected", "released"]
+GiveBack = Literal["failed", "rejected", "released", "handed"]
+"""See `lua/parts/fail.lua`."""
 
 
 class PartPlan(NamedTuple):
@@ -176,7 +177,7 @@ class PartsLedger:
         return str(self._call("finish", part.job_id, part.id, part.n, part.token, result, size, errors)[0])
 
     def give_back(self, part: ClaimedPart, how: GiveBack, error: str = "") -> str:
-        """Give a part back: ok or lost. `released` spends no attempt."""
+        """Give a part back: ok or lost. `released` and `handed` spend no attempt."""
         return str(self._call("fail", part.job_id, part.id, part.n, part.token, how, error[:ERROR_MAX])[0])
 
     def watch(self, job: MediaJob, token: str, known: int) -> PartsAnswer:

@@ -17,7 +17,7 @@ class TeamWork(NamedTuple):
     workers: int
     """How many workers finished parts."""
     repeated: int
-    """Runs of parts that did not end in a result."""
+    """Runs of parts after the first of each."""
     errors: int
     """Decode errors."""
     timeline: list[dict[str, Any]]

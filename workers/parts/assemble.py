@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.parts.encode import Rendition
     from workers.parts.film import Film
 
+MARGIN_SECONDS = 0.1
 PART_SECONDS_LEAST, PARTS_LEAST = 2.0, 4
 """A shorter part would cost more to start than it saves, unless the operator splits even shorter films."""
 
@@ -46,6 +47,8 @@ def split(
     if expected < team.from_seconds:
         return None, {}
     try:
+        if not _sound_overlaps(params, source):
+            raise plan.NotSplittable("The sound has nothing in the part of the film that is wanted")  # noqa: TRY301
         if any(one.quality.bitrate is not None for one in renditions):
             raise plan.NotSplittable("A bit rate is kept over the whole film")  # noqa: TRY301
         film = film_module.prepare(
@@ -63,6 +66,15 @@ def split(
     except plan.NotSplittable as reason:
         return None, {"parts": {"count": 1, "reason": str(reason)}}
     return film, {}
+
+
+def _sound_overlaps(params: TranscodingParams, source: Media) -> bool:
+    """Return whether the output has samples of the sound, as far as the file says; without a sound it does."""
+    heard = source.track("audio")
+    if heard is None or params.sound_codec is None or not heard.duration:
+        return True
+    end = params.start + params.duration if params.duration is not None else float("inf")
+    return heard.start + heard.duration > params.start + MARGIN_SECONDS and heard.start + MARGIN_SECONDS < end
 
 
 def _pixels(params: TranscodingParams, shown: Stream, rendition: Rendition) -> float:

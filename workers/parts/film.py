@@ -27,6 +27,23 @@ SPEED_OF_PRESET = {
     "ultrafast": 7.0, "superfast": 4.5, "veryfast": 2.6, "faster": 1.7, "fast": 1.2, "medium": 1.0, "slow": 0.6, "slower": 0.3,
     "veryslow": 0.15,
 }  # fmt: skip
+PACKETS_AGAIN, SHORT = 3, 1000
+"""All parts together may decode a film so many times, and some frames more."""
+WHOLE_PICTURES = (
+    "prores",
+    "dnxhd",
+    "mjpeg",
+    "ffv1",
+    "rawvideo",
+    "png",
+    "huffyuv",
+    "utvideo",
+    "jpeg2000",
+    "dvvideo",
+    "qtrle",
+    "v210",
+)
+"""Codecs all of whose frames are keyframes."""
 WITHOUT_NUT = ("prores", "dnxhd")
 """Codecs of whole pictures that NUT does not know."""
 PARTS_MAX = 1000
@@ -95,6 +112,8 @@ def prepare(
     found = index.read(work, file, picture.index)
     if found is None:
         raise plan.NotSplittable("The packets of the film cannot be read to the end")
+    if len(found.keys) == len(found.pts) and picture.codec not in WHOLE_PICTURES:
+        raise plan.NotSplittable("Every frame of the film is marked as a keyframe")
     timeline = plan.Timeline(found, params.start, params.duration, filters_look=fps is not None or fields != "progressive")
     rate = Fraction(*found.rate) if fps is None else None
     if rate is not None and not rate:
@@ -103,6 +122,8 @@ def prepare(
     count = max(1, min(wanted, PARTS_MAX, int(seconds / shortest)))
     parts = plan.divide(timeline, _places(timeline, every, rate), count)
     if len(parts) < 2:  # noqa: PLR2004 - one part is the film
+        raise plan.NotSplittable("The film has too few keyframes")
+    if sum(one.last - one.first for one in parts) > PACKETS_AGAIN * len(found.pts) + SHORT:
         raise plan.NotSplittable("The film has too few keyframes")
     size = sum(sum(found.sizes[one.first : one.last]) for one in parts)
     if source.bytes + 3 * size > sandbox.Limits().folder_bytes or 2 * size > shutil.disk_usage(work.folder).free:

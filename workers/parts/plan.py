@@ -13,6 +13,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.media.probe import DURATION_MAX_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -92,6 +94,8 @@ class Timeline:
             raise NotSplittable("The film has no frames")
         if any(self.frames[0] <= self.times[n] <= self.frames[-1] for n in self.index.hidden):
             raise NotSplittable("The edit list of the film leaves out frames in the middle")
+        if (self.frames[-1] - self.frames[0]) * self.unit > DURATION_MAX_SECONDS:
+            raise NotSplittable("The times of the film are too far apart")
         if len(self.packet_of) < len(self.frames):
             raise NotSplittable("Two frames of the film have the same time")
         first = self.packet_of[self.frames[0]]

@@ -172,6 +172,8 @@ class ContainerWorker:
         try:
             while not self._stopping.is_set() and any(self._helps(pool) for pool in self._pools):
                 pass
+        except Exception:  # the next sweep tries again
+            logger.exception("cannot take parts")
         finally:
             self._free_slot()
 

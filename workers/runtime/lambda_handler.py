@@ -7,6 +7,7 @@ unreadable event raises, which returns the whole batch. A ticket that stays is h
 from __future__ import annotations
 
 import threading
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,6 @@ timeout of this function, as AWS recommends."""
 RESERVE_SECONDS = 30.0
 """Time before the end of the invocation at which a job moves to the container pool: its process ends within 2 s, and the
 calls may take 20 s."""
-PART_SHARE = 3
-"""A Lambda takes parts whose expected time is at most this fraction of the time left: it may have fewer processors."""
 TEST_SECONDS = 20.0
 """Time that a test of a credential may take; with less left none is started."""
 WEBHOOK_SECONDS = 3.0
@@ -70,7 +69,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) ->
         logger.warning("ticket not taken", extra={"error": str(error)})
     helper = make_teams(services).helper(tools)
     if helper is not None:
-        helper.seconds_max = seconds / PART_SHARE
+        helper.until = time.monotonic() + seconds
     runner = Runner(services.ledger, services.tickets, services.directus, tools, helper)
     alarm = threading.Timer(max(0.0, seconds), runner.stop, [OutOfTime("This Lambda has no time left")])
     alarm.daemon = True

@@ -91,9 +91,9 @@ class Runner:
 
     def _handle(self, ticket: Ticket) -> bool:
         if ticket.calls_for_parts:
+            self._delete(ticket)  # first: it is visible again before the help ends, and nothing depends on it
             while self.helper is not None and self.helper.help(ticket.pool):
                 pass
-            self._delete(ticket)
             return True
         if ticket.job is None:
             if ticket.poison:

@@ -98,6 +98,11 @@ class Exchange:
         """Store the packets of a part and let other workers take it, in a thread."""
         self._pool.submit(self._offer_safely, n)
 
+    def finish_again(self, part: ClaimedPart) -> None:
+        """Tell a ledger that does not know it that we have the result of a part."""
+        with suppress(LedgerUnavailable):
+            self._team.ledger.finish(part, self._keys.get(part.n, NOT_STORED), 0, 0)
+
     def got(self, n: int) -> None:
         """Note that the result of a part is in the folder."""
         self.have.add(n)
@@ -114,6 +119,9 @@ class Exchange:
     def plan_again(self) -> None:
         """Tell a ledger that lost everything of all parts, also of those that are finished."""
         self._plan()
+        self._add_all()
+
+    def _add_all(self) -> None:
         parts = [
             msgspec.structs.replace(one, result=self._keys.get(n, NOT_STORED) if n in self.have else None)
             for n, one in list(self._sources.items())
@@ -192,12 +200,21 @@ class Exchange:
         while not self._over.wait(WATCH_SECONDS):
             try:
                 answer = self._team.ledger.watch(self._team.job, self._team.token, self._known)
+                if answer.word == "ok":
+                    self._follow(answer)
             except LedgerUnavailable:
                 continue
-            if answer.word == "ok":
-                self._known += len(answer.finished)
-                self.error = answer.error
-                self._fetch(answer)
+            except Exception:  # nobody else looks for finished parts
+                logger.exception("parts not watched", extra={"job_id": self._team.job.job_id})
+
+    def _follow(self, answer: PartsAnswer) -> None:
+        self._known += len(answer.finished)
+        self.error = answer.error
+        self._fetch(answer)
+        if answer.done + answer.open + answer.held < len(self._sources):
+            self._add_all()  # a call failed, or Redis lost its last second
+        if answer.open == answer.held == 0:
+            self._known = 0  # read all again: some may have been lost and finished in another order
 
     def _fetch(self, answer: PartsAnswer) -> None:
         for n, key in answer.finished.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 STORE_PAUSE_SECONDS = 30.0
-"""How long a worker takes no part after the store failed, or its disk was full."""
-PART_SECONDS_MAX = 3600.0
+"""How long a worker takes no part after one failed: the store or the worker itself may be out of order."""
+PART_SECONDS_MAX = 6 * 3600.0
+"""As long as an attempt at the whole job."""
+PART_SHARE = 3
+"""A worker takes parts whose expected time is at most this fraction of its time left: it may have fewer processors."""
 DISK_SHARE = 8
 """A part may fill a worker's free disk up to this fraction: several parts run at a time, and each has a result."""
 RECIPE_BYTES_MAX = 16 << 20
@@ -55,8 +59,8 @@ class Helper:
         self._lock = threading.Lock()
         self._stopped: WorkerStopping | None = None
         self._paused_until = 0.0
-        self.seconds_max: float = NO_LIMIT
-        """The longest part to take, in s."""
+        self.until = math.inf
+        """When this worker ends, in `time.monotonic`."""
 
     def stop(self, reason: WorkerStopping) -> None:
         """Give all running parts back, and take no more."""
@@ -76,7 +80,7 @@ class Helper:
                 self._engine,
                 self._worker,
                 bytes_max=self._bytes_max(),
-                seconds_max=self.seconds_max,
+                seconds_max=min(NO_LIMIT, (self.until - time.monotonic()) / PART_SHARE),
             )
         except LedgerUnavailable:
             return False
@@ -114,12 +118,12 @@ class Helper:
         except OSError as failed:  # a full disk; another worker may have more
             self._paused_until = time.monotonic() + STORE_PAUSE_SECONDS
             logger.warning("part given back", extra={"job_id": part.job_id, "error": str(failed)})
-        except MediaRejected as rejected:
-            how, error = "rejected", str(rejected)
-        except JobStopped as failed:
-            how, error = "failed", str(failed)
+        except JobStopped as failed:  # of the film, or of this worker: the coordinator finds out
+            how, error = "handed", str(failed)
+            self._paused_until = time.monotonic() + STORE_PAUSE_SECONDS
         except Exception:
-            how, error = "failed", "An internal error occurred; it has been logged"
+            how, error = "handed", "An internal error occurred; it has been logged"
+            self._paused_until = time.monotonic() + STORE_PAUSE_SECONDS
             logger.exception("part failed", extra={"job_id": part.job_id, "part": part.n})
         finally:
             with self._lock:

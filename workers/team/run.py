@@ -92,6 +92,8 @@ class Run:
 
     def _run_claimed(self, part: ClaimedPart) -> None:
         """Encode a part and store its result; another worker may be faster."""
+        if part.n in self._exchange.have:
+            return self._exchange.finish_again(part)
         lease, started = PartLease(part, self._team.ledger), time.monotonic()
 
         def check() -> None:
@@ -104,10 +106,14 @@ class Run:
             held.enter_context(lease)
             try:
                 self._encode(part.n, replace(self._work, check=check))
-            except LeaseLost:
+            except LeaseLost as lost:
+                self._release(part, lost)
                 return self._work.check()  # of the part, or of the whole job
             except JobStopped as stopped:
                 return self._give_back(part, stopped)
+            except BaseException as error:  # such as a full disk
+                self._release(part, error)
+                raise
             self._exchange.got(part.n)
             self._exchange.finish(part, held.pop_all(), self._errors)
         about = {"job_id": part.job_id, "part": part.n, "run": part.run, "worker": self._team.worker, "outcome": "finished"}
@@ -124,6 +130,10 @@ class Run:
         encode.run(shown, self._film.recipe, source, target, n)
         self._errors = max(self._errors, warnings.decode_errors)
         target.replace(self._work.folder / join.encoded_name(n))
+
+    def _release(self, part: ClaimedPart, error: BaseException) -> None:
+        with suppress(LedgerUnavailable):  # otherwise its lease ends
+            self._team.ledger.give_back(part, "released", str(error))
 
     def _give_back(self, part: ClaimedPart, stopped: JobStopped) -> None:
         """Give a part back after an error. Only a failed attempt does not end the whole run."""

@@ -6,6 +6,7 @@ Nothing depends on it: what cannot be stored or read is encoded by the coordinat
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,6 +32,13 @@ class PartStore:
 
     def __init__(self, bucket: str, s3: Any = None) -> None:
         self._bucket = bucket
+        self._given = s3
+
+    @cached_property
+    def _s3(self) -> Any:
+        """The client, made when it is used: it takes some time."""
+        if self._given is not None:
+            return self._given
         config = Config(
             connect_timeout=3,
             read_timeout=20,
@@ -38,7 +46,7 @@ class PartStore:
             max_pool_connections=32,
             s3={"addressing_style": "path"},
         )
-        self._s3 = s3 or boto3.client("s3", config=config)
+        return boto3.client("s3", config=config)
 
     def put(self, folder: str, name: str, file: Path) -> str:
         """Store a file under `folder`; return its key, which has its hash."""

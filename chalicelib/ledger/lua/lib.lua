@@ -71,8 +71,7 @@ local function withdraw_parts(job)
   for _, pool in ipairs({'lambda', 'container'}) do call('ZREM', P .. 'offered:' .. pool, member(job)) end
 end
 
-local function forget_parts(job)
-  if not job.parts then return end
+local function erase_parts(job)
   withdraw_parts(job)
   for _, kind in ipairs({'parts:', 'parts_open:', 'parts_held:', 'parts_late:', 'parts_done:'}) do
     call('DEL', P .. kind .. job.job_id)
@@ -80,7 +79,7 @@ local function forget_parts(job)
 end
 
 local function drop(job)
-  forget_parts(job)
+  if job.parts then erase_parts(job) end
   call('DEL', P .. 'job:' .. job.job_id)
 end
 

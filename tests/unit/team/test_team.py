@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from workers.parts import encode
 from workers.runtime.attempt import RUN
 from workers.runtime.runner import Runner
 from workers.team import exchange, run
+from workers.team import helper as helper_module
 from workers.team.coordinator import Coordinator
 from workers.team.helper import Helper
 from workers.team.store import PartStore
@@ -225,7 +227,7 @@ def test_a_called_lambda_takes_parts_until_there_are_none(
 
     deleted: list[Ticket] = []
     queue: Any = type("Queue", (), {"delete": lambda self, ticket: deleted.append(ticket)})()
-    helper.seconds_max = 12
+    helper.until = time.monotonic() + 3 * 12.5
     call = read_ticket("lambda", '{"v":2,"parts_of":"a job"}', "receipt")
     runner = Runner(ledger, queue, None, make_tools(tmp_path), helper)  # type: ignore[arg-type]
     assert runner.handle(call)
@@ -258,4 +260,32 @@ def test_an_unexpected_error_loses_no_part(
         return really(self, folder, name, file)
 
     monkeypatch.setattr(PartStore, "put", surprising)
+    assert digest(encoding()) == expected
+
+
+@pytest.mark.parametrize("lost", ["add", "finish"])
+def test_a_call_of_the_ledger_that_fails_loses_no_part(
+    encoding: Any, expected: str, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Redis is back at once, and knows nothing of it."""
+    really, failures = PartsLedger._call, [lost, lost]
+
+    def failing(self: PartsLedger, name: str, *given: Any) -> Any:
+        if name in failures:
+            failures.remove(name)
+            raise LedgerUnavailable
+        return really(self, name, *given)
+
+    monkeypatch.setattr(PartsLedger, "_call", failing)
+    assert digest(encoding(alone=True, seconds=60)) == expected
+    assert failures == []
+
+
+@pytest.mark.parametrize("error", [MediaRejected("Cannot allocate memory"), AttemptFailed("killed"), RuntimeError("a defect")])
+def test_a_sick_helper_fails_no_job(encoding: Any, expected: str, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def sick(self: Helper, *given: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Helper, "_run", sick)
+    monkeypatch.setattr(helper_module, "STORE_PAUSE_SECONDS", 0)
     assert digest(encoding()) == expected

@@ -47,6 +47,7 @@ local function adopt(entry)
   end
   if job then  -- an older admission came back in a rollback: replace it
     leave(job)
+    if job.parts then erase_parts(job) end
     forget_return(job)
     unschedule(job)
     refund(job)

@@ -8,7 +8,11 @@ if not job then return {word} end
 local plan = load_plan(job.job_id)
 if not plan or plan.id ~= job.id then return {'unknown'} end
 for _, given in ipairs(cjson.decode(ARGV[5])) do
-  if given.n >= 0 and given.n < plan.count and not load_part(job.job_id, given.n) then
+  local known = load_part(job.job_id, given.n)
+  if known and known.state == 'open' and known.source == '' and not known.error and given.source ~= '' then
+    known.source = given.source  -- the store works again
+    save_part(job.job_id, known)
+  elseif not known and given.n >= 0 and given.n < plan.count then
     local part = {n = given.n, weight = given.weight, source = given.source, bytes = given.bytes, runs = 0, holders = {}}
     if given.result then
       part.state, part.result = 'finished', given.result

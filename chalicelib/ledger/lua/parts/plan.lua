@@ -10,11 +10,11 @@ local job, word = held_job(ARGV[2], ARGV[3], ARGV[4])
 if not job then return {word} end
 local plan = load_plan(job.job_id)
 if not plan or plan.id ~= job.id or plan.hash ~= ARGV[5] then
-  forget_parts(job)
+  erase_parts(job)  -- also those of an older admission, which Redis may have rolled back to
   plan = {id = job.id, hash = ARGV[5], recipe = ARGV[6], engine = ARGV[7], count = tonumber(ARGV[8]), attempts = tonumber(ARGV[9]),
     done = 0, spent_ms = 0, weight = 0}
 end
-plan.pools = {}
+plan.recipe, plan.engine, plan.pools = ARGV[6], ARGV[7], {}
 for i = 10, #ARGV do table.insert(plan.pools, ARGV[i]) end
 save_plan(job.job_id, plan)
 if not job.parts then
