@@ -43,6 +43,10 @@ class TestMetrics:
             "mediaq_jobs_ended": "counter",  # the parser takes _total off
             "mediaq_pool_paused": "gauge",
             "mediaq_pool_pace_seconds": "gauge",
+            "mediaq_jobs_in_parts": "gauge",
+            "mediaq_parts": "gauge",
+            "mediaq_parts_finished": "counter",
+            "mediaq_part_runs_repeated": "counter",
             "mediaq_taxonomy_cache_entries": "gauge",
             "mediaq_taxonomy_cache_requests": "counter",
             "mediaq_alarm_on": "gauge",
