@@ -43,7 +43,7 @@ ASSUMED = {
     "Lambdas that SQS adds a second": 5.0,
 }
 """Lambda's event source mapping adds 300 concurrent invocations a minute; in provisioned mode, all start at once."""
-LEASE_SECONDS, LATE_SECONDS, LATE_FACTOR, LATE_AGAIN = 10.0, 10.0, 2.0, 3.0
+LEASE_SECONDS, LATE_SECONDS, LATE_FACTOR, LATE_AGAIN = 13.0, 10.0, 2.0, 3.0
 
 
 class Measured(NamedTuple):

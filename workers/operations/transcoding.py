@@ -13,6 +13,7 @@ from workers.encoding import part, picture, sound, video, visual
 from workers.media import ffmpeg, probe, summary, tracks
 from workers.parts import assemble
 from workers.parts.encode import Rendition
+from workers.parts.plan import NotSplittable
 from workers.quality import check
 from workers.sound import loudness
 from workers.streaming import package
@@ -64,9 +65,12 @@ def run(work: Work) -> Done:
     film, about = _split(work, source, file, fields, captions, found, seconds) if look is not None else (None, {})
     if film is not None:
         target = work.folder / f"output.{params.format}"
-        done = assemble.run(encoding, source, film, target, measured=measured, captions=captions)
-        about = {"parts": assemble.described(done, film)}
-    else:
+        try:
+            done = assemble.run(encoding, source, film, target, measured=measured, captions=captions)
+            about = {"parts": assemble.described(done, film)}
+        except NotSplittable as reason:
+            film, about = None, assemble.whole(reason)
+    if film is None:
         target = _encode(encoding, source, file, shown, more, measured, captions, seconds)
     took = time.monotonic() - started
     made = probe.probe(target, check=work.check)

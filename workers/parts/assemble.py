@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
+
 from chalicelib.domain.params.common import parse_resolution
 from workers.encoding import file as output_file
 from workers.media import ffmpeg
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from workers.parts.encode import Rendition
     from workers.parts.film import Film
 
+logger = Logger(service="mediaq", child=True)
 MARGIN_SECONDS = 0.1
 PART_SECONDS_LEAST, PARTS_LEAST = 2.0, 4
 """A shorter part would cost more to start than it saves, unless the operator splits even shorter films."""
@@ -64,7 +67,7 @@ def split(
             shortest=min(PART_SECONDS_LEAST, team.from_seconds / PARTS_LEAST),
         )
     except plan.NotSplittable as reason:
-        return None, {"parts": {"count": 1, "reason": str(reason)}}
+        return None, whole(reason)
     return film, {}
 
 
@@ -94,7 +97,11 @@ def run(
     measured: dict[str, float] | None,
     captions: Subtitles | None,
 ) -> TeamWork:
-    """Encode the film in parts and write the output. `measured`: the first pass of the loudness."""
+    """Encode the film in parts and write the output. `measured`: the first pass of the loudness.
+
+    Raises:
+        NotSplittable: see `joined`.
+    """
     params: TranscodingParams = work.params
     heard = target.with_name(f"sound.{params.format}") if params.sound_codec and source.track("audio") else None
 
@@ -104,12 +111,31 @@ def run(
             ffmpeg.run(work, command)
 
     done = encode(work, film, encode_sound)
-    (picture,) = join.run(work, done.total)
+    (picture,) = joined(work, film, done)
     ffmpeg.run(work, _joined(work, source, film, picture, heard, captions, target), share=(1, 1))
     for made in (picture, heard):
         if made is not None:
             made.unlink()
     return done
+
+
+def joined(work: Work, film: Film, done: TeamWork) -> list[Path]:
+    """Join the encoded parts; return the file of each rendition.
+
+    Raises:
+        NotSplittable: frames are missing, or there are too many. That would be a defect, and the film runs whole.
+    """
+    made = join.run(work, done.total)
+    counts = {one.frames for one in made}
+    if film.frames is not None and not done.errors and counts != {film.frames}:
+        logger.error("parts have other frames than the film", extra={"parts": sorted(counts), "film": film.frames})
+        raise plan.NotSplittable(f"The film has {film.frames} frames, and its parts {max(counts)}")
+    return [one.file for one in made]
+
+
+def whole(reason: plan.NotSplittable) -> dict[str, Any]:
+    """Return `result.parts` of a long film that runs whole."""
+    return {"parts": {"count": 1, "reason": str(reason)}}
 
 
 def encode(work: Work, film: Film, meanwhile: Any) -> TeamWork:

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.captions.cues import Cue
     from workers.context.work import Work
-    from workers.media.probe import Media
+    from workers.media.probe import Media, Stream
+    from workers.parts.index import Index
     from workers.parts.plan import Part, Timeline
 
-PLAIN_SPEED = {"h264": 40, "h265": 16, "vp9": 16, "av1": 25}
-"""Megapixels a second that two processors encode with the preset medium, as measured on the film of the benchmark."""
+PLAIN_SPEED = {"h264": 27, "h265": 13, "vp9": 11, "av1": 34}
+"""Megapixels a second that two processors encode with the preset medium, measured with a detailed film of 720p."""
 SPEED_OF_PRESET = {
-    "ultrafast": 7.0, "superfast": 4.5, "veryfast": 2.6, "faster": 1.7, "fast": 1.2, "medium": 1.0, "slow": 0.6, "slower": 0.3,
-    "veryslow": 0.15,
+    "ultrafast": 4.3, "superfast": 2.9, "veryfast": 2.2, "faster": 1.4, "fast": 1.1, "medium": 1.0, "slow": 0.7, "slower": 0.45,
+    "veryslow": 0.25,
 }  # fmt: skip
+"""Relative to medium, measured with h264; veryslow is a guess."""
 PACKETS_AGAIN, SHORT = 3, 1000
 """All parts together may decode a film so many times, and some frames more."""
 WHOLE_PICTURES = (
@@ -64,6 +66,8 @@ class Film(NamedTuple):
     """The start of the output in the film, in microseconds."""
     seconds: float
     """The estimated seconds of encoding."""
+    frames: int | None
+    """How many frames each rendition has; None: filters decide."""
 
     def cut_plan(self, folder: Path) -> cut.CutPlan:
         """Return where the packets of each part go."""
@@ -105,15 +109,7 @@ def prepare(
     """
     params, picture = work.params, source.track("video")
     assert picture is not None
-    if source.container not in plan.SPLITTABLE or wanted_part.is_cut_late(source):
-        raise plan.NotSplittable(f"A film in {source.kind.suffix} cannot be split")
-    if file != work.input:
-        raise plan.NotSplittable("A picture that is drawn first cannot be split")
-    found = index.read(work, file, picture.index)
-    if found is None:
-        raise plan.NotSplittable("The packets of the film cannot be read to the end")
-    if len(found.keys) == len(found.pts) and picture.codec not in WHOLE_PICTURES:
-        raise plan.NotSplittable("Every frame of the film is marked as a keyframe")
+    found = _read_index(work, source, file, picture)
     timeline = plan.Timeline(found, params.start, params.duration, filters_look=fps is not None or fields != "progressive")
     rate = Fraction(*found.rate) if fps is None else None
     if rate is not None and not rate:
@@ -121,13 +117,7 @@ def prepare(
     every = renditions[0].keyframes_every
     count = max(1, min(wanted, PARTS_MAX, int(seconds / shortest)))
     parts = plan.divide(timeline, _places(timeline, every, rate), count)
-    if len(parts) < 2:  # noqa: PLR2004 - one part is the film
-        raise plan.NotSplittable("The film has too few keyframes")
-    if sum(one.last - one.first for one in parts) > PACKETS_AGAIN * len(found.pts) + SHORT:
-        raise plan.NotSplittable("The film has too few keyframes")
-    size = sum(sum(found.sizes[one.first : one.last]) for one in parts)
-    if source.bytes + 3 * size > sandbox.Limits().folder_bytes or 2 * size > shutil.disk_usage(work.folder).free:
-        raise plan.NotSplittable("The film is too large for the disk of a worker to have it in parts too")
+    _check_parts(work, source, found, parts)
     # NUT has no times before zero; whole seconds that are whole units of the time base are exact
     below = -min(0, *(timeline.times[n] for one in parts for n in range(one.first, min(one.last, one.first + 100))))
     rounds = -(-below // found.time_base[1])
@@ -151,9 +141,33 @@ def prepare(
         timeline.shift + rounds * found.time_base[1],
         picture.index,
         file,
-        found.start_us + round(params.start * 1e6),
-        seconds,
+        start_us=found.start_us + round(params.start * 1e6),
+        seconds=seconds,
+        frames=plan.frames_of_output(timeline, rate) if rate and fields == "progressive" else None,
     )
+
+
+def _read_index(work: Work, source: Media, file: Path, picture: Stream) -> Index:
+    """Return the index of a film whose packets can be copied."""
+    if source.container not in plan.SPLITTABLE or wanted_part.is_cut_late(source):
+        raise plan.NotSplittable(f"A film in {source.kind.suffix} cannot be split")
+    if file != work.input:
+        raise plan.NotSplittable("A picture that is drawn first cannot be split")
+    found = index.read(work, file, picture.index)
+    if found is None:
+        raise plan.NotSplittable("The packets of the film cannot be read to the end")
+    if len(found.keys) == len(found.pts) and picture.codec not in WHOLE_PICTURES:
+        raise plan.NotSplittable("Every frame of the film is marked as a keyframe")
+    return found
+
+
+def _check_parts(work: Work, source: Media, found: Index, parts: list[Part]) -> None:
+    """Check that the parts are worth it, and that the disk has room for them."""
+    if len(parts) < 2 or sum(one.last - one.first for one in parts) > PACKETS_AGAIN * len(found.pts) + SHORT:  # noqa: PLR2004
+        raise plan.NotSplittable("The film has too few keyframes")
+    size = sum(sum(found.sizes[one.first : one.last]) for one in parts)
+    if source.bytes + 3 * size > sandbox.Limits().folder_bytes or 2 * size > shutil.disk_usage(work.folder).free:
+        raise plan.NotSplittable("The film is too large for the disk of a worker to have it in parts too")
 
 
 def _places(timeline: Timeline, every: float, rate: Fraction | None) -> list[int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.errors import AttemptFailed, MediaRejected
 from workers.parts.cut import EXACT
@@ -30,8 +30,15 @@ def joined_name(stream: int) -> str:
     return f"joined-{stream}.nut"
 
 
-def run(work: Work, count: int) -> list[Path]:
-    """Join the encoded parts 0 to `count` - 1 in the folder of the work; return the file of each stream."""
+class Joined(NamedTuple):
+    """A whole stream."""
+
+    file: Path
+    frames: int
+
+
+def run(work: Work, count: int) -> list[Joined]:
+    """Join the encoded parts 0 to `count` - 1 in the folder of the work, and delete them."""
     said: list[str] = []
     finished = isolated.run(
         "workers.parts.join",
@@ -45,11 +52,13 @@ def run(work: Work, count: int) -> list[Path]:
         raise MediaRejected("The input has no picture that can be decoded")
     if finished.code != 0:
         raise AttemptFailed(f"The parts could not be joined: {finished.stderr[-300:]}")
-    return [work.folder / joined_name(stream) for stream in range(int(said[-1]))]
+    for number in range(count):
+        (work.folder / encoded_name(number)).unlink()
+    return [Joined(work.folder / joined_name(stream), int(frames)) for stream, frames in enumerate(said)]
 
 
 def main() -> None:
-    """Join. Arguments: the number of parts, their folder."""
+    """Join, and print the number of frames of each stream. Arguments: the number of parts, their folder."""
     import av  # noqa: PLC0415 - only this process pays for it
 
     count, folder = int(sys.argv[-2]), Path(sys.argv[-1])
@@ -66,8 +75,7 @@ def main() -> None:
                 track.add(packets)
     for track in tracks:
         track.close()
-    if tracks:
-        sys.stdout.write(f"{len(tracks)}\n")
+        sys.stdout.write(f"{track.frames}\n")
 
 
 def _packets(container: Any) -> list[list[Any]]:
@@ -99,6 +107,7 @@ class _Track:
         self._delay = delay
         """How many frames the codec reorders."""
         self._before: list[int] = []
+        self.frames = 0
 
     def add(self, packets: list[Any]) -> None:
         """Add the packets of the next part."""
@@ -115,6 +124,7 @@ class _Track:
                 raise ValueError("a frame is decoded after its time")
             packet.stream, packet.pts, packet.dts, packet.time_base = self._stream, time, decoded, self._unit
             self._target.mux(packet)
+            self.frames += 1
         self._before = order[len(packets) :] if self._delay else shown[-1:]
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from workers.media.probe import DURATION_MAX_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from workers.parts.index import Index
 
@@ -101,8 +101,10 @@ class Timeline:
         first = self.packet_of[self.frames[0]]
         if start and any(key < first and self.times[key] > self.frames[0] for key in self.index.keys):
             raise NotSplittable("The film is cut at a frame that precedes its keyframe")  # a seek of ffmpeg may lose the frame
-        if not self.keys or self._key_times != sorted(self._key_times):
+        if not self.keys:
             raise NotSplittable("The film has no keyframes")
+        if self._key_times != sorted(self._key_times):
+            raise NotSplittable("The keyframes of the film are not in the order of their times")
 
     @property
     def trimmed(self) -> tuple[int, int] | None:
@@ -170,8 +172,11 @@ def grid_times(timeline: Timeline, seconds: float, early: float, rate: Fraction 
         ticks = [math.ceil(Fraction(number * seconds - early) / timeline.unit) for number in range(1, count + 1)]
         return [tick for tick in ticks if timeline.frames[0] < tick <= timeline.frames[-1]]
     found, number = [], 0
+    step, ahead = 1 / (rate * Fraction(seconds)), Fraction(early) / Fraction(seconds)
+    whole = step.denominator * ahead.denominator  # integers, because a film may have millions of frames
+    step_units, ahead_units = step.numerator * ahead.denominator, ahead.numerator * step.denominator
     for one in _rounded(timeline, rate):
-        current = int((one.shown / rate + Fraction(early)) / Fraction(seconds))
+        current = (one.shown * step_units + ahead_units) // whole
         if current > number and one.clean and one.tick > timeline.frames[0]:
             found.append(one.tick)
         number = max(number, current)
@@ -187,6 +192,11 @@ class _Rounded(NamedTuple):
     """Whether that time does not depend on the frames before."""
 
 
+def frames_of_output(timeline: Timeline, rate: Fraction) -> int:
+    """Return how many frames reach the encoder, if the film's own times decide."""
+    return sum(1 for _ in _rounded(timeline, rate))
+
+
 def _rounded(timeline: Timeline, rate: Fraction) -> Iterator[_Rounded]:
     """Yield the frames as ffmpeg passes them on: it rounds times to whole frames of `rate`.
 
@@ -194,7 +204,7 @@ def _rounded(timeline: Timeline, rate: Fraction) -> Iterator[_Rounded]:
     """
     following, scale = 0, timeline.unit * rate
     for tick in timeline.frames:
-        exact = float(tick * scale) + 1 / (1 << 17)
+        exact = tick * scale.numerator / scale.denominator + 1 / (1 << 17)
         early = exact - following
         if early + 1 <= -0.6:  # noqa: PLR2004 - as in ffmpeg
             continue
@@ -203,7 +213,7 @@ def _rounded(timeline: Timeline, rate: Fraction) -> Iterator[_Rounded]:
         following = shown + 1
 
 
-def divide(timeline: Timeline, places: Iterable[int], wanted: int) -> list[Part]:
+def divide(timeline: Timeline, places: list[int], wanted: int) -> list[Part]:
     """Return about `wanted` parts of the same work, cut at some of `places`.
 
     The work of a frame is estimated from its number of pixels and of bytes, half each.
@@ -217,8 +227,7 @@ def divide(timeline: Timeline, places: Iterable[int], wanted: int) -> list[Part]
     cuts, done = [0], 0.0
     for tick in places:
         place = bisect_left(frames, tick)
-        following = bisect_right(frames, tick)
-        if sums[place] - done >= 0.95 / wanted and following <= len(frames) and place > cuts[-1]:
+        if sums[place] - done >= 0.95 / wanted and place > cuts[-1]:
             cuts.append(place)
             done = sums[place]
     if len(cuts) > 1 and 1 - done < 0.3 / wanted:  # the rest is too small

@@ -6,58 +6,61 @@ from typing import TYPE_CHECKING, Any
 
 from workers.encoding import part
 from workers.media import ffmpeg
-from workers.parts import assemble, join
+from workers.parts import assemble
 from workers.parts.encode import Rendition
-from workers.streaming import encode
+from workers.parts.plan import NotSplittable
+from workers.streaming import encode as encoding
 from workers.streaming.segments import KEYFRAME_SECONDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chalicelib.domain.captions.cues import Cue
     from workers.context.work import Work
     from workers.encoding.picture import Look
     from workers.media.probe import Media
-    from workers.parts.film import Film
     from workers.streaming import ladder
     from workers.streaming.encode import Grid
     from workers.streaming.sounds import Voice
 
 
-def split(
+def encode(
     work: Work,
     source: Media,
-    *,
-    fields: str,
-    fps: float | None,
-    renditions: list[ladder.Rendition],
-    cues: tuple[Cue, ...] | None,
-    seconds: float,
-) -> tuple[Film | None, dict[str, Any]]:
-    """Return the film to encode in parts, or why a long film runs whole: see `assemble.split`."""
-    wanted = [Rendition(one.codec, one.quality, one.resolution, KEYFRAME_SECONDS) for one in renditions]
-    return assemble.split(
-        work, source, work.input, fields=fields, fps=fps, renditions=wanted, cues=cues, seconds=seconds
-    )  # fmt: skip
-
-
-def run(
-    work: Work,
-    source: Media,
-    film: Film,
+    file: Path,
+    look: Look,
     renditions: list[ladder.Rendition],
     voices: list[Voice],
     grid: Grid | None,
-    picture: Look,
-) -> dict[str, Any]:
-    """Write the files of all renditions and sounds into the folder of the work; return `result.parts`."""
+    *,
+    fields: str,
+    fps: float | None,
+    cues: tuple[Cue, ...] | None,
+    seconds: float,
+) -> tuple[bool, dict[str, Any]]:
+    """Write the files of all renditions and sounds into the folder of the work, if the film is split.
+
+    Return whether it was, and what the result says of it: see `assemble.split`.
+    """
+    wanted = [Rendition(one.codec, one.quality, one.resolution, KEYFRAME_SECONDS) for one in renditions]
+    film, about = assemble.split(
+        work, source, file, fields=fields, fps=fps, renditions=wanted, cues=cues, seconds=seconds
+    )  # fmt: skip
+    if film is None:
+        return False, about
     opened = part.opened(work.params, source, film.file)
 
     def encode_rest() -> None:
         if voices or grid is not None:
             tolerant = ["-max_error_rate", "1"] if len(voices) > 1 else []
-            ffmpeg.run(work, [*tolerant, *opened, *encode.arguments(work, source, picture, [], voices, grid)], counts=False)
+            ffmpeg.run(work, [*tolerant, *opened, *encoding.arguments(work, source, look, [], voices, grid)], counts=False)
 
     done = assemble.encode(work, film, encode_rest)
-    for one, joined in zip(renditions, join.run(work, done.total), strict=True):
-        ffmpeg.run(work, ["-copyts", *ffmpeg.input_arguments(joined, "nut"), *encode.copied(work, source, one)], share=(1, 1))
+    try:
+        files = assemble.joined(work, film, done)
+    except NotSplittable as reason:
+        return False, assemble.whole(reason)
+    for one, joined in zip(renditions, files, strict=True):
+        ffmpeg.run(work, ["-copyts", *ffmpeg.input_arguments(joined, "nut"), *encoding.copied(work, source, one)], share=(1, 1))
         joined.unlink()
-    return {"parts": assemble.described(done, film)}
+    return True, {"parts": assemble.described(done, film)}

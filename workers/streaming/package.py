@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workers.context.work import Work
     from workers.encoding.picture import Look
     from workers.media.probe import Media, Stream
-    from workers.parts.film import Film
     from workers.streaming.encode import Grid
     from workers.streaming.ladder import Rendition
 
@@ -60,15 +59,14 @@ def run(work: Work) -> Done:
     grid = encode.thumbnail_grid(_picture_seconds(params, shown, seconds)) if params.thumbnails and shown else None
     encoding = work.stage(*check.stages(params))
     voices = sounds.prepare(encoding, heard, [*opened, *part.cut(params, source)], seconds)
-    film: Film | None = None
+    split = False
     about: dict[str, Any] = {}
     if look is not None and _together(targets.renditions):
-        film, about = in_parts.split(
-            work, source, fields=fields, fps=_rate(params, source), renditions=targets.renditions, cues=cues, seconds=seconds
+        split, about = in_parts.encode(
+            encoding, source, file, look, targets.renditions, voices, grid,
+            fields=fields, fps=_rate(params, source), cues=cues, seconds=seconds,
         )  # fmt: skip
-    if film is not None and look is not None:
-        about = in_parts.run(encoding, source, film, targets.renditions, voices, grid, look)
-    else:
+    if not split:
         _encode(encoding, source, look, opened, targets.renditions, voices, grid, seconds)
     contents = _contents(work, targets.renditions, voices, grid)
     contents.captions = text.write_captions(work, contents.duration)

@@ -64,6 +64,8 @@ class Exchange:
         """Set when there may be something to do."""
         self.error = ""
         """Why the job fails: a part failed for good."""
+        self._unreadable: set[int] = set()
+        """The parts that were ever in `broken`: not fetched again."""
         self._keys: dict[int, str] = {}
         """The keys of results in the store."""
         self._sources: dict[int, NewPart] = {}
@@ -157,9 +159,9 @@ class Exchange:
         try:
             self._offer(n)
         except Exception:  # otherwise the part would be missing for ever
-            logger.exception("part not offered", extra={"job_id": self._team.job.job_id, "part": n})
-            self.broken.put(n)
-            self.changed.set()
+            if not self._over.is_set():
+                logger.exception("part not offered", extra={"job_id": self._team.job.job_id, "part": n})
+                self._lose(n)
 
     def _offer(self, n: int) -> None:
         source = self._folder / film_module.source_name(n, self._film.recipe.picture.codec)
@@ -218,7 +220,7 @@ class Exchange:
 
     def _fetch(self, answer: PartsAnswer) -> None:
         for n, key in answer.finished.items():
-            if n not in self.have | self.coming and 0 <= n < self._total:
+            if n not in self.have | self.coming | self._unreadable and 0 <= n < self._total:
                 self.coming.add(n)
                 self._pool.submit(self._fetch_one, n, key)
 
@@ -227,13 +229,18 @@ class Exchange:
             if key != NOT_STORED:
                 self._team.store.get(key, self._folder / join.encoded_name(n))
                 self._keys[n] = key
-                return self.got(n)
+                self.got(n)
+                return self.coming.discard(n)
         except Exception as error:  # noqa: BLE001 - as in _offer_safely
             logger.warning("result of a part not read", extra={"job_id": self._team.job.job_id, "part": n, "error": str(error)})
-        finally:
-            self.coming.discard(n)
+        self._lose(n)
+        return self.coming.discard(n)
+
+    def _lose(self, n: int) -> None:
+        """Let the coordinator encode a part again."""
+        self._unreadable.add(n)
         self.broken.put(n)
-        return self.changed.set()
+        self.changed.set()
 
     def _store_fails(self, error: Exception) -> None:
         """Go on without the store: nobody else can take the parts that are not in it."""

@@ -68,7 +68,8 @@ class Run:
     def _step(self) -> None:
         """Run a part, or wait a moment."""
         if not self._exchange.broken.empty():
-            return self._run_alone(self._exchange.broken.get())
+            n = self._exchange.broken.get()
+            return None if n in self._exchange.have else self._run_alone(n)
         try:
             word, part = self._team.ledger.claim_own(self._team.job, self._team.token, new_token(), self._team.worker)
         except LedgerUnavailable:
@@ -136,14 +137,13 @@ class Run:
             self._team.ledger.give_back(part, "released", str(error))
 
     def _give_back(self, part: ClaimedPart, stopped: JobStopped) -> None:
-        """Give a part back after an error. Only a failed attempt does not end the whole run."""
+        """Give a part back after an error, which ends this attempt at the job."""
         how: GiveBack = "released"
         if isinstance(stopped, (MediaRejected, AttemptFailed)):
             how = "rejected" if isinstance(stopped, MediaRejected) else "failed"
         with suppress(LedgerUnavailable):  # otherwise its lease ends
             self._team.ledger.give_back(part, how, str(stopped))
-        if how != "failed":
-            raise stopped
+        raise stopped
 
     def _read_state(self) -> PartsState | None:
         try:

@@ -41,7 +41,7 @@ def frames(file: Path) -> Frames:
         return [(one.pts * one.time_base, hashlib.md5(one.to_ndarray()).hexdigest()) for one in opened.decode(video=0)]
 
 
-def prepared(work: Work, wanted: int = 4, **changes: Any) -> Film:
+def prepared(work: Work, wanted: int = 8, **changes: Any) -> Film:
     source, file = tracks.open_picture(work, "video", "audio")
     params = work.params
     rendition = encode.Rendition(params.video_codec, video.wanted(params, params.video_codec), **changes)
@@ -67,7 +67,8 @@ def in_parts(work: Work, ready: Film) -> Path:
             work.folder / join.encoded_name(one.number),
         )
         encode.run(work, ready.recipe, source, target, one.number)
-    (joined,) = join.run(work, len(ready.parts))
+    ((joined, count),) = join.run(work, len(ready.parts))
+    assert ready.frames in (None, count)
     return joined
 
 
@@ -97,7 +98,7 @@ def split(tmp_path: Path) -> Callable[[str, dict[str, Any]], tuple[Frames, Frame
         params = {"audio_codec": "none", "format": "mkv"} | changes
         work = make_work("transcoding", source, tmp_path / "parts", params)
         ready = prepared(work)
-        assert len(ready.parts) > 1
+        assert len(ready.parts) > 2
         return frames(in_parts(work, ready)), frames(in_one_pass(make_work("transcoding", source, tmp_path / "whole", params)))
 
     return encoded

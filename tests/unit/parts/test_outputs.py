@@ -14,6 +14,7 @@ from tests.sampling import sampled
 from tests.unit.parts.films import FILMS
 from tests.unit.parts.team import Alone
 from tests.unit.streaming import rules
+from workers.parts import join
 from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
@@ -166,3 +167,42 @@ def test_packages_in_parts_are_those_of_one_pass(params: dict[str, Any], tmp_pat
         assert [segment.duration for segment in other.playlist(picture.uri).segments] == times
     for name in ("sound-1.mp4", "thumbnails.jpg"):
         assert (other.folder / name).read_bytes() == (one.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("form", ["mp4", "hls"])
+def test_a_frame_that_is_missing_makes_the_film_run_whole(
+    form: str, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such input is known. If there is one, nothing is lost silently."""
+    really = join.run
+    monkeypatch.setattr(join, "run", lambda *given: [one._replace(frames=one.frames - 1) for one in really(*given)])
+    params = {"format": form, "preset": "ultrafast", "thumbnails": False}
+    work = replace(make_work("transcoding", clip, tmp_path / "job", params), team=Alone())
+    done = RUN["transcoding"](work)
+    assert done.result["parts"] == {"count": 1, "reason": "The film has 300 frames, and its parts 299"}
+    film = next(one.path for one in done.outputs if one.path.suffix == ".mp4")
+    assert len(shown(film)) == 300
+
+
+@pytest.mark.parametrize(
+    ("params", "from_seconds", "reason"),
+    [
+        ({}, 60.0, None),
+        ({"parts": False}, 0.001, None),
+        ({"format": "hls", "parts": False}, 0.001, None),
+        ({"bitrate": "500k"}, 0.001, "A bit rate is kept over the whole film"),
+        ({"format": "gif"}, 0.001, None),
+        ({"format": "mp3"}, 0.001, None),
+    ],
+    ids=str,
+)
+def test_what_runs_whole_asks_no_team(
+    params: dict[str, Any], from_seconds: float, reason: str | None, tmp_path: Path, clip: Path
+) -> None:
+    """And says why only if it is long enough to be split."""
+    team = Alone()
+    team.from_seconds = from_seconds
+    given = {"duration": 1, **({} if params.get("format") in ("gif", "mp3") else {"preset": "ultrafast"}), **params}
+    done = RUN["transcoding"](replace(make_work("transcoding", clip, tmp_path / "job", given), team=team))
+    assert not team.used
+    assert done.result.get("parts") == (reason and {"count": 1, "reason": reason})

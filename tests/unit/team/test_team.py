@@ -164,25 +164,33 @@ def test_the_next_attempt_does_no_finished_part_again(
     assert sorted(encoded) == list(range(5))
 
 
-@pytest.mark.parametrize(
-    ("error", "runs"), [(MediaRejected("This part is broken"), 1), (AttemptFailed("ffmpeg was killed"), 3)]
-)
-def test_a_part_that_fails_for_good_fails_the_job(
-    encoding: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, runs: int
-) -> None:
-    tried: list[int] = []
+@pytest.mark.parametrize("error", [MediaRejected("This part is broken"), AttemptFailed("ffmpeg was killed")])
+def test_a_part_that_fails_fails_the_attempt(encoding: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A rejected film fails for good; after another error the retry policy of jobs applies, on any worker."""
+    break_part(monkeypatch, error)
+    with pytest.raises(type(error), match=str(error)):
+        encoding()
+
+
+def test_a_part_that_fails_thrice_fails_the_job(encoding: Any, store: PartStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_part(monkeypatch, AttemptFailed("ffmpeg was killed"))
+    for _ in range(3):
+        with pytest.raises(AttemptFailed, match="ffmpeg was killed"):
+            encoding(alone=True)
+    with pytest.raises(MediaRejected, match="ffmpeg was killed"):
+        encoding(alone=True)
+
+
+def break_part(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let the encoder fail at one part."""
     really = encode.run
 
     def broken(*given: Any) -> None:
-        if given[-1] != 2:
-            return really(*given)
-        tried.append(2)
-        raise error
+        if given[-1] == 2:
+            raise error
+        really(*given)
 
     monkeypatch.setattr(encode, "run", broken)
-    with pytest.raises(MediaRejected, match=str(error)):
-        encoding()
-    assert len(tried) >= runs
 
 
 def test_other_releases_take_no_part(ledgers: tuple[Ledger, PartsLedger], store: PartStore, tmp_path: Path) -> None:

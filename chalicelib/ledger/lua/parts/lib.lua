@@ -10,9 +10,11 @@
 --
 -- A plan: id (of the admission), hash, recipe, engine, count, attempts, pools, done, spent_ms and weight (of finished parts), error.
 -- A part: n, weight (expected seconds), source, bytes, state open | active | finished | failed, runs (claims that count),
---   holders {token, worker, since, till}, result, result_bytes, ended (token), worker, since, took_ms, errors (decode errors), error
+--   holders {token, worker, since, till}, result, result_bytes, ended (token), worker, since, took_ms, errors (decode errors),
+--   error, suspect (its lease ended once)
 
 local LATE_MS = 10000
+local SUSPECT_MS = 3000
 local COUNT_MAX = 1000
 
 local function save_plan(job_id, plan) call('HSET', P .. 'parts:' .. job_id, 'plan', cmsgpack.pack(plan)) end
@@ -45,6 +47,7 @@ local function save_held(job_id, part)
   local till = 0
   for _, holder in ipairs(part.holders) do till = math.max(till, holder.till) end
   call('ZADD', P .. 'parts_held:' .. job_id, till, part.n)
+  part.suspect = nil
   save_part(job_id, part)
 end
 
@@ -71,12 +74,19 @@ local function reopen_part(job, plan, part, rejected)
   save_part(job.job_id, part)
 end
 
--- Reopen the parts whose workers stopped renewing.
+-- Reopen the parts whose workers stopped renewing. As with jobs, only a second check does: after an outage of Redis, their
+-- workers renew in between.
 local function expire_parts(job, plan, now)
   for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'parts_held:' .. job.job_id, '-inf', now, 'LIMIT', 0, 100)) do
     local part = load_part(job.job_id, n)
-    part.holders = {}
-    reopen_part(job, plan, part)
+    if part.suspect then
+      part.holders, part.suspect = {}, nil
+      reopen_part(job, plan, part)
+    else
+      part.suspect = true
+      save_part(job.job_id, part)
+      call('ZADD', P .. 'parts_held:' .. job.job_id, now + SUSPECT_MS, n)
+    end
   end
 end
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Clock, LossyScripts
 
-TOTAL = 4
+TOTAL, SUSPECT_MS = 4, 3_000
 PLAN = PartPlan("hash", "recipe", "engine", TOTAL, ("container",))
 INDEX = st.integers(0, 20)
 
@@ -36,6 +36,9 @@ class Part:
     holders: dict[str, int] = field(default_factory=dict)
     """Token -> end of the lease."""
     result: str = ""
+    ends: int = 0
+    """When the next check reopens it, or first suspects it."""
+    suspect: bool = False
 
 
 class PartsMachine(RuleBasedStateMachine):
@@ -68,14 +71,22 @@ class PartsMachine(RuleBasedStateMachine):
     def expire(self) -> None:
         """What a claim and a look of the coordinator do first."""
         for part in self.model.values():
-            if part.state == "active" and max(part.holders.values()) <= self.clock.ms:
-                part.holders = {}
+            if part.state != "active" or part.ends > self.clock.ms:
+                continue
+            if part.suspect:
+                part.holders, part.suspect = {}, False
                 self.reopen(part)
+            else:
+                part.suspect, part.ends = True, self.clock.ms + SUSPECT_MS
+
+    def renewed(self, part: Part) -> None:
+        part.ends, part.suspect = max(part.holders.values()), False
 
     def reopen(self, part: Part, rejected: bool = False) -> None:
         if part.holders and not rejected:
+            self.renewed(part)
             return
-        part.holders = {}
+        part.holders, part.suspect = {}, False
         part.state = "failed" if rejected or part.runs >= ATTEMPTS_MAX else "open"
         self.failed |= part.state == "failed"
 
@@ -126,6 +137,7 @@ class PartsMachine(RuleBasedStateMachine):
         part = self.model[got.n]
         part.state, part.runs = "active", part.runs + 1
         part.holders[token] = self.clock.ms + LEASE_MS
+        self.renewed(part)
         assert got.run == part.runs
         self.claims.append(got)
 
@@ -141,6 +153,7 @@ class PartsMachine(RuleBasedStateMachine):
         assert self.parts.renew(claimed) == ("ok" if holds else "lost")
         if holds:
             self.model[claimed.n].holders[claimed.token] = self.clock.ms + LEASE_MS
+            self.renewed(self.model[claimed.n])
 
     @precondition(lambda self: self.claims)
     @rule(index=INDEX, lost=st.booleans())
