@@ -10,7 +10,8 @@
 -- runs for twice its expected time is started a second time; the first to finish wins.
 local now = time_ms(ARGV[1])
 local pool, token, lease_ms = ARGV[2], ARGV[6], tonumber(ARGV[7])
-local JOBS_LOOKED_AT, PARTS_LOOKED_AT = 10, 10
+local JOBS_LOOKED_AT, PARTS_LOOKED_AT = 50, 50
+local CLAIM_KEPT = 60  -- seconds; a call is repeated within them
 
 local function fits(part)
   if pool ~= '' and part.source == '' then return false end  -- it is not in the store
@@ -74,15 +75,14 @@ if pool == '' then
 end
 
 if call('HEXISTS', P .. 'pool:' .. pool, 'paused') == 1 then return {'none'} end
+local before = KEYS[2] and call('GET', P .. 'part_claim:' .. token)
+local claimed_of = before and load(before)
+local plan_of = claimed_of and load_plan(before)
+local again = plan_of and taken(claimed_of, plan_of)
+if again then return again end
 local waiting = call('ZRANGE', P .. 'waiting:' .. pool, 0, 0, 'WITHSCORES')[2]
 local offered = P .. 'offered:' .. pool
 local found = call('ZRANGE', offered, 0, JOBS_LOOKED_AT - 1, 'WITHSCORES')
-for i = 1, KEYS[2] and #found or 0, 2 do
-  local job = load(job_of(found[i]))
-  local plan = job and load_plan(job.job_id)
-  local again = plan and taken(job, plan)
-  if again then return again end
-end
 for i = 1, #found, 2 do
   local job = load(job_of(found[i]))
   local plan = job and member(job) == found[i] and load_plan(job.job_id)
@@ -92,6 +92,7 @@ for i = 1, #found, 2 do
     if waiting and tonumber(waiting) <= tonumber(found[i + 1]) then return {'yield'} end
     local claimed = take(job, plan)
     if claimed then
+      call('SET', P .. 'part_claim:' .. token, job.job_id, 'EX', CLAIM_KEPT)
       local round = tonumber(found[i + 1]) % TWO32
       if round > tonumber(call('HGET', P .. 'pool:' .. pool, 'round:' .. job.priority) or 0) then
         call('HSET', P .. 'pool:' .. pool, 'round:' .. job.priority, round)

@@ -5,6 +5,7 @@
 --   <p>:parts_held:<jobId>   zset   score end of the last lease (ms), member number
 --   <p>:parts_late:<jobId>   zset   score when a second worker may start it (ms), member number
 --   <p>:parts_done:<jobId>   list   "<number> <result>", in the order in which they finished
+--   <p>:part_claim:<token>   string jobId of a claimed part, for a repeated call, for a minute
 --   <p>:parts_totals         hash   finished, repeated (runs of parts), since the last wipe
 --   <p>:offered:<pool>       zset   score as of a waiting job, member <id>:<jobId>: jobs with parts for the workers of a pool
 --

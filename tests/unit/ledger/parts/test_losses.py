@@ -14,7 +14,7 @@ from tests.unit.ledger.parts.test_parts import new_parts, plan, started, take
 if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.parts import PartsLedger
-    from tests.conftest import Clock
+    from tests.conftest import Clock, LossyScripts
 
 
 def test_an_outage_of_redis_spends_no_run(ledger: Ledger, parts: PartsLedger, clock: Clock) -> None:
@@ -66,3 +66,21 @@ def test_a_part_that_failed_elsewhere_is_its_coordinators(ledger: Ledger, parts:
     assert take(parts) is None
     assert parts.watch(job, token, 0).error == ""
     assert parts.claim_own(job, token, new_token(), "me")[0] == "part"
+
+
+def test_a_claim_whose_answer_is_lost_is_found_among_many_jobs(
+    ledger: Ledger, parts: PartsLedger, shared_scripts: LossyScripts
+) -> None:
+    """Its job has gone to the end of the line."""
+    for number in range(60):
+        started(ledger, parts, f"u{number}", total=2)
+    shared_scripts.lose = True
+    part = take(parts)
+    assert part is not None
+    assert parts.totals().active == 1
+
+
+def test_jobs_with_nothing_to_take_hide_no_other(ledger: Ledger, parts: PartsLedger) -> None:
+    for number in range(20):
+        started(ledger, parts, f"u{number}", total=1)
+    assert [take(parts) is not None for _ in range(21)] == [True] * 20 + [False]
