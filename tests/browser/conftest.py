@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from infra.local.directus import accounts
 from tests.integration.conftest import System, clip, run_system, until
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 __all__ = ["clip"]
+
+expect.set_options(timeout=15_000)  # a round of the page every five seconds, on a machine that runs other tests as well
 
 
 @pytest.fixture(scope="session")
