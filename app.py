@@ -18,6 +18,7 @@ from chalicelib.api.routes import (
     stats,
     taxonomy,
     usage,
+    workers,
 )
 from chalicelib.services import services
 
@@ -28,6 +29,7 @@ app.register_blueprint(stats.blueprint, url_prefix="/queue")
 app.register_blueprint(health.blueprint, url_prefix="/queue")
 app.register_blueprint(media.blueprint, url_prefix="/queue")
 app.register_blueprint(usage.blueprint, url_prefix="/queue")
+app.register_blueprint(workers.blueprint, url_prefix="/queue")
 app.register_blueprint(dashboard.blueprint, url_prefix="/queue")
 app.register_blueprint(jobs.blueprint, url_prefix="/queue/jobs")
 app.register_blueprint(callbacks.blueprint, url_prefix="/queue/callbacks")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench import noop
 from chalicelib import settings
 from chalicelib.ledger.parts import PartsLedger
+from chalicelib.ledger.workers import WorkersLedger
 from chalicelib.maintenance.maintenance import Maintenance
 from chalicelib.maintenance.monitor import Monitor
 from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS
@@ -74,7 +75,7 @@ def _maintenance(system: noop.System, counted: Counter[str], endpoint: str, envi
     before, redis_before = counted.total(), _scripts(system)
     maintenance = Maintenance(system.ledger, system.tickets(endpoint), nothing)
     report = maintenance.run()
-    Monitor(system.ledger, PartsLedger(system.scripts), settings.load(environment)).run(report)
+    Monitor(system.ledger, PartsLedger(system.scripts), WorkersLedger(system.scripts), settings.load(environment)).run(report)
     return counted.total() - before, _scripts(system) - redis_before
 
 

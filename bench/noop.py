@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.types import Claim
-    from workers.runtime.lease import Lease
+    from workers.attempt.lease import Lease
 
 
 class NoopRunner(Runner):

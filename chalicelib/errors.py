@@ -6,7 +6,7 @@
     │   ├── BadRequest          400  the message names the field and what it must be
     │   ├── Unauthorized        401
     │   ├── Forbidden           403
-    │   ├── TierLimitReached    403  reason: limit_reached | feature_unavailable
+    │   ├── TierLimitReached    403  reason: limit_reached | budget_reached | feature_unavailable
     │   ├── NotFound            404
     │   ├── Conflict            409
     │   ├── TooManyDelayed      429
@@ -88,6 +88,7 @@ class TierLimitReached(ApiError):
     status = 403
     MESSAGES = {  # noqa: RUF012 - a constant
         "limit_reached": "You have reached your plan limit for this feature. Upgrade to continue.",
+        "budget_reached": "Your jobs have cost what your plan allows for this month. Upgrade, or wait for the next month.",
         "feature_unavailable": "This feature is not available on your current plan.",
     }
 

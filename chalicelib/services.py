@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.parts import PartsLedger
     from chalicelib.ledger.scripts import Scripts
+    from chalicelib.ledger.usage import UsageLedger
+    from chalicelib.ledger.workers import WorkersLedger
     from chalicelib.maintenance.health import HealthChecker
     from chalicelib.maintenance.maintenance import Maintenance
     from chalicelib.maintenance.monitor import Monitor
     from chalicelib.queues.schedules import Schedules
     from chalicelib.queues.tickets import Tickets
     from chalicelib.settings import Settings
+    from chalicelib.usecases.admission import AdmissionChecks
     from chalicelib.usecases.cancel import Canceller
     from chalicelib.usecases.captions import CaptionEditor
+    from chalicelib.usecases.charges import Charges
     from chalicelib.usecases.credentials import CredentialStore
     from chalicelib.usecases.enqueue import Enqueuer
     from chalicelib.usecases.enqueue_created import CreatedRecords
@@ -112,13 +116,20 @@ class Services:
     @cached_property
     def enqueuer(self) -> Enqueuer:
         """The use case behind `POST /queue/media`."""
-        from chalicelib.domain.plans import load_plans  # noqa: PLC0415
-        from chalicelib.domain.presets import load_presets  # noqa: PLC0415
         from chalicelib.usecases.enqueue import Enqueuer  # noqa: PLC0415
 
+        return Enqueuer(self.directus, self.ledger, self.tickets, self.charges, self.admission_checks)
+
+    @cached_property
+    def admission_checks(self) -> AdmissionChecks:
+        """The checks before a job is admitted."""
+        from chalicelib.domain.plans import load_plans  # noqa: PLC0415
+        from chalicelib.domain.presets import load_presets  # noqa: PLC0415
+        from chalicelib.usecases.admission import AdmissionChecks  # noqa: PLC0415
+
         plans, presets = load_plans(self.settings.plans_file), load_presets(self.settings.presets_file)
-        calls_back = bool(self.settings.webhook_secrets)
-        return Enqueuer(self.directus, self.ledger, self.tickets, self.ownership, plans, presets, calls_back=calls_back)
+        calls_back, delay_max_ms = bool(self.settings.webhook_secrets), self.tickets.delay_max_ms
+        return AdmissionChecks(self.directus, self.ownership, plans, presets, calls_back=calls_back, delay_max_ms=delay_max_ms)
 
     @cached_property
     def ownership(self) -> Ownership:
@@ -178,7 +189,28 @@ class Services:
         from chalicelib.domain.plans import load_plans  # noqa: PLC0415
         from chalicelib.usecases.usage import UsageReader  # noqa: PLC0415
 
-        return UsageReader(self.directus, self.ledger, self.ownership, load_plans(self.settings.plans_file))
+        return UsageReader(self.directus, self.charges, self.ownership, load_plans(self.settings.plans_file))
+
+    @cached_property
+    def charges(self) -> Charges:
+        """The charges of users."""
+        from chalicelib.usecases.charges import Charges  # noqa: PLC0415
+
+        return Charges(self.directus, self.usage_ledger)
+
+    @cached_property
+    def workers_ledger(self) -> WorkersLedger:
+        """The heartbeats of the workers."""
+        from chalicelib.ledger.workers import WorkersLedger  # noqa: PLC0415
+
+        return WorkersLedger(self.scripts)
+
+    @cached_property
+    def usage_ledger(self) -> UsageLedger:
+        """The charges in the ledger."""
+        from chalicelib.ledger.usage import UsageLedger  # noqa: PLC0415
+
+        return UsageLedger(self.scripts)
 
     @cached_property
     def created(self) -> CreatedRecords:
@@ -206,14 +238,14 @@ class Services:
         """The gauges and alarms of the maintenance task."""
         from chalicelib.maintenance.monitor import Monitor  # noqa: PLC0415
 
-        return Monitor(self.ledger, self.parts, self.settings)
+        return Monitor(self.ledger, self.parts, self.workers_ledger, self.settings)
 
     @cached_property
     def health_checker(self) -> HealthChecker:
         """The health check."""
         from chalicelib.maintenance.health import HealthChecker  # noqa: PLC0415
 
-        return HealthChecker(self.ledger, self.tickets, self.directus)
+        return HealthChecker(self.ledger, self.workers_ledger, self.tickets, self.directus)
 
 
 class _Process:

@@ -21,7 +21,9 @@ POOLS = ("lambda", "container")
 UNSET = "-"
 """The value of an unused secret: some secret stores reject an empty value."""
 COMPUTE_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16", "float32")
-PLANS_FILE = Path(__file__).parent / "domain" / "plans.json"
+DOMAIN = Path(__file__).parent / "domain"
+PLANS_FILE = DOMAIN / "plans.json"
+PRICES_FILE = DOMAIN / "prices.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class Settings:
     """The current secret from which the users' webhook secrets are derived, and the previous one during a rotation."""
     plans_file: Path
     presets_file: Path | None
+    prices_file: Path
     taxonomy_ttl: int
     poll_seconds: int
     """How long one receive call waits for a ticket. Below the 20 s of SQS: the poll of a killed worker continues at the server
@@ -114,6 +117,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         webhook_secrets=read.if_set("WEBHOOK_SECRET") + read.if_set("WEBHOOK_SECRET_BEFORE"),
         plans_file=Path(read.text("PLANS_FILE", str(PLANS_FILE))),
         presets_file=read.path("PRESETS_FILE"),
+        prices_file=Path(read.text("PRICES_FILE", str(PRICES_FILE))),
         taxonomy_ttl=int(read.number("TAXONOMY_TTL_SECONDS", 3600, 1, 86_400)),
         poll_seconds=int(read.number("POLL_SECONDS", 10, 1, 10)),
         work_dir=Path(read.text("WORK_DIR", "/tmp/mediaq")),  # noqa: S108 - every job makes a private 0700 folder inside

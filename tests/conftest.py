@@ -12,6 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
+from chalicelib.ledger.usage import UsageLedger
 from infra.local import browser, processes
 from infra.local.process import LOOPBACK, LocalProcess, pick_port
 
@@ -110,6 +111,12 @@ class Clock:
 def clock() -> Clock:
     """A clock in 2027."""
     return Clock()
+
+
+@pytest.fixture
+def usage(scripts: Scripts) -> UsageLedger:
+    """The charges in an empty ledger."""
+    return UsageLedger(scripts)
 
 
 @pytest.fixture

@@ -7,14 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.captions.parse import parse
+from chalicelib.domain.cost import load_prices
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.validation import validate
+from chalicelib.settings import PRICES_FILE
+from workers.attempt.attempt import RUN
 from workers.context import programs
 from workers.context.terms import TermMatcher
 from workers.context.work import Done, Source, Speech, Tools, Work
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetcher
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +61,7 @@ def make_tools(folder: Path, **changes: Any) -> Tools:
         "keyring": Keyring([]),
         "speech": Speech(),
         "term_matcher": lambda: TermMatcher(TERMS),
+        "prices": load_prices(PRICES_FILE),
     }
     return Tools(**usual | changes)
 

@@ -14,6 +14,8 @@ from chalicelib.errors import SettingsError
 from chalicelib.services import Services
 from workers.runtime.container import ContainerWorker
 from workers.runtime.credential_tester import CredentialTester
+from workers.runtime.health import health_file
+from workers.runtime.heartbeat import Heartbeats
 from workers.runtime.runner import Runner
 from workers.runtime.task_protection import TaskProtection
 from workers.runtime.tools import make_teams, make_tools
@@ -39,18 +41,26 @@ def main(argv: list[str] | None = None) -> int:
     if swept:
         logger.warning("deleted the folders of a killed worker", extra={"folders": swept})
     runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools, make_teams(parts).helper(tools))
+    concurrency = options.concurrency or current.worker_concurrency
     ContainerWorker(
         runner,
         parts.ledger,
         parts.polling_tickets,
         pools=options.pools,
-        concurrency=options.concurrency or current.worker_concurrency,
+        concurrency=concurrency,
         poll_seconds=current.poll_seconds,
         drain_seconds=options.drain_seconds,
         retire_seconds=options.retire_hours * 3600,
         webhook_sender=WebhookSender(parts.ledger, parts.directus, tools.fetcher, current.webhook_secrets),
         credential_tester=CredentialTester(parts.credential_tests, parts.directus, tools),
-        programs=tools.programs,
+        heartbeats=Heartbeats(
+            parts.workers_ledger,
+            tools.programs,
+            kind="container",
+            pools=options.pools,
+            slots=concurrency,
+            health_file=health_file(current.work_dir),
+        ),
         protection=TaskProtection(os.environ.get("ECS_AGENT_URI")),
     ).run()
     return 0

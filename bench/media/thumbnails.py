@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.cost import load_prices
 from chalicelib.domain.params.thumbnail import ThumbnailParams
+from chalicelib.settings import PRICES_FILE
 from workers.context import programs
 from workers.context.terms import TermMatcher
 from workers.context.work import Speech, Tools, Work
@@ -44,7 +46,7 @@ def run() -> Figures:
 
 def make_tools(folder: Path) -> Tools:
     """Return the tools of operations without a running system."""
-    return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: TermMatcher([]))
+    return Tools(folder, programs.find(), Fetcher(), Keyring([]), Speech(), lambda: TermMatcher([]), load_prices(PRICES_FILE))
 
 
 def _film(folder: Path, minutes: int) -> Path:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from chalicelib import VERSION
 from chalicelib.domain import credentials as d
 from chalicelib.domain import job_schemas as j
 from chalicelib.domain import schemas as p
@@ -21,7 +22,6 @@ from chalicelib.usecases.usage import UsageQuery
 
 Json = dict[str, Any]
 Auth = Literal["none", "token", "internal"]
-VERSION = "1.0.0"
 REF = "#/components/schemas/{name}"
 PARAMS = {name: operation.params for name, operation in OPERATIONS.items()}
 EMPTY: Json = {"enum": [None, ""]}
@@ -100,6 +100,7 @@ ROUTES = (
     Route("get", "/queue/pools", "List the pools", p.PoolsAnswer, "none"),
     Route("post", "/queue/pools/{pool}/pause", "Pause a pool", p.PoolAnswer, refuses=(403, 404)),
     Route("post", "/queue/pools/{pool}/resume", "Resume a pool", p.PoolAnswer, refuses=(403, 404)),
+    Route("get", "/queue/workers", "List the workers", p.WorkersAnswer, refuses=(403,)),
     Route("get", "/queue/health", "Dependencies and active alarms", p.HealthAnswer, "none", away=p.HealthAnswer),
     Route("get", "/queue/trend", "The last 15 minutes", p.TrendAnswer, "none"),
     Route("get", "/queue/metrics", "Metrics for Prometheus", None, "none", content="text/plain"),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
+PAGE, PAGES_MAX = 200, 50
+"""Records a call, and calls, when all of a user are read."""
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
 # Directus 12.4 rejects a write to an unknown column by a non-administrator with this 403 message
@@ -92,6 +94,22 @@ class Directus(Files, Connections):
         mine = {"user_created": {"_eq": user_id}, "status": {"_eq": "completed"}, "date_created": {"_gte": since}}
         rows = self._counts({**mine, "operation": {"_in": operations}}, "operation")
         return dict.fromkeys(operations, 0) | {row["operation"]: int(row["count"]) for row in rows}
+
+    def read_results(self, user_id: str, since: str, until: str) -> list[Any]:
+        """Return the `result` of a user's jobs created since `since` and finished before `until` (ISO 8601)."""
+        filters = {
+            "user_created": {"_eq": user_id},
+            "status": {"_in": ["completed", "failed"]},
+            "date_created": {"_gte": since},
+        }
+        asked = {"filter": msgspec.json.encode(filters).decode(), "fields": "*", "sort": "id", "limit": str(PAGE)}
+        results: list[Any] = []
+        for page in range(1, PAGES_MAX + 1):
+            rows = self._rows("GET", "/items/media_jobs", params={**asked, "page": str(page)})
+            results += [row.get("result") for row in rows if (row.get("finished_at") or until) < until]
+            if len(rows) < PAGE:
+                break
+        return results
 
     def count_status(self, status: str, among: list[str] | None = None) -> int:
         """Count the records of a status, without cancelled ones: all, or only `among` these ids."""

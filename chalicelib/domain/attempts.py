@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from chalicelib.domain.cost import Cost
+
 AttemptOutcome = Literal["completed", "failed", "retry", "cancelled", "released", "moved", "interrupted"]
 
 
@@ -25,6 +27,7 @@ class AttemptLog(msgspec.Struct, kw_only=True):
     ] = None
     error: Annotated[str, _is("what went wrong, empty if nothing did")] = ""
     stages: Annotated[dict[str, float], _is("seconds by stage: fetch, process, upload")] = {}
+    cost: Annotated[Cost | None, _is("null while it runs, and if its worker died")] = None
 
 
 class Line(msgspec.Struct):

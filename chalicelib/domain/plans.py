@@ -1,9 +1,9 @@
 """Subscription plans: jobs per operation and calendar month, by tier, from one JSON file.
 
-    {"free": {"transcoding": 10}, "pro": {"transcoding": 1000}, "enterprise": {"transcoding": -1}}
+    {"free": {"transcoding": 10}, "pro": {"transcoding": 1000, "max_usd": 20}, "enterprise": {"transcoding": -1}}
 
-A number is the limit; -1 is unlimited; 0 or a missing entry means that the plan does not include the operation. A tier that is
-not in the file allows nothing.
+A number is the limit; -1 is unlimited; 0 or a missing entry means that the plan does not include the operation. `max_usd`, if
+there is one, is what the jobs of a user may cost in a month. A tier that is not in the file allows nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNLIMITED = -1
+BUDGET = "max_usd"
 DEFAULT_TIER = "free"
 
-Plans = dict[str, dict[str, int]]
+Plans = dict[str, dict[str, float]]
+"""Tier -> operation, or `max_usd` -> limit."""
 
 
 class PlanCheck(NamedTuple):
@@ -31,6 +33,8 @@ class PlanCheck(NamedTuple):
     allowed: bool
     limit: int = 0
     reason: str = ""
+    max_usd: float | None = None
+    """What the user's jobs may cost in a cycle; None: no limit."""
 
 
 def load_plans(file: Path) -> Plans:
@@ -45,17 +49,21 @@ def load_plans(file: Path) -> Plans:
         raise SettingsError(f"PLANS_FILE {file} must be JSON such as {{tier: {{operation: limit}}}}: {error}") from error
     for tier, limits in plans.items():
         for operation, limit in limits.items():
-            if operation not in OPERATIONS:
-                raise SettingsError(f"PLANS_FILE: {tier}.{operation} must be one of {', '.join(OPERATIONS)}")
-            if limit < UNLIMITED:
+            if operation == BUDGET:
+                if limit < 0:
+                    raise SettingsError(f"PLANS_FILE: {tier}.{BUDGET} must be dollars, at least 0, not {limit}")
+            elif operation not in OPERATIONS:
+                raise SettingsError(f"PLANS_FILE: {tier}.{operation} must be one of {', '.join((*OPERATIONS, BUDGET))}")
+            elif limit < UNLIMITED or limit != int(limit):
                 raise SettingsError(f"PLANS_FILE: {tier}.{operation} must be -1 (unlimited), 0 or a limit, not {limit}")
     return plans
 
 
 def can_perform(plans: Plans, tier: str | None, operation: str) -> PlanCheck:
     """Return what the plan allows. The ledger checks the limit, since it counts and admits in one step."""
-    limit = plans.get(tier or DEFAULT_TIER, {}).get(operation, 0)
-    return PlanCheck(True, limit) if limit else PlanCheck(False, 0, "feature_unavailable")
+    plan = plans.get(tier or DEFAULT_TIER, {})
+    limit = int(plan.get(operation, 0)) if operation != BUDGET else 0
+    return PlanCheck(True, limit, max_usd=plan.get(BUDGET)) if limit else PlanCheck(False, 0, "feature_unavailable")
 
 
 def cycle_of(now: datetime) -> str:

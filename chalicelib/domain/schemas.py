@@ -143,6 +143,14 @@ class Cycle(msgspec.Struct):
     ends_at: Time
 
 
+class Spent(msgspec.Struct):
+    """What the jobs of a user cost in the cycle: those that ended, also those that failed."""
+
+    usd: float
+    max_usd: Annotated[float | None, msgspec.Meta(description="of the plan; null: no limit")]
+    remaining_usd: Annotated[float | None, msgspec.Meta(description="null: no limit")]
+
+
 class UsageAnswer(Answer):
     """The plan of a user."""
 
@@ -150,6 +158,7 @@ class UsageAnswer(Answer):
     tier: str
     cycle: Cycle
     operations: list[Allowance]
+    cost: Spent
 
 
 class PoolState(msgspec.Struct):
@@ -172,6 +181,34 @@ class PoolAnswer(Answer):
 
     pool: Pool
     paused: bool
+
+
+class WorkerState(msgspec.Struct, kw_only=True):
+    """A worker that reported within the last 15 minutes."""
+
+    id: str
+    state: Annotated[
+        Literal["alive", "idle", "lost"],
+        msgspec.Meta(description="idle: a Lambda that is frozen until its next job; lost: it stopped without saying so"),
+    ]
+    kind: Pool
+    pools: list[Pool]
+    host: str
+    version: Annotated[str, msgspec.Meta(description="of mediaq")]
+    ffmpeg: Annotated[str, msgspec.Meta(description="its version")]
+    started_at: Time
+    seen_at: Annotated[Time, msgspec.Meta(description="its last report; one is due every ten seconds")]
+    slots: Annotated[Count, msgspec.Meta(description="how many jobs it runs at a time")]
+    jobs: Annotated[list[str], msgspec.Meta(description="the ids of the media_jobs records that it works on")]
+    memory_bytes: Annotated[Count, msgspec.Meta(description="resident memory, without its media processes")]
+    last_error: Annotated[str | None, msgspec.Meta(description="of its last job that failed or was released")]
+    last_error_at: Time | None
+
+
+class WorkersAnswer(Answer):
+    """The workers, the oldest first."""
+
+    workers: list[WorkerState]
 
 
 class TrendSample(msgspec.Struct):
@@ -206,7 +243,7 @@ class TierError(msgspec.Struct):
     """The plan does not allow the job."""
 
     error: Literal["tier_limit_reached"]
-    reason: Literal["limit_reached", "feature_unavailable"]
+    reason: Literal["limit_reached", "budget_reached", "feature_unavailable"]
     message: str
 
 

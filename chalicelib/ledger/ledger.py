@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from chalicelib.domain import jobs
+from chalicelib.domain.cost import nano
 from chalicelib.domain.jobs import MediaJob
+from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.webhooks import WebhookEvent
 from chalicelib.ledger.types import (
     Admission,
     AlarmStates,
     Claim,
+    Forecast,
     JobSnapshot,
     Observation,
     Pool,
@@ -74,16 +77,15 @@ class Ledger:
     def _call(self, name: str, *args: str | float) -> list[Any]:
         return self._scripts.call(name, "" if self._now is None else self._now(), *args)
 
-    def admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0, *, token: str = "") -> Admission:
+    def admit(
+        self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0, *, token: str = "", budget: int = UNLIMITED
+    ) -> Admission:
         """Add a job to the ledger. `record`: the state of its record; `limit`: the quota of the plan (-1: none).
 
-        `token` takes the record lock, if the record has to be reopened.
+        `token` takes the record lock, if the record has to be reopened. `budget`: what the user's jobs may cost in the cycle,
+        in billionths of a dollar (-1: no limit).
         """
-        word, *rest = self._call(
-            "jobs/admit", job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool,
-            job.priority, delay_ms, job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST,
-            job.callback_url or "", token,
-        )  # fmt: skip
+        word, *rest = self._call("jobs/admit", *_admission(job, record, limit, delay_ms), token, budget, 0)
         if word == "admitted":
             return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
         if word == "open":
@@ -91,9 +93,10 @@ class Ledger:
             return Admission(word, id_, jobs.decode(body, id_) if send else None, due_ms)
         return Admission(word)
 
-    def seed_usage(self, user_id: str, cycle: str, operation: str, count: int) -> None:
-        """Store the number of completed jobs that Directus counted for the user in the cycle."""
-        self._scripts.call("usage/seed", user_id, cycle, operation, count)
+    def would_admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0, *, budget: int) -> Forecast:
+        """Return what `admit` would answer, and change nothing. The answer is `admitted` where `admit` says to reopen."""
+        word, *rest = self._call("jobs/admit", *_admission(job, record, limit, delay_ms), "", budget, 1)
+        return Forecast("admitted", rest[0], rest[1], bool(rest[2])) if word == "admissible" else Forecast(word)
 
     def retract(self, job_id: str, id_: str, token: str = "") -> str:
         """Undo an admission whose ticket could not be sent: retracted, shared or kept.
@@ -134,13 +137,17 @@ class Ledger:
         return str(self._call("jobs/renew", job.job_id, job.id, token, LEASE_MS, event, phase, journal)[0])
 
     def finish(
-        self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0, journal: str = ""
-    ) -> str:
-        """End the attempt: ok, lost or unknown. `summary` goes to the history, `journal` to the next attempt."""
+        self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0, journal: str = "",
+        usd: float = 0,
+    ) -> str:  # fmt: skip
+        """End the attempt: ok, lost or unknown. `summary` goes to the history, `journal` to the next attempt.
+
+        `usd`: the cost of the whole job, counted when it ends.
+        """
         line = msgspec.json.encode(
             {"id": job.id, "jobId": job.job_id, "operation": job.operation, "user": job.user_id, **summary}
         ).decode()
-        args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome], journal)
+        args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome], journal, nano(usd))
         return str(self._call("jobs/finish", *args)[0])
 
     def release(self, job: MediaJob, token: str, delay_ms: int = 0, journal: str = "") -> str:
@@ -219,15 +226,6 @@ class Ledger:
             Sample(*map(int, line)) for line in lines if len(line) == len(Sample._fields)
         ]  # an older release wrote fewer fields
 
-    def usage(self, user_id: str, cycle: str, operations: list[str]) -> dict[str, tuple[int, int | None]]:
-        """Return for each operation (charged jobs, jobs that Directus counted before; None: not counted yet)."""
-        flat = self._scripts.call("usage/read", user_id, cycle, *operations)
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        return {
-            name: (int(charged), int(seed) if seed != "" else None)
-            for name, (charged, seed) in zip(operations, pairs, strict=True)
-        }
-
     def take_webhook(self, lease_ms: int) -> WebhookEvent | None:
         """Take a webhook event that is due; no other worker gets it for `lease_ms`."""
         found = self._call("webhooks/take", lease_ms)
@@ -256,10 +254,10 @@ class Ledger:
 
     def observe(self, window_ms: int) -> Observation:
         """Return the input of the gauges: the running jobs, and those that ended within `window_ms`."""
-        finished, failed, still, oldest, used, allowed, *pools = self._call("pools/observe", window_ms, *POOLS)
-        waiting, active = dict(zip(POOLS, pools[::3], strict=True)), dict(zip(POOLS, pools[1::3], strict=True))
-        paused = frozenset(pool for pool, is_paused in zip(POOLS, pools[2::3], strict=True) if is_paused)
-        return Observation(finished, failed, still, oldest, used, allowed, waiting, active, paused)
+        finished, failed, still, used, allowed, *pools = self._call("pools/observe", window_ms, *POOLS)
+        waiting, active, oldest, is_paused = (dict(zip(POOLS, pools[at::4], strict=True)) for at in range(4))
+        paused = frozenset(pool for pool, yes in is_paused.items() if yes)
+        return Observation(finished, failed, still, used, allowed, waiting, active, oldest, paused)
 
     def evaluate_alarms(self, conditions: Iterable[tuple[str, bool, int]] = ()) -> AlarmStates:
         """Store the conditions (alarm, true or false, required duration in ms) and return the active alarms.
@@ -269,14 +267,6 @@ class Ledger:
         flat = [part for name, true, hold_ms in conditions for part in (name, int(true), hold_ms)]
         now_ms, observed_ms, *on = self._call("pools/evaluate_alarms", *flat)
         return AlarmStates(now_ms, observed_ms, dict(zip(on[::2], on[1::2], strict=True)))
-
-    def report_programs(self, worker: str, programs: dict[str, Any]) -> None:
-        """Store the versions and gaps of a worker's programs for 15 minutes."""
-        self._call("pools/programs", worker, msgspec.json.encode(programs).decode())
-
-    def programs(self) -> list[dict[str, Any]]:
-        """Return what the workers reported about their programs."""
-        return [msgspec.json.decode(text) for text in self._call("pools/programs", "", "")]
 
     def seed_totals(self, counted: tuple[int, int], before: TotalsSnapshot) -> None:
         """Set the totals to (completed, failed) as counted by Directus after `before` was read."""
@@ -293,6 +283,13 @@ def _readable(body: str, id_: str) -> MediaJob | None:
 
 def _snapshot(text: str) -> JobSnapshot | None:
     return msgspec.json.decode(text, type=JobSnapshot, strict=False) if text else None
+
+
+def _admission(job: MediaJob, record: RecordState, limit: int, delay_ms: int) -> tuple[str | float, ...]:
+    return (
+        job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool, job.priority, delay_ms,
+        job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST, job.callback_url or "",
+    )  # fmt: skip
 
 
 def _random_tail() -> str:

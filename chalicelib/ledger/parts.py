@@ -95,6 +95,8 @@ class PartRow(msgspec.Struct, kw_only=True):
     bytes: float = 0
     errors: float = 0
     """Decode errors."""
+    cpu_ms: float = 0
+    """The processor time of a helper; 0: the coordinator counts its own."""
 
 
 class PartsState(msgspec.Struct):
@@ -172,9 +174,10 @@ class PartsLedger:
         """Renew the lease of a part: ok or lost."""
         return str(self._call("renew", part.job_id, part.id, part.n, part.token, LEASE_MS)[0])
 
-    def finish(self, part: ClaimedPart, result: str, size: int, errors: int) -> str:
-        """Finish a part, whose result is in the store: ok or lost."""
-        return str(self._call("finish", part.job_id, part.id, part.n, part.token, result, size, errors)[0])
+    def finish(self, part: ClaimedPart, result: str, size: int, errors: int, cpu_seconds: float = 0) -> str:
+        """Finish a part, whose result is in the store: ok or lost. `cpu_seconds`: of a helper; a coordinator counts its own."""
+        args = (result, size, errors, round(cpu_seconds * 1000))
+        return str(self._call("finish", part.job_id, part.id, part.n, part.token, *args)[0])
 
     def give_back(self, part: ClaimedPart, how: GiveBack, error: str = "") -> str:
         """Give a part back: ok or lost. `released` and `handed` spend no attempt."""

@@ -22,6 +22,18 @@ class Admission:
     """Time until that job is due, in ms."""
 
 
+class Forecast(NamedTuple):
+    """What the ledger would answer to an admission."""
+
+    word: str
+    """As that of `Admission`."""
+    position: int = 0
+    """Its position in the queue; 1 is next."""
+    pace_ms: int = 0
+    """The time between two starts of the pool while jobs waited; 0: unknown."""
+    paused: bool = False
+
+
 @dataclass(frozen=True)
 class Claim:
     """The answer of `claim`: a job to run if `word` is `run`; otherwise what to do with the ticket."""
@@ -90,7 +102,6 @@ class Observation(NamedTuple):
     failed: int
     still_ms: int
     """Time since any running job made progress or ended; 0 if none is running."""
-    oldest_waiting_ms: int
     memory_used: int
     """Bytes."""
     memory_allowed: int
@@ -99,6 +110,8 @@ class Observation(NamedTuple):
     """By pool."""
     active: dict[str, int]
     """By pool."""
+    oldest_waiting_ms: dict[str, int]
+    """The age of the job that has waited longest, by pool; 0: none waits."""
     paused: frozenset[str]
     """Paused pools."""
 

@@ -31,7 +31,7 @@ class Metric(NamedTuple):
 
 
 class Alarm(NamedTuple):
-    """Turns on when `metric` is above `threshold` for `minutes`; a sum, when the sum over `minutes` is above it."""
+    """Turns on when `metric` is above `threshold` for `minutes` (0: at once); a sum, when that over `minutes` is above it."""
 
     name: str
     metric: str
@@ -58,6 +58,8 @@ ALARMS = (
     ),
     Alarm("stalled", "stalled_minutes", 30, 1, "Jobs are running, but none makes progress or finishes"),
     Alarm("oldest-waiting", "oldest_waiting_minutes", 60, 5, "A job has been waiting too long"),
+    Alarm("no-workers", "no_workers_minutes", 0.75, 0, "Jobs of a pool are waiting, and no worker of the pool is alive"),
+    Alarm("worker-lost", "workers_lost", 0, 0, "A worker stopped without saying so within the last 15 minutes"),
     Alarm("dead-letters", "dead_letters", 0, 2, "A dead-letter queue has tickets that mediaq cannot read"),
     Alarm("redis-memory", "redis_memory_ratio", 0.8, 5, "Redis memory is nearly full; a full Redis rejects writes"),
     Alarm(MAINTENANCE_SILENT, "maintenance_runs", 0, SILENT_MINUTES, "The maintenance task is not running", below=True),

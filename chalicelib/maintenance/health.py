@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.types import AlarmStates
+    from chalicelib.ledger.workers import SeenWorker, WorkersLedger
     from chalicelib.queues.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
@@ -42,9 +43,15 @@ class HealthChecker:
     """Checks all dependencies in parallel."""
 
     def __init__(
-        self, ledger: Ledger, tickets: Tickets, directus: Directus, clock: Callable[[], float] = time.monotonic
+        self,
+        ledger: Ledger,
+        workers: WorkersLedger,
+        tickets: Tickets,
+        directus: Directus,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
+        self._workers = workers
         self._checks: dict[str, Callable[[], object]] = {"sqs": tickets.ping, "directus": directus.ping}
         self._clock = clock
         self._known: tuple[float, Health] | None = None
@@ -61,7 +68,7 @@ class HealthChecker:
             others = {name: threads.submit(_reached, check) for name, check in self._checks.items()}
             try:
                 redis, alarms = "ok", _alarms(self._ledger.evaluate_alarms())
-                programs = _lacking(self._ledger.programs())
+                programs = _lacking(self._workers.read())
             except Unavailable as error:
                 logger.warning("dependency unreachable", extra={"dependency": "redis", "cause": repr(error.__cause__)})
                 redis, alarms, programs = "away", [], []
@@ -86,10 +93,11 @@ def _alarms(states: AlarmStates) -> list[dict[str, Any]]:
     return [{"name": name, "since": since // 1000, "says": SAYS.get(name, name)} for name, since in on]
 
 
-def _lacking(reported: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _lacking(workers: list[SeenWorker]) -> list[dict[str, Any]]:
     """Return the ffmpeg builds that lack a required feature, without duplicates and without machine names."""
     found: list[dict[str, Any]] = []
-    for one in reported:
-        if one.get("missing") and one not in found:
+    for worker in workers:
+        one = {"ffmpeg": worker.ffmpeg, "missing": worker.missing}
+        if worker.missing and one not in found:
             found.append(one)
     return found

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.parts import PartsLedger
+    from chalicelib.ledger.types import Observation
+    from chalicelib.ledger.workers import SeenWorker, WorkersLedger
     from chalicelib.maintenance.maintenance import Report
     from chalicelib.settings import Settings
 
@@ -26,11 +28,13 @@ class Monitor:
         self,
         ledger: Ledger,
         parts: PartsLedger,
+        workers: WorkersLedger,
         settings: Settings,
         minute_ms: int = MINUTE_MS,
     ) -> None:
         self._ledger = ledger
         self._parts = parts
+        self._workers = workers
         self._parts_workers = settings.parts_workers
         self._stage = settings.stage
         self._worker_concurrency = settings.worker_concurrency
@@ -49,13 +53,16 @@ class Monitor:
 
     def _gauges(self) -> dict[str, float]:
         stats, seen = self._ledger.stats(), self._ledger.observe(FAILURE_WINDOW_MINUTES * self._minute_ms)
-        parts = self._parts.totals()
+        parts, workers = self._parts.totals(), self._workers.read()
         demand = seen.active["container"] + (0 if "container" in seen.paused else seen.waiting["container"])
         return {
             **stats._asdict(),
             "failure_ratio": seen.failed / seen.finished if seen.finished >= FAILURES_OF_AT_LEAST else 0.0,
             "stalled_minutes": seen.still_ms / self._minute_ms,
-            "oldest_waiting_minutes": seen.oldest_waiting_ms / self._minute_ms,
+            "oldest_waiting_minutes": max(seen.oldest_waiting_ms.values()) / self._minute_ms,
+            "no_workers_minutes": max(_alone_ms(pool, seen, workers) for pool in seen.waiting) / self._minute_ms,
+            "workers_lost": sum(worker.lost for worker in workers),
+            **{f"workers_{pool}": sum(one.alive for one in workers if pool in one.pools) for pool in seen.waiting},
             "redis_memory_ratio": seen.memory_used / seen.memory_allowed if seen.memory_allowed else 0.0,
             **{f"waiting_{pool}": count for pool, count in seen.waiting.items()},
             **{f"active_{pool}": count for pool, count in seen.active.items()},
@@ -86,3 +93,13 @@ class Monitor:
                 word = "alarm is on" if alarm.name in on else "alarm is off"
                 logger.warning(word, extra={"alarm": alarm.name, "value": gauges.get(alarm.metric), "says": alarm.description})
         self._on = on
+
+
+def _alone_ms(pool: str, seen: Observation, workers: list[SeenWorker]) -> int:
+    """Return for how long a pool has had jobs and no worker; 0: a worker is alive, there is no job, or the pool is paused."""
+    serving = [worker for worker in workers if pool in worker.pools]
+    if pool in seen.paused or any(worker.alive for worker in serving):
+        return 0
+    waited_ms = seen.oldest_waiting_ms[pool]
+    silent_ms = min((worker.now_ms - worker.seen_ms for worker in serving), default=waited_ms)
+    return silent_ms if seen.active[pool] else min(silent_ms, waited_ms)

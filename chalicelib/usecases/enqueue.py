@@ -9,17 +9,9 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from chalicelib.access.auth import ON_BEHALF
-from chalicelib.directus.records import OPEN_STATES
-from chalicelib.domain import plans
-from chalicelib.domain.jobs import OPERATIONS, MediaJob, pool_of
-from chalicelib.domain.requests import MediaRequest, parse
-from chalicelib.domain.validation import is_web_address
+from chalicelib.domain.requests import MediaRequest
 from chalicelib.errors import (
     ApiError,
     BadRequest,
@@ -34,23 +26,22 @@ from chalicelib.errors import (
 )
 from chalicelib.ledger.ledger import SCHEDULED_AT_MOST, new_token
 from chalicelib.queues.tickets import Sending
-from chalicelib.usecases.input_checks import InputChecker
+from chalicelib.usecases.admission import COMPLETED, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chalicelib.access.auth import Caller
-    from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
-    from chalicelib.directus.records import Owner, Record
-    from chalicelib.domain.plans import Plans
-    from chalicelib.domain.presets import Presets
+    from chalicelib.directus.records import Record
+    from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger, RecordState
     from chalicelib.ledger.types import Admission
     from chalicelib.queues.tickets import Tickets
+    from chalicelib.usecases.admission import AdmissionChecks, Checked
+    from chalicelib.usecases.charges import Charges
 
-COMPLETED = "jobId names a record that is completed already"
-ADMIT_ROUNDS = 5  # seed, reopen, stale: each at most twice before an answer
+ADMIT_ROUNDS = 6  # seed, seed_spending, reopen, stale: each at most twice before an answer
 LOCKED_ROUNDS, LOCKED_SECONDS = 40, 0.1
 """How often, and how far apart in s, to retry a record that another call is writing."""
 
@@ -65,25 +56,12 @@ class Enqueued(NamedTuple):
 class Enqueuer:
     """Puts records into the queue."""
 
-    def __init__(
-        self,
-        directus: Directus,
-        ledger: Ledger,
-        tickets: Tickets,
-        ownership: Ownership,
-        plans: Plans,
-        presets: Presets,
-        *,
-        calls_back: bool,
-    ) -> None:
+    def __init__(self, directus: Directus, ledger: Ledger, tickets: Tickets, charges: Charges, checks: AdmissionChecks) -> None:
         self._directus = directus
         self._ledger = ledger
         self._tickets = tickets
-        self._ownership = ownership
-        self._inputs = InputChecker(directus, ownership)
-        self._plans = plans
-        self._presets = presets
-        self._calls_back = calls_back
+        self._charges = charges
+        self._checks = checks
 
     def enqueue(self, data: dict[str, Any], caller: Caller) -> Enqueued:
         """Validate a request and its record, and admit the job."""
@@ -110,7 +88,8 @@ class Enqueuer:
                     raise away or DirectusUnavailable
                 job_id = str(request.jobId)
                 if job_id not in admitted:
-                    admitted[job_id] = self._admit_one(request, records.get(job_id), caller)
+                    checked = self._checks.check(request, records.get(job_id), caller)
+                    admitted[job_id] = _Admitted(checked.record, self._admit(checked))
                 answers.append(admitted[job_id])
             except Unavailable as error:
                 away = error
@@ -122,7 +101,7 @@ class Enqueuer:
 
     def _parse(self, data: Any) -> MediaRequest | BadRequest:
         try:
-            return parse(data, self._presets)
+            return self._checks.parse(data)
         except BadRequest as error:
             return error
 
@@ -132,58 +111,14 @@ class Enqueuer:
         except Unavailable as error:
             return error
 
-    def _admit_one(self, request: MediaRequest, found: Record | None, caller: Caller) -> _Admitted:
-        record, owner = self._ownership.owner(found, caller)
-        verdict = plans.can_perform(self._plans, owner.subscription_tier, request.operation)
-        if not verdict.allowed:
-            raise TierLimitReached(verdict.reason)
-        if record.status == "completed":
-            raise Conflict(COMPLETED)
-        if record.status not in (*OPEN_STATES, "failed"):
-            raise Conflict("jobId names a record that is neither pending, processing nor failed")
-        if caller is ON_BEHALF and not self._calls_back:  # enqueued when the deployment still had webhook secrets
-            request = msgspec.structs.replace(request, callback_url=None)
-        if request.callback_url is not None and not self._calls_back:
-            raise BadRequest("callback_url must be left out: this deployment has no WEBHOOK_SECRET to sign with")
-        job = self._envelope(request, record, owner)
-        file = self._inputs.check_file(job, record, owner, caller)
-        job = msgspec.structs.replace(job, pool=pool_of(job.operation, file.size if file else None))
-        self._inputs.check_captions(job, owner, caller)
-        self._inputs.check_connection(job, owner)
-        delay_ms = request.delay_ms(self._tickets.delay_max_ms)
-        return _Admitted(record, self._admit(job, record, verdict.limit, delay_ms))
-
-    def _envelope(self, request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
-        wants_url = OPERATIONS[request.operation].wants_url
-        file_id = str(request.input_file_id) if request.input_file_id and not wants_url else None
-        url = None if file_id else request.input_url
-        if file_id is None and url is None:
-            file_id = record.input_file_id.id if record.input_file_id and not wants_url else None
-            url = None if file_id else record.input_url
-            if url is not None and not is_web_address(url):
-                raise BadRequest("input_url of the record must be an http or https URL")
-        return MediaJob(
-            job_id=record.id,
-            user_id=owner.id,
-            operation=request.operation,
-            pool=OPERATIONS[request.operation].pool,
-            priority=request.priority,
-            cycle=plans.cycle_of(datetime.now(UTC)),
-            input_file_id=file_id,
-            input_url=url,
-            params=request.params,
-            creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
-            callback_url=request.callback_url,
-        )
-
-    def _admit(self, job: MediaJob, record: Record, limit: int, delay_ms: int) -> Admission:
+    def _admit(self, checked: Checked) -> Admission:
         """Admit a job; reopen its record first if it failed. The record is locked until the admission."""
-        state: RecordState = _state(record)
+        job, state = checked.job, checked.state
         token = new_token()
         rounds = locked = 0
         try:
             while rounds < ADMIT_ROUNDS and locked < LOCKED_ROUNDS:
-                admission = self._ledger.admit(job, state, limit, delay_ms, token=token)
+                admission = self._ledger.admit(job, state, checked.limit, checked.delay_ms, token=token, budget=checked.budget)
                 if admission.word in ("admitted", "open"):
                     return admission
                 if admission.word == "locked":
@@ -214,9 +149,12 @@ class Enqueuer:
                 raise Conflict(COMPLETED)
             case "closing":
                 raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
+            case "budget":
+                raise TierLimitReached("budget_reached")
             case "seed":
-                counts = self._directus.count_completed(job.user_id, [job.operation], plans.cycle_start(job.cycle))
-                self._ledger.seed_usage(job.user_id, job.cycle, job.operation, counts[job.operation])
+                self._charges.seed_jobs(job.user_id, job.cycle, job.operation)
+            case "seed_spending":
+                self._charges.spent(job.user_id, job.cycle)
             case "reopen":
                 return "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
             case "stale":
@@ -234,7 +172,7 @@ class Enqueuer:
             raise NotFound("jobId must be the id of one of your media_jobs records")
         if record.status == "completed":
             raise Conflict(COMPLETED)
-        return _state(record)
+        return state_of(record)
 
     def _send(self, admitted: list[_Admitted]) -> dict[str, Enqueued | ApiError]:
         """Send the tickets. An admission without a ticket is retracted, unless a worker claimed it already."""
@@ -267,9 +205,3 @@ class Enqueuer:
 class _Admitted(NamedTuple):
     record: Record
     admission: Admission
-
-
-def _state(record: Record) -> RecordState:
-    if record.status == "failed":
-        return "failed"
-    return "processing" if record.status == "processing" else "pending"

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chalicelib.domain import plans
-from chalicelib.domain.jobs import OPERATIONS
-from chalicelib.domain.schemas import Allowance, Cycle, UsageAnswer
+from chalicelib.domain.cost import NANO
+from chalicelib.domain.schemas import Allowance, Cycle, Spent, UsageAnswer
 from chalicelib.domain.validation import validate
 from chalicelib.errors import Forbidden, NotFound, Unauthorized
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
     from chalicelib.domain.plans import Plans
-    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.usecases.charges import Charges
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,14 +40,11 @@ def parse_user(query: Mapping[str, str]) -> str | None:
 
 
 class UsageReader:
-    """Reads the charges of the ledger. What the ledger has not counted yet, Directus counts.
+    """Reads the charges of a user."""
 
-    That count is not stored in the ledger: while jobs are open it can be off by one, and would stay wrong for a month.
-    """
-
-    def __init__(self, directus: Directus, ledger: Ledger, ownership: Ownership, plans: Plans) -> None:
+    def __init__(self, directus: Directus, charges: Charges, ownership: Ownership, plans: Plans) -> None:
         self._directus = directus
-        self._ledger = ledger
+        self._charges = charges
         self._ownership = ownership
         self._plans = plans
 
@@ -67,15 +64,14 @@ class UsageReader:
             raise Unauthorized
         cycle = plans.cycle_of(datetime.now(UTC))
         tier = user.subscription_tier or plans.DEFAULT_TIER
-        operations = [self._allowance(name, tier, used) for name, used in self._used(user_id, cycle).items()]
+        operations = [self._allowance(name, tier, used) for name, used in self._charges.jobs(user_id, cycle).items()]
         span = Cycle(cycle, plans.cycle_start(cycle), plans.cycle_start(plans.cycle_after(cycle)))
-        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations)
+        spent = self._charges.spent(user_id, cycle) / NANO
+        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations, cost=self._spent(tier, spent))
 
     def _allowance(self, operation: str, tier: str, used: int) -> Allowance:
         return Allowance.of(operation, plans.can_perform(self._plans, tier, operation).limit, used)
 
-    def _used(self, user_id: str, cycle: str) -> dict[str, int]:
-        known = self._ledger.usage(user_id, cycle, list(OPERATIONS))
-        unknown = [operation for operation, (_, seed) in known.items() if seed is None]
-        counted = self._directus.count_completed(user_id, unknown, plans.cycle_start(cycle)) if unknown else {}
-        return {operation: charged + (seed or counted.get(operation, 0)) for operation, (charged, seed) in known.items()}
+    def _spent(self, tier: str, usd: float) -> Spent:
+        most = self._plans.get(tier, {}).get(plans.BUDGET)
+        return Spent(usd=round(usd, 6), max_usd=most, remaining_usd=None if most is None else round(max(0.0, most - usd), 6))

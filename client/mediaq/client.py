@@ -169,6 +169,11 @@ class Client:
         pools: list[Json] = self._get("pools", public=True)["pools"]
         return pools
 
+    def workers(self) -> list[Json]:
+        """Return the workers that reported within 15 minutes; for administrators."""
+        workers: list[Json] = self._get("workers")["workers"]
+        return workers
+
     def callback_secret(self) -> str:
         """Return the secret that signs the user's webhooks: see `mediaq.verify`."""
         return str(self._get("callbacks/secret")["secret"])

@@ -14,5 +14,6 @@ def table() -> str:
         seen = f"CloudWatch ({alarm.source.namespace})" if alarm.source else "the maintenance task, CloudWatch"
         if alarm.below:
             seen = "`GET /health`, CloudWatch"
-        lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {within}{alarm.minutes} min | {seen} |")
+        lasting = f"{within}{alarm.minutes} min" if alarm.minutes else "at once"
+        lines.append(f"| [{alarm.name}](#alarm-{alarm.name}) | {when} | {lasting} | {seen} |")
     return "\n".join(lines)

@@ -26,7 +26,9 @@ def main() -> None:
     finished = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: finished.set())
-    monitor = Monitor(services().ledger, services().parts, services().settings, round(options.minute * 1000))
+    monitor = Monitor(
+        services().ledger, services().parts, services().workers_ledger, services().settings, round(options.minute * 1000)
+    )
     logger.info("maintenance started")
     while not finished.wait(options.every):
         try:

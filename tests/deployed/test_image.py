@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from infra.cloud import archive
 from infra.local.process import LocalProcess
 from infra.local.processes import ROOT
 from tests.integration.conftest import System, clip, run_system, until  # noqa: F401 - a fixture
+from workers.runtime import health
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +103,34 @@ def test_nothing_is_written_outside_of_the_work_folder(packaged: System, image: 
     assert not list(image.rglob("*.tmp"))
     assert {entry.name for entry in image.iterdir()} == {"app", "libraries"}
     assert all(not file.stat().st_mode & 0o222 for file in image.rglob("*"))
-    until(lambda: not any((packaged.stack.home / "work").iterdir()), 10, "its folder is gone")
+    until(lambda: [one.name for one in (packaged.stack.home / "work").iterdir()] == [health.NAME], 10, "its folder is gone")
+
+
+def test_its_health_check_turns_bad_and_good_again(packaged: System, image: Path) -> None:
+    """The command of the Dockerfile is the one of the task definition."""
+    written = re.search(r"^HEALTHCHECK .*CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    assert written is not None
+    words = json.loads(written[1])
+    containers = json.loads((ROOT / "infra" / "cloud" / "resources" / "containers.json").read_text())
+    [definition] = containers["Resources"]["ContainerTask"]["Properties"]["ContainerDefinitions"]
+    assert definition["HealthCheck"]["Command"] == ["CMD", *words]
+    environment = packaged.stack.environment | {"PYTHONPATH": str(image / "app")}
+    command = [sys.executable, "-S", "-B", *words[1:]]
+
+    def healthy() -> bool:
+        return subprocess.run(command, cwd=image / "app", env=environment, capture_output=True, check=False).returncode == 0
+
+    until(healthy, 20, "the worker polls")
+    worker = packaged.extra[-1]
+    assert worker.process is not None
+    os.killpg(worker.process.pid, signal.SIGSTOP)
+    try:
+        file = health.health_file(packaged.stack.home / "work")
+        os.utime(file, (0, file.stat().st_mtime - health.SILENT_SECONDS))  # in place of a minute
+        assert not healthy()
+    finally:
+        os.killpg(worker.process.pid, signal.SIGCONT)
+    until(healthy, 20, "it goes on")
 
 
 def test_lambda_can_start_it(image: Path) -> None:

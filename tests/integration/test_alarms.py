@@ -22,7 +22,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose minute lasts 2 s."""
     for system in run_system(tmp_path_factory.mktemp("alarms")):
         system.stack.processes["maintenance"].stop()
-        changed = system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3"}
+        changed = system.stack.environment | {"ALARM_OVER": "waiting=5,stalled=3,no-workers=1000"}
         maintenance = processes.maintenance_process(changed, system.stack.logs)
         maintenance.command = [sys.executable, "-m", "infra.local.maintenance", "--minute", "2", "--every", "0.2"]
         system.extra.append(maintenance.start())

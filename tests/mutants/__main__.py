@@ -51,11 +51,11 @@ class Target(NamedTuple):
 JOBS = "tests/contract/jobs/test_"
 TARGETS = {
     "ledger": Target("chalicelib/ledger/ledger.py", "tests/unit/ledger"),
-    "lease": Target("workers/runtime/lease.py", "tests/unit/runtime/test_lease.py tests/unit/runtime/test_lease_rules.py"),
+    "lease": Target("workers/attempt/lease.py", "tests/unit/attempt/test_lease.py tests/unit/attempt/test_lease_rules.py"),
     "tickets": Target("chalicelib/queues/tickets.py", "tests/unit/runtime/test_tickets.py"),
     "cancel": Target("chalicelib/usecases/cancel.py", f"{JOBS}cancel.py {JOBS}interleaving.py"),
     "runner": Target("workers/runtime/runner.py", f"{JOBS}lambda_handler.py {JOBS}retry_after.py {JOBS}disk_space.py"),
-    "attempt": Target("workers/runtime/attempt.py", f"{JOBS}lambda_handler.py {JOBS}retry_after.py {JOBS}interleaving.py"),
+    "attempt": Target("workers/attempt/attempt.py", f"{JOBS}lambda_handler.py {JOBS}retry_after.py {JOBS}interleaving.py"),
 }
 
 

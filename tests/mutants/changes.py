@@ -11,7 +11,7 @@ LEDGER = "tests/unit/ledger"
 WRITERS = "tests/contract/jobs/test_interleaving.py"
 HANDLER = "tests/contract/jobs/test_lambda_handler.py"
 LUA = "chalicelib/ledger/lua/"
-ATTEMPT = "workers/runtime/attempt.py"
+ATTEMPT = "workers/attempt/attempt.py"
 RUNNER = "workers/runtime/runner.py"
 
 
@@ -71,7 +71,7 @@ CHANGES = (
     Change("one webhook of a user at a time", LUA + "webhooks/take.lua", "if held > now then", "if false then"),
     Change("a webhook event of an older run", LUA + "webhooks/record_attempt.lua", "if not entry or entry.id ~= ARGV[3] then return {'unknown'} end", "if not entry then return {'unknown'} end"),
     Change("a stale taxonomy", LUA + "taxonomy/store.lua", "~= ARGV[1] then return {'stale'} end", "== '' then return {'stale'} end"),
-    Change("closing without the ledger", "workers/runtime/attempt.py", 'self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")', "pass", WRITERS),
+    Change("closing without the ledger", "workers/attempt/attempt.py", 'self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")', "pass", WRITERS),
     Change("the ticket of an ended job", "workers/runtime/runner.py", "            self._delete(lease.ticket)\n        return True", "            pass\n        return True", "tests/contract/jobs/test_lambda_handler.py"),
     Change("the outputs of an earlier attempt", ATTEMPT, 'self._maybe_orphans |= record.status == "processing"', "pass", HANDLER),
     Change("the outputs after a lost race", ATTEMPT, "                self._delete(outputs)", "                pass", HANDLER),

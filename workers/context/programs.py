@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -18,12 +16,10 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.errors import AttemptFailed, LedgerUnavailable, SettingsError
+from chalicelib.errors import AttemptFailed, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from chalicelib.ledger.ledger import Ledger
 
 logger = Logger(service="mediaq", child=True)
 FLOOR = (9, 0)
@@ -91,12 +87,6 @@ class Programs:
             for operation, needs in NEEDS.items()
         }
         return {operation: names for operation, names in lacking.items() if names}
-
-    def report(self, ledger: Ledger) -> None:
-        """Store the missing features in the ledger, for `GET /health`. If Redis is unreachable, the next call does it."""
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        with suppress(LedgerUnavailable):
-            ledger.report_programs(name, {"ffmpeg": self.version, "missing": self.missing})
 
     def require(self, arguments: list[str]) -> None:
         """Check that ffmpeg has the features that `arguments` use.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.domain.captions.parse import Captions
+    from chalicelib.domain.cost import Prices
     from chalicelib.domain.jobs import MediaJob
     from workers.context.programs import Programs
     from workers.context.team import Team
@@ -46,6 +47,7 @@ class Tools:
     keyring: Keyring
     speech: Speech
     term_matcher: Callable[[], TermMatcher]
+    prices: Prices
     make_team: Callable[[MediaJob, str], Team] | None = None
     """Returns the team for a job and the token of its lease; None: there is no store for parts."""
 

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.queues.tickets import Ticket, Tickets
-    from workers.context.programs import Programs
     from workers.runtime.credential_tester import CredentialTester
+    from workers.runtime.heartbeat import Heartbeats
     from workers.runtime.runner import Runner
     from workers.runtime.webhook_sender import WebhookSender
 
 logger = Logger(service="mediaq", child=True)
 SWEEP_SECONDS = 2.0
 RETRY_SECONDS = 2.0
-REPORT_SECONDS = 300.0
-"""The interval of reports about missing program features; the ledger keeps them for 15 minutes."""
+SILENT_SECONDS = 60.0
+"""A pool that has not been polled for so long, with a free slot, makes the worker unhealthy."""
 PROTECTED_SECONDS = 5400.0
 """How long a draining worker may delay a deployment for its running jobs."""
 
@@ -50,7 +50,7 @@ class ContainerWorker:
         retire_seconds: float = math.inf,
         webhook_sender: WebhookSender,
         credential_tester: CredentialTester,
-        programs: Programs | None = None,
+        heartbeats: Heartbeats | None = None,
         protection: TaskProtection | None = None,
     ) -> None:
         self._runner = runner
@@ -63,7 +63,7 @@ class ContainerWorker:
         self._retire_seconds = retire_seconds
         self._webhook_sender = webhook_sender
         self._credential_tester = credential_tester
-        self._programs = programs
+        self._heartbeats = heartbeats
         self._protection = protection or TaskProtection(None)
         self._free = threading.Semaphore(concurrency)
         self._stopping = threading.Event()
@@ -71,6 +71,8 @@ class ContainerWorker:
         self._busy = 0
         self._paused: frozenset[str] = frozenset()
         self._idle = threading.Condition()
+        self._polled = dict.fromkeys(pools, time.monotonic())
+        """When each pool was polled last."""
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then drain: finish the jobs, or release them at the deadline or a second signal.
@@ -85,6 +87,9 @@ class ContainerWorker:
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="job") as self._slots:
             for thread in threads:
                 thread.start()
+            if self._heartbeats is not None:
+                self._heartbeats.follow(self._runner)
+                self._heartbeats.start(self.polls)
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
             self._wait_for_the_end()
             self._stopping.set()
@@ -97,7 +102,16 @@ class ContainerWorker:
                 while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)
             self._drain(deadline)  # a poll may have started a job at the last moment
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         logger.info("stopped")
+
+    def polls(self) -> bool:
+        """Return whether every pool was polled lately, or no slot is free, or the worker stops."""
+        with self._idle:
+            if self._busy >= self._concurrency or self._stopping.is_set():
+                self._polled = dict.fromkeys(self._pools, time.monotonic())
+            return all(time.monotonic() - at < SILENT_SECONDS for at in self._polled.values())
 
     def _wait_for_the_end(self) -> None:
         old_at = time.monotonic() + self._retire_seconds
@@ -132,6 +146,7 @@ class ContainerWorker:
     def _poll(self, pool: str) -> None:
         """Receive tickets while there is a free slot. A ticket without a slot goes back at once."""
         while not self._stopping.is_set():
+            self._polled[pool] = time.monotonic()
             if pool in self._paused:  # from the last sweep; a ticket received all the same is held
                 self._stopping.wait(SWEEP_SECONDS)
                 continue
@@ -193,7 +208,6 @@ class ContainerWorker:
             self._busy -= 1
 
     def _sweep(self) -> None:
-        report_due = 0.0
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
                 swept = self._ledger.sweep()
@@ -202,9 +216,6 @@ class ContainerWorker:
                 self._credential_tester.wake(swept.tests)
                 self._start_helpers(swept.offered)
                 send_missing(swept.missing, self._tickets)
-                if self._programs is not None and time.monotonic() >= report_due:
-                    self._programs.report(self._ledger)
-                    report_due = time.monotonic() + REPORT_SECONDS
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})
             except Exception:

@@ -18,6 +18,7 @@ from chalicelib.errors import OutOfTime, TicketsUnavailable
 from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
 from workers.runtime.credential_tester import CredentialTester
+from workers.runtime.heartbeat import Heartbeats
 from workers.runtime.runner import Runner
 from workers.runtime.tools import make_teams, make_tools
 from workers.runtime.webhook_sender import WebhookSender
@@ -44,14 +45,15 @@ Answer = dict[str, list[dict[str, str]]]
 
 def handler(event: dict[str, Any], context: Any) -> Answer:
     """Run the ticket of an SQS event, or a better one."""
-    services, tools = _parts()
+    services, tools, heartbeats = _parts()
     waiting = {record["messageId"]: read_ticket(POOL, record["body"], record["receiptHandle"]) for record in event["Records"]}
     if not waiting:
         raise ValueError("an SQS event has records")
     for message_id, ticket in list(waiting.items()):
         left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-        if _handle(ticket, services, tools, left):
+        if _handle(ticket, services, tools, heartbeats, left):
             del waiting[message_id]
+    heartbeats.beat()
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     webhook_sender = WebhookSender(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
     tries = webhook_sender.deliver_due(min(left, WEBHOOK_SECONDS))
@@ -61,7 +63,7 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in waiting]}
 
 
-def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) -> bool:
+def _handle(ticket: Ticket, services: Services, tools: Tools, heartbeats: Heartbeats, seconds: float) -> bool:
     """Run one ticket within the time limit; True if the ticket is no longer needed."""
     try:
         services.tickets.hold(ticket, TAKEN_MS)
@@ -71,6 +73,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) ->
     if helper is not None:
         helper.until = time.monotonic() + seconds
     runner = Runner(services.ledger, services.tickets, services.directus, tools, helper)
+    heartbeats.follow(runner)
     alarm = threading.Timer(max(0.0, seconds), runner.stop, [OutOfTime("This Lambda has no time left")])
     alarm.daemon = True
     alarm.start()
@@ -81,7 +84,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, seconds: float) ->
 
 
 @cache
-def _parts() -> tuple[Services, Tools]:
+def _parts() -> tuple[Services, Tools, Heartbeats]:
     """Create what all invocations of this process share."""
     current = settings.current()
     logger.setLevel(current.log_level)
@@ -90,5 +93,6 @@ def _parts() -> tuple[Services, Tools]:
     sandbox.sweep(current.work_dir)
     services = Services(current)
     tools = make_tools(services)
-    tools.programs.report(services.ledger)
-    return services, tools
+    heartbeats = Heartbeats(services.workers_ledger, tools.programs, kind="lambda", pools=[POOL], slots=1)
+    heartbeats.start(lambda: True)
+    return services, tools, heartbeats

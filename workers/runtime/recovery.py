@@ -8,7 +8,7 @@ from chalicelib.directus.records import OPEN_STATES
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.ledger.ledger import LostJob
 from chalicelib.queues.tickets import RECEIVE_AT_MOST
-from workers.runtime import orphaned_files
+from workers.attempt import orphaned_files
 
 if TYPE_CHECKING:
     from chalicelib.directus.client import Directus

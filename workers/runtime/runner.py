@@ -31,9 +31,9 @@ from chalicelib.errors import (
 )
 from chalicelib.ledger.ledger import new_token
 from chalicelib.ledger.types import Claim
+from workers.attempt.attempt import Attempt
+from workers.attempt.lease import Lease
 from workers.runtime import recovery
-from workers.runtime.attempt import Attempt
-from workers.runtime.lease import Lease
 
 if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from workers.team.helper import Helper
 
 logger = Logger(service="mediaq", child=True)
+ERROR_MAX = 300
 UNKNOWN_STATE_MS = (30_000, 60_000)
 DISK_FULL_RETRIES_MAX = 20
 """A job that failed so often for lack of disk space fails for good."""
@@ -68,6 +69,8 @@ class Runner:
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._stopped: WorkerStopping | None = None
+        self.last_error = ("", 0)
+        """Of the last job that failed or was released, and when (ms since 1970)."""
 
     def handle(self, ticket: Ticket) -> bool:
         """Handle a ticket and return whether it is no longer needed. Never raises for an unreachable dependency."""
@@ -79,6 +82,11 @@ class Runner:
             )
             self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
             return False
+
+    def running(self) -> list[str]:
+        """Return the ids of the records that are being processed."""
+        with self._lock:
+            return [lease.job.job_id for lease in self._leases]
 
     def stop(self, reason: WorkerStopping | None = None) -> None:
         """Make every running job release its lease, also those that are about to start."""
@@ -194,11 +202,12 @@ class Runner:
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
         """Count the outcome, waiting for Redis as long as necessary, and update the ticket; True if the job ended."""
         job, delay_ms = lease.job, retry_policy.backoff_ms(claim.attempt) if outcome == "retry" else 0
-        summary = {"outcome": outcome, "attempt": claim.attempt, **note}
+        cost = lease.journal.total_cost(self._tools.prices.of_pool(job.pool))
+        summary = {"outcome": outcome, "attempt": claim.attempt, **note, "usd": cost.usd, "cpu_seconds": cost.cpu_seconds}
         lost = False
         while True:
             try:
-                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms, lease.journal.text())
+                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms, lease.journal.text(), cost.usd)
                 break
             except LedgerUnavailable:
                 if lost:
@@ -208,6 +217,8 @@ class Runner:
             except LeaseLost:  # perhaps by our own call, with its answer lost: asking again tells
                 lost = True
         logger.info("finished", extra={**summary, "ledger": word})
+        if note["error"]:
+            self.last_error = (str(note["error"])[:ERROR_MAX], round(time.time() * 1000))
         if word == "lost":
             return False
         if outcome == "retry":
@@ -235,6 +246,7 @@ class Runner:
     def _release(self, lease: Lease, delay_ms: int, reason: str, cause: BaseException | None = None) -> None:
         about = {"job_id": lease.job.job_id, "reason": reason, "cause": repr(cause), "delay_ms": delay_ms}
         logger.warning("released", extra=about)
+        self.last_error = (reason[:ERROR_MAX], round(time.time() * 1000))
         lease.journal.end("released", reason)
         try:
             word = self._ledger.release(lease.job, lease.token, delay_ms, lease.journal.text())

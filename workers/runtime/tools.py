@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.cost import load_prices
 from workers.context import programs
 from workers.context.terms import TermMatcherCache
 from workers.context.work import Speech, Tools
@@ -20,7 +21,7 @@ def make_tools(services: Services) -> Tools:
     """Create the tools.
 
     Raises:
-        SettingsError: ffmpeg is missing or too old, or a key is invalid.
+        SettingsError: ffmpeg is missing or too old, a key is invalid, or the file of prices is wrong.
     """
     current = services.settings
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no file: our memory has the credentials of users
@@ -37,6 +38,7 @@ def make_tools(services: Services) -> Tools:
             current.transcribe_bucket,
         ),
         term_matcher=TermMatcherCache(services.taxonomy),
+        prices=load_prices(current.prices_file),
         make_team=make_teams(services).coordinator if current.parts_bucket else None,
     )
 

@@ -1,7 +1,7 @@
-"""Runs one media process with its own process group, resource limits, an empty environment, a private folder and a timeout.
+"""Runs one media process in its own process group, with resource limits, an empty environment, a private folder and a timeout.
 
-The process has no network: its inputs were fetched before, the allow-lists of `ffmpeg.py` let it open nothing else, and where
-the machine allows it (not on Lambda or Fargate) it runs in an empty network namespace. It does not outlive the worker.
+It has no network: its input is a file, `ffmpeg.py` lets it open nothing else, and where the machine allows it (not on Lambda or
+Fargate) it runs in an empty network namespace. It does not outlive the worker.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
+from workers.sandbox import accounting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,10 +181,8 @@ def _lambda_bytes() -> int:
 
 
 def _confined(limits: Limits) -> list[str]:
-    """Return the command prefix that sets the limits: a shell that sets them and then becomes the command.
-
-    `preexec_fn` is not an option: Python code between fork and exec can deadlock in a process with threads.
-    """
+    """Return the command prefix that sets the limits: a shell that sets them and then becomes the command."""
+    # not `preexec_fn`: Python code between fork and exec can deadlock in a process with threads
     data_bytes = min(limits.data_bytes, _lambda_bytes())
     wanted = (
         ("-c", resource.RLIMIT_CORE, 0, 512),
@@ -296,4 +295,5 @@ def _end(process: subprocess.Popen[bytes]) -> int:
 def _reap(process: subprocess.Popen[bytes]) -> int:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    accounting.current().add_process(usage)
     return usage.ru_maxrss * 1024

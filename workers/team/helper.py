@@ -24,7 +24,7 @@ from chalicelib.ledger.parts import NO_LIMIT
 from workers.context.warnings import WarningCollector
 from workers.context.work import Work
 from workers.parts import encode, film, join
-from workers.sandbox import sandbox
+from workers.sandbox import accounting, sandbox
 from workers.team.part_lease import PartLease
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Helper:
                 lease.stop(self._stopped)
         how, error = "released", ""
         try:
-            with lease:
+            with lease, accounting.metered():
                 return self._run(part, lease)
         except LeaseLost:
             return "lost"
@@ -157,7 +157,8 @@ class Helper:
             encode.run(work, recipe, source, target, part.n)
             lease.check()
             result = self._store.put(f"{part.job_id}/{part.id}", f"result-{part.n}", target)
-            word = self._ledger.finish(part, result, target.stat().st_size, warnings.decode_errors)
+            cpu_seconds = accounting.current().cpu_seconds
+            word = self._ledger.finish(part, result, target.stat().st_size, warnings.decode_errors, cpu_seconds)
         return "finished" if word == "ok" else "lost"
 
     def _recipe(self, part: ClaimedPart, folder: Path) -> encode.Recipe:

@@ -14,6 +14,7 @@ from chalicelib.ledger.ledger import new_token
 from workers.context.warnings import WarningCollector
 from workers.parts import cut, encode, join
 from workers.parts import film as film_module
+from workers.sandbox import accounting
 from workers.team.exchange import WATCH_SECONDS, Exchange
 from workers.team.part_lease import PartLease
 from workers.team.timeline import describe
@@ -54,7 +55,15 @@ class Run:
                 raise MediaRejected(exchange.error)
             self._step()
         exchange.settle()
-        return describe(self._total, self._read_state(), self._errors)
+        state = self._read_state()
+        self._count_helpers(state)
+        return describe(self._total, state, self._errors)
+
+    def _count_helpers(self, state: PartsState | None) -> None:
+        """Add the work of the helpers to the cost of the job."""
+        for row in state.rows if state is not None else []:
+            if row.cpu_ms:
+                accounting.current().add_others(row.took_ms / 1000, row.cpu_ms / 1000)
 
     def close(self) -> None:
         """End all threads."""

@@ -18,7 +18,9 @@ def metrics() -> Response:
     """Return the metrics in Prometheus text format."""
     from chalicelib.maintenance import metrics as written  # noqa: PLC0415 - not for other routes to pay for
 
-    return Response(body=written.render(services().ledger, services().parts), headers={"Content-Type": written.CONTENT_TYPE})
+    of = services()
+    text = written.render(written.Ledgers(of.ledger, of.parts, of.workers_ledger, of.usage_ledger))
+    return Response(body=text, headers={"Content-Type": written.CONTENT_TYPE})
 
 
 @blueprint.route("/trend", methods=["GET"], cors=True)

@@ -15,7 +15,10 @@
 --   <p>:scheduled          hash   user -> number of jobs with a `delay` or `run_at` that are not due
 --   <p>:totals             hash   completed, failed, cancelled
 --   <p>:history:completed  list   summaries, newest first, about 100; history:failed about 1000
---   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted by Directus
+--   <p>:usage:<user>:<cycle> hash <operation> charged here, <operation>:seed counted by Directus; nano_usd and nano_usd:seed: the
+--                          cost of the jobs that ended since since_ms, and before
+--   <p>:spent              hash   since_ms (when the costs were first counted), operation -> cost of the jobs that ended since
+--                          (billionths of a dollar)
 --   <p>:meta               hash   born_ms (first write after a wipe or restart), run_id (of the server), seeded, last_us (of
 --                          the last id), observed_ms, moved and moved_ms (state of the running jobs, and since when)
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one per observation, for the failure window
@@ -25,7 +28,7 @@
 --   <p>:webhook_backoff    hash   user -> until when none of their webhooks is sent (ms)
 --   <p>:lock:<jobId>       string token of the writer, besides the lease holder, that may change the status of the record, for
 --                          RECORD_LOCK_MS: see docs/adr/0020-record-locks.md
---   <p>:programs           hash   worker -> "<ms> <JSON>": its programs and their missing features
+--   <p>:workers            hash   worker -> "<ms> <JSON>": its last heartbeat
 --   <p>:alarms             hash   alarm -> "<ms since the condition is true> <ms when it turned on, or 0>"
 --   <p>:taxonomy           hash   generation, size, hits, misses;  <p>:taxonomy:<generation> string the terms
 --
@@ -174,12 +177,16 @@ local function unschedule(job)
   if call('HINCRBY', P .. 'scheduled', job.user, -1) <= 0 then call('HDEL', P .. 'scheduled', job.user) end
 end
 
--- The score of the next round of a user: one after the user's last, never before the round claimed last.
-local function next_score(pool, priority, user)
+-- The next round of a user: one after the user's last, never before the round claimed last.
+local function next_round(pool, priority, user)
   local current = tonumber(call('HGET', P .. 'pool:' .. pool, 'round:' .. priority) or 0)
-  local rounds = P .. 'rounds:' .. pool .. ':' .. priority
-  local round = math.max(current, tonumber(call('ZSCORE', rounds, user) or 0)) + 1
-  call('ZADD', rounds, round, user)
+  return math.max(current, tonumber(call('ZSCORE', P .. 'rounds:' .. pool .. ':' .. priority, user) or 0)) + 1
+end
+
+-- Take that round, and return its score.
+local function next_score(pool, priority, user)
+  local round = next_round(pool, priority, user)
+  call('ZADD', P .. 'rounds:' .. pool .. ':' .. priority, round, user)
   return priority * TWO32 + round
 end
 

@@ -18,9 +18,9 @@ from mediaq.errors import MediaqError
 POOLS = click.Choice(["lambda", "container"])
 
 
-@click.group(short_help="Pools, failed jobs, credentials.")
+@click.group(short_help="Workers, pools, failed jobs, credentials.")
 def admin() -> None:
-    """Pause pools, retry failed jobs, encrypt credentials. For Directus administrators."""
+    """Show workers, pause pools, retry failed jobs, encrypt credentials. For Directus administrators."""
 
 
 @admin.command()
@@ -35,6 +35,33 @@ def pools(settings: Settings, /, as_json: bool) -> None:
         return
     rows = [[one["pool"], str(one["waiting"]), "paused" if one["paused"] else "running", _pace(one)] for one in found]
     show.table(["POOL", "WAITING", "STATE", "A START EVERY"], rows)
+
+
+@admin.command(short_help="Show the workers.")
+@as_json
+@pass_settings
+def workers(settings: Settings, /, as_json: bool) -> None:
+    """Show the workers that reported within 15 minutes: who is alive, what they run, their last error."""
+    found = settings.client.workers()
+    if as_json:
+        for worker in found:
+            say_json(worker)
+        return
+    rows = [
+        [
+            one["id"],
+            one["state"],
+            ",".join(one["pools"]),
+            f"{len(one['jobs'])}/{one['slots']}",
+            show.ago(one["started_at"]),
+            show.ago(one["seen_at"]),
+            one["version"],
+            show.size(one["memory_bytes"]),
+            one["last_error"] or "",
+        ]
+        for one in found
+    ]
+    show.table(["WORKER", "STATE", "POOLS", "JOBS", "STARTED", "SEEN", "VERSION", "MEMORY", "LAST ERROR"], rows)
 
 
 @admin.command(short_help="Let no job of a pool start.")

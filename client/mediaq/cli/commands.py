@@ -177,6 +177,7 @@ def usage(settings: Settings, /, user: str | None, as_json: bool) -> None:
     click.echo(f"plan {found['tier']}, until {found['cycle']['ends_at']}")
     rows = [[one["operation"], str(one["used"]), _limit(one["limit"]), _limit(one["remaining"])] for one in found["operations"]]
     show.table(["OPERATION", "USED", "LIMIT", "LEFT"], rows)
+    show.spent(found["cost"])
 
 
 @click.command()

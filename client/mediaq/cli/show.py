@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,6 +92,34 @@ def job(found: Job) -> None:
         click.echo(f"called back {delivery.at} {delivery.status or 'no answer'} {clean(delivery.error)}")
     for line in found.log:
         click.echo(f"  {line.at}  {clean(line.text)}")
+
+
+def ago(iso: str) -> str:
+    """Return how long ago a time was, such as 5 min."""
+    seconds = max(0, round((datetime.now(UTC) - datetime.fromisoformat(iso)).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes, such as 12.5 MB."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.3g} {unit}"
+    return f"{count:.0f} B"
+
+
+def dollars(usd: float) -> str:
+    """Return an amount with its first two digits that are not 0, such as $0.0042."""
+    return f"${usd:.2f}" if usd >= 1 or not usd else f"${Decimal(f'{usd:.1e}'):f}"
+
+
+def spent(cost: dict[str, Any]) -> None:
+    """Print what the jobs of a month cost."""
+    budget = "" if cost["max_usd"] is None else f" of {dollars(cost['max_usd'])}"
+    click.echo(f"cost so far {dollars(cost['usd'])}{budget}")
 
 
 def _more(found: Job) -> str:

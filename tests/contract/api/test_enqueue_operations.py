@@ -19,11 +19,11 @@ from infra.local.directus import accounts
 from infra.local.processes import ROOT
 from tests.contract.api.test_media import drain_tickets
 from tests.media import make_tools
+from workers.attempt.inputs import Inputs
 from workers.network.allowed_addresses import split
 from workers.network.authorization import Authorization
 from workers.network.credentials import Keyring
 from workers.network.fetch import Fetched, Fetcher
-from workers.runtime.inputs import Inputs
 
 if TYPE_CHECKING:
     from pathlib import Path

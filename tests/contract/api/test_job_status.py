@@ -238,7 +238,7 @@ class TestShow:
         job_id = made(api, user[1], status="completed", result=result, attempts=2)
         job = shown(api, user[1], job_id)
         assert (job["state"], job["bullJobId"], job["failed_attempts"]) == ("completed", None, 1)
-        assert job["attempts"] == attempts
+        assert job["attempts"] == [{**attempt, "cost": None} for attempt in attempts]
         assert (job["stages"], job["result"]) == ({"process": 2.5}, {"width": 1280, "outputs": []})
 
     @pytest.mark.parametrize("result", ["nonsense", [1], {"attempts": "many", "log": 7}, {"attempts": [{"attempt": "x"}]}])

@@ -18,18 +18,22 @@ from chalicelib.domain.plans import load_plans
 from chalicelib.domain.presets import load_presets
 from chalicelib.errors import MediaRejected
 from chalicelib.ledger.ledger import Ledger
+from chalicelib.ledger.usage import UsageLedger
 from chalicelib.queues.tickets import Ticket
 from chalicelib.settings import PLANS_FILE
 from chalicelib.usecases import cancel, enqueue
+from chalicelib.usecases.admission import AdmissionChecks
 from chalicelib.usecases.cancel import Canceller
+from chalicelib.usecases.charges import Charges
 from chalicelib.usecases.enqueue import Enqueuer
 from chalicelib.usecases.enqueue_created import CreatedRecords
 from infra.local.directus import accounts
 from tests.contract.jobs.actors import WAITS_SECONDS, Actor, SteppedDirectus, Tickets, step
 from tests.media import make_tools
+from workers.attempt import lease
+from workers.attempt.attempt import Attempt
 from workers.context.work import Done
-from workers.runtime import lease, recovery, runner
-from workers.runtime.attempt import Attempt
+from workers.runtime import recovery, runner
 from workers.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -65,9 +69,11 @@ class Scene:
         self.ledger: Any = Ledger(scripts, clock)
         self.tickets: Any = Tickets()
         ownership = Ownership(self.directus)
-        self.enqueuer = Enqueuer(
-            self.directus, self.ledger, self.tickets, ownership, load_plans(PLANS_FILE), load_presets(), calls_back=False
+        charges = Charges(self.directus, UsageLedger(scripts))
+        checks = AdmissionChecks(
+            self.directus, ownership, load_plans(PLANS_FILE), load_presets(), calls_back=False, delay_max_ms=0
         )
+        self.enqueuer = Enqueuer(self.directus, self.ledger, self.tickets, charges, checks)
         self.canceller = Canceller(self.directus, self.ledger, self.tickets, ownership)
         self.flow = CreatedRecords(self.directus, self.enqueuer, self.ledger)
         self.runner = Runner(self.ledger, self.tickets, self.directus, make_tools(folder))

@@ -13,10 +13,11 @@ from chalicelib.domain import jobs
 from chalicelib.ledger.ledger import new_token
 from tests.media import make_tools
 from tests.unit.factories import job
-from workers.context.programs import Programs
+from workers.attempt.attempt import Attempt
+from workers.context.programs import LISTS, Programs
 from workers.context.work import Done, Output
 from workers.runtime import lambda_handler
-from workers.runtime.attempt import Attempt
+from workers.runtime.heartbeat import Heartbeats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,9 @@ class Context:
 
 @pytest.fixture
 def queue(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
-    tools = make_tools(tmp_path, programs=Programs("/nonexistent/ffmpeg", "none", {}))
-    monkeypatch.setattr(lambda_handler, "_parts", lambda: (api.services, tools))
+    tools = make_tools(tmp_path, programs=Programs("/nonexistent/ffmpeg", "none", dict.fromkeys(LISTS, frozenset())))
+    heartbeats = Heartbeats(api.services.workers_ledger, tools.programs, kind="lambda", pools=["lambda"], slots=1)
+    monkeypatch.setattr(lambda_handler, "_parts", lambda: (api.services, tools, heartbeats))
     for url in api.services.settings.queue_urls.values():
         api.services.tickets._sqs.purge_queue(QueueUrl=url)
     return api

@@ -11,8 +11,8 @@ import pytest
 from chalicelib.domain.captions.cues import Cue
 from chalicelib.errors import BadRequest, MediaRejected
 from tests.media import make_work, run, run_ffmpeg
+from workers.attempt.attempt import RUN
 from workers.captions import subtitles
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -63,17 +63,24 @@ class TestPlans:
     def test_the_shipped_ones(self) -> None:
         table = plans.load_plans(PLANS_FILE)
         assert set(table) == {"free", "pro", "enterprise"}
-        assert plans.can_perform(table, "enterprise", "transcoding") == (True, -1, "")
+        assert plans.can_perform(table, "enterprise", "transcoding") == (True, -1, "", None)
         assert plans.can_perform(table, None, "transcoding") == plans.can_perform(table, "free", "transcoding")
 
     @pytest.mark.parametrize(("tier", "operation"), [("gold", "transcoding"), ("free", "hologram"), ("none", "transcoding")])
     def test_what_is_not_on_a_plan(self, tier: str, operation: str) -> None:
         table = {"free": {"transcoding": 5}, "none": {"transcoding": 0}}
-        assert plans.can_perform(table, tier, operation) == (False, 0, "feature_unavailable")
+        assert plans.can_perform(table, tier, operation) == (False, 0, "feature_unavailable", None)
+
+    def test_a_budget_is_a_limit_and_no_operation(self) -> None:
+        table = {"pro": {"transcoding": 5, "max_usd": 2.5}}
+        assert plans.can_perform(table, "pro", "transcoding") == (True, 5, "", 2.5)
+        assert plans.can_perform(table, "pro", "max_usd").reason == "feature_unavailable"
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            ('{"free": {"transcoding": 1.5}}', "free.transcoding must be -1 (unlimited), 0 or a limit, not 1.5"),
+            ('{"free": {"max_usd": -1}}', "free.max_usd must be dollars, at least 0, not -1"),
             ("nonsense", "must be JSON such as {tier: {operation: limit}}"),
             ('{"free": 5}', "must be JSON such as"),
             ('{"free": {"transcoding": "5"}}', "must be JSON such as"),

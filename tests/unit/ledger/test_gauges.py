@@ -14,7 +14,7 @@ MINUTE = 60_000
 
 def test_an_empty_ledger_has_nothing_to_say(ledger: Ledger) -> None:
     seen = ledger.observe(WINDOW)
-    assert (seen.finished, seen.failed, seen.still_ms, seen.oldest_waiting_ms) == (0, 0, 0, 0)
+    assert (seen.finished, seen.failed, seen.still_ms, max(seen.oldest_waiting_ms.values())) == (0, 0, 0, 0)
     assert seen.memory_used > 100_000
     assert seen.waiting == seen.active == {"lambda": 0, "container": 0}
 
@@ -70,7 +70,7 @@ def test_the_oldest_waiting_job_is_found_behind_more_urgent_ones(ledger: Ledger,
         admit(ledger, priority=1)
     admit(ledger, pool="lambda")
     seen = ledger.observe(WINDOW)
-    assert seen.oldest_waiting_ms == 7 * MINUTE
+    assert max(seen.oldest_waiting_ms.values()) == 7 * MINUTE
     assert seen.waiting == {"lambda": 1, "container": 31}
 
 
@@ -84,9 +84,9 @@ def test_a_job_waits_since_it_was_last_due(ledger: Ledger, clock: Clock, way: st
         ledger.release(running, token, 30 * MINUTE)
     clock.advance(30 * MINUTE)
     ledger.sweep()
-    assert ledger.observe(WINDOW).oldest_waiting_ms == 0
+    assert max(ledger.observe(WINDOW).oldest_waiting_ms.values()) == 0
     clock.advance(MINUTE)
-    assert ledger.observe(WINDOW).oldest_waiting_ms == MINUTE
+    assert max(ledger.observe(WINDOW).oldest_waiting_ms.values()) == MINUTE
 
 
 def test_active_jobs_are_counted_by_pool(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
+from chalicelib.ledger.usage import UsageLedger
 from tests.unit.factories import CYCLE, claim, drain, job
 
 if TYPE_CHECKING:
@@ -26,23 +27,23 @@ class TestAdmission:
         clock.advance(60_000)
         assert ledger.admit(one, "pending", -1).send == first.send  # none went out for a minute
 
-    def test_fifty_at_once_with_ten_left_admit_ten(self, scripts: Scripts) -> None:
+    def test_fifty_at_once_with_ten_left_admit_ten(self, scripts: Scripts, usage: UsageLedger) -> None:
         ledger = Ledger(scripts)
-        ledger.seed_usage("u1", CYCLE, "transcoding", 90)
+        usage.seed_jobs("u1", CYCLE, "transcoding", 90)
         with ThreadPoolExecutor(50) as threads:
             words = list(threads.map(lambda _: ledger.admit(job(), "pending", 100).word, range(50)))
         assert sorted(words) == ["admitted"] * 10 + ["limit"] * 40
 
-    def test_an_unknown_quota_is_asked_for(self, ledger: Ledger) -> None:
+    def test_an_unknown_quota_is_asked_for(self, ledger: Ledger, usage: UsageLedger) -> None:
         assert ledger.admit(job(), "pending", 5).word == "seed"
-        ledger.seed_usage("u1", CYCLE, "transcoding", 5)
+        usage.seed_jobs("u1", CYCLE, "transcoding", 5)
         assert ledger.admit(job(), "pending", 5).word == "limit"
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)  # the first count stands
+        usage.seed_jobs("u1", CYCLE, "transcoding", 0)  # the first count stands
         assert ledger.admit(job(), "pending", 5).word == "limit"
 
     @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
-    def test_what_fails_for_good_gives_its_quota_back(self, ledger: Ledger, outcome: str) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+    def test_what_fails_for_good_gives_its_quota_back(self, ledger: Ledger, usage: UsageLedger, outcome: str) -> None:
+        usage.seed_jobs("u1", CYCLE, "transcoding", 0)
         admission = ledger.admit(job(), "pending", 1)
         assert ledger.admit(job(), "pending", 1).word == "limit"
         assert admission.send is not None
@@ -51,15 +52,15 @@ class TestAdmission:
         ledger.finish(got.job, got.token, outcome, {})  # type: ignore[arg-type]
         assert ledger.admit(job(), "pending", 1).word == "admitted"
 
-    def test_a_completed_job_keeps_its_quota(self, ledger: Ledger) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+    def test_a_completed_job_keeps_its_quota(self, ledger: Ledger, usage: UsageLedger) -> None:
+        usage.seed_jobs("u1", CYCLE, "transcoding", 0)
         admission = ledger.admit(job(), "pending", 1)
         assert admission.send is not None
         drain(ledger, admission.send)
         assert ledger.admit(job(), "pending", 1).word == "limit"
 
-    def test_a_failed_send_is_undone(self, ledger: Ledger) -> None:
-        ledger.seed_usage("u1", CYCLE, "transcoding", 0)
+    def test_a_failed_send_is_undone(self, ledger: Ledger, usage: UsageLedger) -> None:
+        usage.seed_jobs("u1", CYCLE, "transcoding", 0)
         one = job()
         assert ledger.retract(one.job_id, ledger.admit(one, "pending", 1).id) == "retracted"
         assert ledger.stats().waiting == 0

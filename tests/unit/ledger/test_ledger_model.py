@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger import ledger
 from chalicelib.ledger.ledger import Ledger, LostJob, new_token
+from chalicelib.ledger.usage import UsageLedger
 from tests.unit import factories
 from tests.unit.factories import CYCLE, Repeatable
 from tests.unit.ledger.invariants import USERS, Invariants
@@ -47,7 +48,7 @@ class LedgerMachine(Invariants):
         self.claims: list[tuple[MediaJob, str]] = []
         self.saved: tuple[dict[bytes, tuple[bytes, int]], Model] | None = None
         for user in USERS:
-            self.ledger.seed_usage(user, CYCLE, "transcoding", 0)
+            UsageLedger(self.scripts).seed_jobs(user, CYCLE, "transcoding", 0)
 
     def holder(self, index: int) -> tuple[MediaJob, str]:
         return self.claims[-1 - index % len(self.claims)]  # the latest is the likeliest to hold its job still
@@ -232,7 +233,7 @@ class LedgerMachine(Invariants):
         self.scripts.redis.flushall()
         self.model, self.saved = Model(), None
         for user in USERS:
-            self.ledger.seed_usage(user, CYCLE, "transcoding", 0)
+            UsageLedger(self.scripts).seed_jobs(user, CYCLE, "transcoding", 0)
         self.put_back_all()
 
     def put_back_all(self) -> None:

@@ -14,9 +14,9 @@ from chalicelib.errors import MediaRejected
 from tests import inputs
 from tests.media import make_work, run
 from tests.sampling import sampled
+from workers.attempt.attempt import RUN
 from workers.context import programs
 from workers.media import probe
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path

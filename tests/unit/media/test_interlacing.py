@@ -11,9 +11,9 @@ import pytest
 from tests import inputs
 from tests.media import make_work, run, run_ffmpeg, synthesise
 from tests.sampling import sampled
+from workers.attempt.attempt import RUN
 from workers.context import programs
 from workers.media import interlacing, probe
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path

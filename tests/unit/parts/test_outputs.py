@@ -14,8 +14,8 @@ from tests.sampling import sampled
 from tests.unit.parts.films import FILMS
 from tests.unit.parts.team import Alone
 from tests.unit.streaming import rules
+from workers.attempt.attempt import RUN
 from workers.parts import join
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests import inputs
 from tests.media import make_work, run_ffmpeg
+from workers.attempt.attempt import RUN
 from workers.context import programs
 from workers.privacy import trailing_data, user_data
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,12 @@ from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.errors import AttemptFailed, SettingsError
 from tests import inputs
 from tests.media import make_tools, make_work, run_ffmpeg, synthesise
+from workers.attempt.attempt import RUN
 from workers.context import programs
-from workers.runtime.attempt import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.ledger.ledger import Ledger
 
 FAKE = """#!/bin/sh
 case "$*" in
@@ -78,14 +77,6 @@ def test_only_the_operation_that_needs_it_fails_with_its_name(tmp_path: Path) ->
     with pytest.raises(AttemptFailed, match=r"ffmpeg of this worker \(9\.0\) has no encoder libsvtav1"):
         RUN["transcoding"](make_work("transcoding", clip, tmp_path / "av1", {"codec": "av1"}, tools=tools))
     RUN["transcoding"](make_work("transcoding", clip, tmp_path / "h264", {"preset": "ultrafast"}, tools=tools))
-
-
-def test_the_ledger_is_told_for_the_health_check(ledger: Ledger, clock: Any, tmp_path: Path) -> None:
-    found = programs.find(fake(tmp_path, "9.1"))
-    found.report(ledger)
-    assert ledger.programs() == [{"ffmpeg": "9.1", "missing": found.missing}]
-    clock.advance(900_001)
-    assert ledger.programs() == []
 
 
 CAPTIONS = {"captions_file_id": "7b2c0d0e-8c1f-4c1e-9a55-0d3b7d3f0c11"}

@@ -11,9 +11,9 @@ import pytest
 
 from tests.media import make_work, run_ffmpeg
 from tests.sampling import sampled
+from workers.attempt.attempt import RUN
 from workers.context import programs
 from workers.media import probe
-from workers.runtime.attempt import RUN
 from workers.sound import channels
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from tests.unit.factories import claim, run_new
 from tests.unit.parts.films import FILMS
 from tests.unit.parts.team import Alone
 from tests.unit.team.bucket import Bucket, forgetful, full, honest, lying, unreachable
+from workers.attempt.attempt import RUN
 from workers.parts import encode
-from workers.runtime.attempt import RUN
 from workers.runtime.runner import Runner
 from workers.team import exchange, run
 from workers.team import helper as helper_module

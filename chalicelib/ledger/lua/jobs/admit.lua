@@ -5,11 +5,16 @@
 --       5 body   6 user   7 operation   8 pool   9 priority   10 delay (ms)   11 time limit of an attempt (ms)
 --       12 cycle   13 limit of the plan (-1: none)   14 the limit of delayed jobs per user
 --       15 callback_url, or ''   16 token of the caller, for the record lock
+--       17 what the user's jobs may cost in the cycle (billionths of a dollar; -1: no budget)
+--       18 1: only answer, and change nothing
 -- Returns {open, id, send 0|1, body, ms until due}   the job is in the ledger; send is 1 for the second caller, and if its
 --                       last ticket is older than a minute
 --         {admitted, id}
+--         {admissible, position in the queue, pace of the pool (ms, 0: unknown), paused 0|1}   if nothing is to be changed
 --         {seed}        the usage is unknown: count in Directus, call usage/seed, repeat
 --         {limit}       the quota is used up
+--         {seed_spending}  the cost of the user's jobs is unknown: usage/seed it, repeat
+--         {budget}      they cost as much as they may
 --         {scheduled}   the user has too many delayed jobs
 --         {reopen}      the record failed and may start again; the caller has its lock: set it to pending, repeat with reopened
 --         {locked}      another caller writes the record: read it again in a moment, repeat
@@ -19,7 +24,7 @@
 local now_us = time_us(ARGV[1])
 local now = math.floor(now_us / 1000)
 local job_id, record, user, operation, cycle = ARGV[2], ARGV[4], ARGV[6], ARGV[7], ARGV[12]
-local delay_ms, limit = tonumber(ARGV[10]), tonumber(ARGV[13])
+local delay_ms, limit, only_answer = tonumber(ARGV[10]), tonumber(ARGV[13]), ARGV[18] == '1'
 
 -- A UUIDv7 greater than all before it, also if the clock steps back.
 local function new_id(random)
@@ -34,6 +39,7 @@ local open, _, outcome = look_up(job_id)
 if open then
   if open.id:sub(20, 23) .. open.id:sub(25) == ARGV[3] then return {'admitted', open.id} end  -- this call is repeated
   if record == 'failed' then return {'closing'} end
+  if only_answer then return {'open', open.id, 0, open.body, 0} end
   -- It is unknown whether the first caller's ticket was sent. So the second caller sends one too.
   local send = not open.shared or now - open.sent_ms >= TICKET_AGAIN_MS
   open.shared = true
@@ -53,7 +59,19 @@ if limit >= 0 then
   if not usage[2] then return {'seed'} end
   if tonumber(usage[1] or 0) + tonumber(usage[2]) >= limit then return {'limit'} end
 end
+if tonumber(ARGV[17]) >= 0 then
+  local spent = call('HMGET', P .. 'usage:' .. user .. ':' .. cycle, 'nano_usd', 'nano_usd:seed')
+  if not spent[2] then return {'seed_spending'} end
+  if tonumber(spent[1] or 0) + tonumber(spent[2]) >= tonumber(ARGV[17]) then return {'budget'} end
+end
 if delay_ms > 0 and tonumber(call('HGET', P .. 'scheduled', user) or 0) >= tonumber(ARGV[14]) then return {'scheduled'} end
+if only_answer then
+  local pool, priority = ARGV[8], tonumber(ARGV[9])
+  local known = call('HMGET', P .. 'pool:' .. pool, 'pace_ms', 'paused')
+  local score = priority * TWO32 + next_round(pool, priority, user)
+  local before = call('ZCOUNT', P .. 'waiting:' .. pool, '-inf', string.format('%.17g', score))
+  return {'admissible', before + 1, math.floor(tonumber(known[1] or 0)), known[2] and 1 or 0}
+end
 if record == 'failed' then
   lock(job_id, ARGV[16])
   return {'reopen'}

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 outcome: completed | failed | cancelled | retry
 --       6 backoff (ms, for retry)   7 summary for the history   8 length of the history
---       9 journal (or '')
+--       9 journal (or '')   10 cost of the whole job (billionths of a dollar)
 -- Returns {ok}       also if this call is repeated
 --         {lost}     another worker holds the job
 --         {unknown}  the ledger does not know the job: nothing is counted
@@ -24,7 +24,14 @@ if outcome == 'retry' then
   save(job)
   return {'ok'}
 end
-close(job, outcome, token, time_ms(ARGV[1]))
+local now = time_ms(ARGV[1])
+if tonumber(ARGV[10]) > 0 and call('HSETNX', P .. 'spent', 'since_ms', now) == 0 then  -- the first ended before since_ms
+  local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
+  call('HINCRBY', usage, 'nano_usd', ARGV[10])
+  call('EXPIRE', usage, USAGE_TTL)
+  call('HINCRBY', P .. 'spent', job.operation, ARGV[10])
+end
+close(job, outcome, token, now)
 if keep > 0 then
   local history = P .. 'history:' .. outcome
   if call('LPUSH', history, ARGV[7]) >= keep + TRIM_EVERY then call('LTRIM', history, 0, keep - 1) end

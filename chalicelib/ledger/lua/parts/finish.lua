@@ -1,6 +1,6 @@
 -- Finish a part. The first holder that finishes it wins.
 --
--- ARGV  1 now   2 jobId   3 id   4 n   5 token   6 result (key in the store)   7 bytes   8 decode errors
+-- ARGV  1 now   2 jobId   3 id   4 n   5 token   6 result (key in the store)   7 bytes   8 decode errors   9 processor time (ms)
 -- Returns {ok} (also if this call is repeated) | {lost}
 local now = time_ms(ARGV[1])
 local job, part, holder = held_part(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
@@ -10,7 +10,7 @@ if not holder then
 end
 local plan = load_plan(job.job_id)
 part.state, part.result, part.ended, part.holders = 'finished', ARGV[6], ARGV[5], {}
-part.result_bytes, part.errors = tonumber(ARGV[7]), tonumber(ARGV[8])
+part.result_bytes, part.errors, part.cpu_ms = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 part.worker, part.since, part.took_ms = holder.worker, holder.since, now - holder.since
 plan.done, plan.spent_ms, plan.weight = plan.done + 1, plan.spent_ms + part.took_ms, plan.weight + part.weight
 save_part(job.job_id, part)

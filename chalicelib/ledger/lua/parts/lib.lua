@@ -11,7 +11,7 @@
 --
 -- A plan: id (of the admission), hash, recipe, engine, count, attempts, pools, done, spent_ms and weight (of finished parts), error.
 -- A part: n, weight (expected seconds), source, bytes, state open | active | finished | failed, runs (claims that count),
---   holders {token, worker, since, till}, result, result_bytes, ended (token), worker, since, took_ms, errors (decode errors),
+--   holders {token, worker, since, till}, result, result_bytes, ended (token), worker, since, took_ms, errors (decode errors), cpu_ms (of a helper),
 --   error, suspect (its lease ended once)
 
 local LATE_MS = 10000

@@ -1,8 +1,8 @@
 -- Return the input of the gauges. It reads every running job, so only the maintenance task calls it, once a minute.
 --
 -- ARGV  1 now   2 window of failures (ms)   3... the pools
--- Returns {finished, failed (both within the window), ms since any running job made progress or ended, age (ms) of the oldest
---          waiting job, bytes used and allowed (0: no limit) of Redis, then waiting, active and paused 0|1 of each pool}
+-- Returns {finished, failed (both within the window), ms since any running job made progress or ended, bytes used and allowed
+--          (0: no limit) of Redis, then of each pool: waiting, active, age (ms) of the oldest waiting job, paused 0|1}
 --
 -- The oldest waiting job is one of the first of each priority: a queue is served from the front, so no job behind them has waited
 -- much longer.
@@ -50,10 +50,10 @@ else
   end
 end
 
-local oldest, answer = 0, {}
+local answer = {}
 for i = 3, #ARGV do
   local waiting = P .. 'waiting:' .. ARGV[i]
-  local count = call('ZCARD', waiting)
+  local count, oldest = call('ZCARD', waiting), 0
   local from = count > 0 and 1 or PRIORITIES + 1
   for priority = from, PRIORITIES do
     local low, high = priority * TWO32, '(' .. string.format('%.0f', (priority + 1) * TWO32)
@@ -65,10 +65,11 @@ for i = 3, #ARGV do
   end
   table.insert(answer, count)
   table.insert(answer, active[ARGV[i]] or 0)
+  table.insert(answer, oldest)
   table.insert(answer, call('HEXISTS', P .. 'pool:' .. ARGV[i], 'paused'))
 end
 
 local memory = call('INFO', 'memory')
 local used, allowed = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
-return {math.max(0, completed - was_completed + failed - was_failed), math.max(0, failed - was_failed), still, oldest,
+return {math.max(0, completed - was_completed + failed - was_failed), math.max(0, failed - was_failed), still,
   tonumber(used), tonumber(allowed), unpack(answer)}

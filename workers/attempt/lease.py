@@ -24,7 +24,7 @@ from chalicelib.errors import (
 )
 from chalicelib.ledger.ledger import LostJob
 from chalicelib.queues.tickets import RECEIVE_VISIBILITY_SECONDS, RUN_VISIBILITY_SECONDS
-from workers.runtime.journal import Journal
+from workers.attempt.journal import Journal
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,10 +12,12 @@ import msgspec
 from chalicelib.directus.records import timestamp
 from chalicelib.domain import attempts
 from chalicelib.domain.attempts import AttemptLog, Line
+from chalicelib.domain.cost import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.domain.cost import PoolPrices
     from chalicelib.ledger.types import Claim
 
 ATTEMPTS_KEPT = 20
@@ -64,6 +66,27 @@ class Journal:
         with self._lock:
             self._run.outcome, self._run.error, self._run.ended_at = outcome, error[:TEXT_MAX], timestamp()
             self._changes += 1
+
+    def spend(self, cost: Cost) -> None:
+        """Record what this run used; the last call counts."""
+        with self._lock:
+            self._run.cost = cost
+            self._changes += 1
+
+    def total_cost(self, prices: PoolPrices) -> Cost:
+        """Return the cost of the job: of all recorded runs, and what a job costs however short it is."""
+        with self._lock:
+            runs = [run.cost for run in self._notes.attempts if run.cost is not None]
+        last = runs[-1] if runs else Cost(pool="")
+        return Cost(
+            pool=last.pool,
+            seconds=round(sum(run.seconds for run in runs), 3),
+            cpu_seconds=round(sum(run.cpu_seconds for run in runs), 3),
+            peak_memory_bytes=max((run.peak_memory_bytes for run in runs), default=0),
+            bytes_in=sum(run.bytes_in for run in runs),
+            bytes_out=last.bytes_out,
+            usd=round(prices.job + sum(run.usd for run in runs), 9),
+        )
 
     @property
     def stages(self) -> dict[str, float]:

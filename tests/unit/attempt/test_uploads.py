@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.errors import DirectusUnavailable
+from workers.attempt.attempt import Attempt
+from workers.attempt.outputs import Outputs
 from workers.context.work import Output
-from workers.runtime.attempt import Attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +59,7 @@ def attempt(store: Store) -> Any:
     made._directus, made._lease, made._maybe_orphans = store, Lease(), False
     made._job = type("Job", (), {"job_id": "job", "user_id": "user"})
     made._journal = Lease()
+    made._outputs = Outputs(made._job, made._lease, made._directus, made._with_retries)
     return made
 
 
@@ -84,7 +86,7 @@ def outputs(folder: Path) -> list[Output]:
 def test_names_become_ids(tmp_path: Path, failing: tuple[str, ...]) -> None:
     store = Store(*failing)
     made = attempt(store)
-    files = made._upload_all(outputs(tmp_path), "film")
+    files = made._outputs.upload(outputs(tmp_path), "film")
     assert [one["name"] for one in files] == ["output.m3u8", "a.mp4", "a.m3u8", "a-iframes.m3u8", "output.mpd"]
     assert store.texts == {
         "id-of-a-mp4": "film",

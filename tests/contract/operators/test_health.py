@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib import settings
+from chalicelib.maintenance.alarms import MINUTE_MS
 from chalicelib.maintenance.maintenance import Report
 from chalicelib.maintenance.monitor import Monitor
 from infra.local.process import LOOPBACK
@@ -15,6 +16,7 @@ from tests.conftest import PREFIX
 from tests.contract.conftest import serve
 
 if TYPE_CHECKING:
+    from chalicelib.settings import Settings
     from tests.contract.conftest import Api, Backends
 
 NOTHING = f"{LOOPBACK}:1"
@@ -58,9 +60,13 @@ def test_many_askers_cost_the_others_one_question(api: Api, monkeypatch: pytest.
     assert asked == ["directus"]
 
 
+def _monitor(api: Api, current: Settings, minute_ms: int = MINUTE_MS) -> Monitor:
+    return Monitor(api.services.ledger, api.services.parts, api.services.workers_ledger, current, minute_ms)
+
+
 def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
-    current = settings.load(api.backends.environment | {"ALARM_OVER": "waiting=1,oldest-waiting=1000000"})
-    monitor = Monitor(api.services.ledger, api.services.parts, current, minute_ms=1)
+    current = settings.load(api.backends.environment | {"ALARM_OVER": "waiting=1,oldest-waiting=1000000,no-workers=1000000"})
+    monitor = _monitor(api, current, minute_ms=1)
     for _ in range(2):
         api.enqueue({"jobId": api.record(), "operation": "transcoding"})
     monitor.run(QUIET)
@@ -75,7 +81,7 @@ def test_an_alarm_is_shown_and_takes_no_server_out_of_service(api: Api) -> None:
 
 
 def test_the_stopped_maintenance_task_is_reported(api: Api) -> None:
-    Monitor(api.services.ledger, api.services.parts, api.services.settings).run(QUIET)
+    _monitor(api, api.services.settings).run(QUIET)
     assert api.call("GET", "/health").json["alarms"] == []
     api.services.scripts.redis.hincrby(f"{PREFIX}:meta", "observed_ms", -300_000)
     api.services.health_checker._known = None
@@ -87,22 +93,20 @@ def test_gauges(api: Api) -> None:
     current = settings.load(api.backends.environment | {"WORKER_CONCURRENCY": "2"})
     for _ in range(3):
         api.enqueue({"jobId": api.record(), "operation": "transcoding"})
-    gauges = Monitor(api.services.ledger, api.services.parts, current).run(QUIET._replace(dead=4))
+    gauges = _monitor(api, current).run(QUIET._replace(dead=4))
     assert gauges["waiting"] == gauges["waiting_container"] == 3
     assert gauges["container_workers_wanted"] == 2
     assert gauges["dead_letters"] == 4
     api.services.ledger.pause("container", True)
-    assert (
-        Monitor(api.services.ledger, api.services.parts, current).run(QUIET)["container_workers_wanted"] == 0
-    )  # none could do anything
+    assert _monitor(api, current).run(QUIET)["container_workers_wanted"] == 0  # none could do anything
     api.services.ledger.pause("container", False)
     assert gauges["oldest_waiting_minutes"] < 1
-    assert "dead_letters" not in Monitor(api.services.ledger, api.services.parts, current).run(None)
+    assert "dead_letters" not in _monitor(api, current).run(None)
 
 
 @pytest.mark.parametrize(("ended", "ratio"), [((8, 1), 0.0), ((8, 2), 0.2), ((0, 10), 1.0)])
 def test_a_ratio_needs_ten(api: Api, ended: tuple[int, int], ratio: float) -> None:
-    monitor = Monitor(api.services.ledger, api.services.parts, api.services.settings)
+    monitor = _monitor(api, api.services.settings)
     monitor.run(QUIET)
     api.services.scripts.redis.hset(f"{PREFIX}:totals", mapping={"completed": ended[0], "failed": ended[1]})
     assert monitor.run(QUIET)["failure_ratio"] == ratio

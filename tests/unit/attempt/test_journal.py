@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.domain import attempts
 from chalicelib.ledger.types import Claim
-from workers.runtime import journal as journal_module
-from workers.runtime.journal import Journal
+from workers.attempt import journal as journal_module
+from workers.attempt.journal import Journal
 
 
 def begun(attempt: int = 1, earlier: str = "") -> Journal:

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import random
 import time
-from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import OPEN_STATES, timestamp
+from chalicelib.domain.cost import Cost
 from chalicelib.domain.jobs import CANCELLED, OPERATIONS, request_of
 from chalicelib.domain.retry_policy import MAX_STALLS
 from chalicelib.domain.validation import validate, without_empty
 from chalicelib.errors import AttemptFailed, BadRequest, DirectusUnavailable, JobCancelled, MediaRejected
+from workers.attempt import orphaned_files
+from workers.attempt.inputs import Inputs
+from workers.attempt.outputs import PERCENT_FROM, Outputs
+from workers.attempt.progress import ProgressReporter
 from workers.context.work import Work
 from workers.operations import analysis, caption_generation, download, thumbnail, transcoding, upload
-from workers.runtime import orphaned_files
-from workers.runtime.inputs import Inputs
-from workers.runtime.progress import ProgressReporter
-from workers.sandbox import sandbox
+from workers.sandbox import accounting, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Outcome
     from chalicelib.ledger.types import Claim
-    from workers.context.work import Done, Output, Tools
-    from workers.runtime.lease import Lease
+    from workers.attempt.lease import Lease
+    from workers.context.work import Done, Tools
 
 logger = Logger(service="mediaq", child=True)
 T = TypeVar("T")
@@ -49,7 +49,6 @@ RUN: dict[str, Callable[[Work], Done]] = {
     "upload": upload.run,
     "analysis": analysis.run,
 }
-UPLOAD_SHARE = 10  # of 100 points of progress
 ORPHANS_SECONDS = 120.0
 """How long to keep retrying Directus after the job ended, so that no output is left behind."""
 
@@ -66,7 +65,10 @@ class Attempt:
         self._fetch_share = 80 if OPERATIONS[self._job.operation].wants_url else 10
         self._maybe_orphans = claim.runs > 1
         """True: unnamed outputs may exist, of an attempt that died or of a repeated upload."""
+        self._outputs = Outputs(lease.job, lease, directus, self._with_retries)
         self._journal = lease.journal
+        self._prices = tools.prices.of_pool(self._job.pool)
+        self._bytes_in = self._bytes_out = 0
         makes_parts = tools.make_team if self._job.operation == "transcoding" else None
         self._team = makes_parts(self._job, lease.token) if makes_parts else None
 
@@ -77,6 +79,13 @@ class Attempt:
             JobStopped: it ended without a result; `runner.py` decides what follows.
             Unavailable: a dependency is unreachable.
         """
+        with accounting.metered():
+            try:
+                return self._perform()
+            finally:
+                self._note_cost()
+
+    def _perform(self) -> Outcome:
         started = {"attempts": self._claim.attempt, "started_at": timestamp()}
         restarted = {"status": "processing", "progress": 0, "error": None}
         record = self._directus.start_job(self._job.job_id, started | restarted) if self._claim.runs == 1 else None
@@ -104,7 +113,7 @@ class Attempt:
         """Close the record as failed, or as cancelled if it was cancelled first, retrying Directus as long as necessary."""
         self._journal.end("cancelled" if error == CANCELLED else "failed", error)
         values = {"status": "failed", "error": error[:2000], "finished_at": timestamp()}
-        result = {"request": request_of(self._job), **self._journal.kept()}
+        result = {"request": request_of(self._job), "cost": self._cost(), **self._journal.kept()}
         try:
             return self._close({**values, "result": result}, "failed", [])
         except JobCancelled:
@@ -128,9 +137,10 @@ class Attempt:
             source = inputs.fetch(target, record, params=params, authorization=authorization, arrived=self._arrived)
             captions = inputs.captions(params)
             by_language = inputs.captions_by_language(params)
+            self._bytes_in = target.stat().st_size
         out = folder / "out"
         out.mkdir()
-        share = 100 - self._fetch_share - UPLOAD_SHARE
+        share = PERCENT_FROM - self._fetch_share
         work = Work(
             params=params,
             input=target,
@@ -161,12 +171,14 @@ class Attempt:
         """Upload the outputs and close the record. A finished result waits, under its lease, until Directus is reachable."""
         try:
             with self._journal.stage("upload"):
-                files = self._upload_all(done.outputs, name)
+                files = self._outputs.upload(done.outputs, name)
         except BaseException:
             self._maybe_orphans = True  # Directus may have stored it without answering
             raise
+        self._bytes_out = sum(file["bytes"] for file in files)
+        self._note_cost()
         self._journal.end("completed")
-        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
+        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt, "cost": self._cost()}
         values = {
             "status": "completed",
             "output_file_id": files[0]["file_id"] if files else None,
@@ -177,42 +189,23 @@ class Attempt:
         }
         return self._close(values, "completed", [file["file_id"] for file in files])
 
-    def _upload_all(self, outputs: list[Output], name: str) -> list[dict[str, Any]]:
-        """Upload the outputs, each after those that it refers to; return them in their own order."""
-        files: dict[str, dict[str, Any]] = {}
-        total, before = sum(output.path.stat().st_size for output in outputs), 0
-        while len(files) < len(outputs):
-            output = next(one for one in outputs if one.name not in files and files.keys() >= set(one.refers_to))
-            if output.refers_to:
-                text = output.path.read_text()
-                for other in output.refers_to:
-                    text = text.replace(other, files[other]["file_id"])
-                output.path.write_text(text)
-            file_id = self._with_retries(partial(self._upload, output, name, before, total))
-            size = output.path.stat().st_size
-            before += size
-            files[output.name] = {"name": output.name, "file_id": file_id, "type": output.mime, "bytes": size}
-        stored = [files[output.name] for output in outputs]
-        if len(stored) > 1:  # the user becomes the owner of the first when the record is closed
-            others = [one["file_id"] for one in stored[1:]]
-            self._with_retries(partial(self._directus.give_files, others, self._job.user_id))
-        return stored
+    def _note_cost(self) -> None:
+        """Record what this run used so far."""
+        used = accounting.current()
+        cost = Cost(
+            pool=self._job.pool,
+            seconds=round(used.seconds, 3),
+            cpu_seconds=round(used.cpu_seconds, 3),
+            peak_memory_bytes=used.peak_bytes,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            usd=round(self._prices.of(used.seconds, self._bytes_in, self._bytes_out), 9),
+        )
+        self._journal.spend(cost)
 
-    def _upload(self, output: Output, name: str, before: int, total: int) -> str:
-        """Upload one output. `before` and `total`: the bytes of the outputs that are stored, and of all."""
-
-        def sent(count: int) -> None:
-            self._lease.check()
-            self._lease.progress(100 - UPLOAD_SHARE + min(9, 9 * (before + count) // max(1, total)))
-
-        with output.path.open("rb") as stream:
-            return self._directus.upload_file(
-                stream,
-                title=f"{self._job.job_id}/{output.name}",
-                name=_file_name(name, output),
-                mime=output.mime,
-                sent=sent,
-            )
+    def _cost(self) -> dict[str, Any]:
+        cost: dict[str, Any] = msgspec.to_builtins(self._journal.total_cost(self._prices))
+        return cost
 
     def _close(self, values: dict[str, Any], outcome: Outcome, outputs: list[str]) -> Outcome:
         def close() -> bool:
@@ -283,11 +276,3 @@ def _settled(record: Record | None) -> Outcome:
     if record is not None and record.status == "failed" and record.error != CANCELLED:
         return "failed"
     return "cancelled"  # deleted, or set to an unknown status: cancelled by its owner
-
-
-def _file_name(name: str, output: Output) -> str:
-    """Name an output after the input; further outputs also have their own name."""
-    stem = PurePosixPath(name).stem if PurePosixPath(name).suffix else name
-    kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in stem).strip(". ")[:100] or "media"
-    own = "" if output.path.stem == "output" else f"-{output.path.stem}"
-    return f"{kept}{own}{output.path.suffix}"

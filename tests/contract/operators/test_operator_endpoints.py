@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chalicelib.api import dashboard, openapi
 from chalicelib.domain import plans, queries
 from chalicelib.domain.jobs import OPERATIONS
+from chalicelib.ledger.workers import Heartbeat
 from chalicelib.maintenance.alarms import KNOWN
 from infra.local.directus import accounts
 from mediaq.cli import commands
@@ -47,6 +48,10 @@ class TestMetrics:
             "mediaq_parts": "gauge",
             "mediaq_parts_finished": "counter",
             "mediaq_part_runs_repeated": "counter",
+            "mediaq_workers_alive": "gauge",
+            "mediaq_workers_jobs": "gauge",
+            "mediaq_workers_lost": "gauge",
+            "mediaq_cost_dollars": "counter",
             "mediaq_taxonomy_cache_entries": "gauge",
             "mediaq_taxonomy_cache_requests": "counter",
             "mediaq_alarm_on": "gauge",
@@ -107,6 +112,61 @@ class TestPools:
         assert api.call("POST", "/pools/container/pause").status_code == 401
         assert api.call("POST", "/pools/garage/pause", accounts.ADMIN_TOKEN).status_code == 404
         assert api.services.ledger.pools()["container"].paused is False
+
+
+class TestWorkers:
+    def test_administrators_see_them(self, api: Api) -> None:
+        about: dict[str, Any] = {
+            "pools": ["lambda", "container"],
+            "host": "h",
+            "version": "1.0.0",
+            "started_ms": 1000,
+            "slots": 2,
+        }
+        busy = Heartbeat(id="h:1", kind="container", jobs=["a job"], last_error="no luck", last_error_ms=2000, **about)
+        api.services.workers_ledger.beat(busy)
+        [found] = api.call("GET", "/workers", accounts.ADMIN_TOKEN).json["workers"]
+        assert (found["id"], found["state"], found["pools"]) == ("h:1", "alive", ["lambda", "container"])
+        assert (found["started_at"], found["jobs"]) == ("1970-01-01T00:00:01.000Z", ["a job"])
+        assert (found["last_error"], found["last_error_at"]) == ("no luck", "1970-01-01T00:00:02.000Z")
+        values = {(s.name, *s.labels.values()): s.value for family in metrics(api).values() for s in family.samples}
+        assert values["mediaq_workers_alive", "container"] == values["mediaq_workers_alive", "lambda"] == 1
+        assert (values["mediaq_workers_jobs",], values["mediaq_workers_lost",]) == (1, 0)
+
+    def test_nobody_else_does(self, api: Api) -> None:
+        assert api.call("GET", "/workers", api.backends.tokens["enterprise"]).status_code == 403
+        assert api.call("GET", "/workers").status_code == 401
+
+
+class TestCost:
+    """A user's jobs cost what their records say, also those that the ledger has forgotten."""
+
+    def test_of_jobs_before_and_after_a_wipe(self, api: Api) -> None:
+        user, token = api.new_user()
+        cost = {"pool": "container", "usd": 0.25}
+        before = {"finished_at": "2020-01-01T00:00:00.000Z"}  # of this month, by date_created
+        for values in ({"status": "completed", **before}, {"status": "failed", **before}, {"status": "completed"}):
+            made(api, token, result={"cost": cost}, **values)
+        made(api, token, status="completed", result="nonsense", **before)
+        assert api.call("GET", "/usage", token).json["cost"] == {"usd": 0.5, "max_usd": None, "remaining_usd": None}
+        held = claim(api, queued(api, token))
+        api.services.ledger.finish(held.job, held.token, "completed", {}, usd=1.5)
+        assert api.call("GET", "/usage", token).json["cost"]["usd"] == 2.0
+        assert held.job.user_id == user
+        values = {(s.name, *s.labels.values()): s.value for family in metrics(api).values() for s in family.samples}
+        assert values["mediaq_cost_dollars_total", "transcoding"] == 1.5
+
+    def test_a_budget_is_kept(self, backends: Backends, plans: Path) -> None:
+        plans.write_text('{"free": {"transcoding": -1, "max_usd": 2}}')
+        for api in serve(backends, PLANS_FILE=str(plans)):
+            _, token = api.new_user()
+            held = claim(api, queued(api, token))
+            assert api.call("GET", "/usage", token).json["cost"] == {"usd": 0.0, "max_usd": 2.0, "remaining_usd": 2.0}
+            api.services.ledger.finish(held.job, held.token, "completed", {}, usd=2)
+            answer = api.enqueue({"jobId": made(api, token), "operation": "transcoding"}, token=token)
+            assert (answer.status_code, answer.json["error"]) == (403, "tier_limit_reached")
+            assert answer.json["reason"] == "budget_reached"
+            assert api.call("GET", "/usage", token).json["cost"]["remaining_usd"] == 0
 
 
 class TestUsage:

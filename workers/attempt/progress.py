@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from chalicelib.directus.client import Directus
-    from workers.runtime.lease import Lease
+    from workers.attempt.lease import Lease
 
 EVERY_SECONDS = 5.0
 EVERY_POINTS = 5

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.errors import JobCancelled
 from tests.unit.factories import admit, claim
-from workers.runtime.lease import Lease
+from workers.attempt.lease import Lease
 
 if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger

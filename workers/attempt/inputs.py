@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from chalicelib.directus.records import Record
     from chalicelib.domain.captions.parse import Captions
     from chalicelib.domain.jobs import MediaJob
+    from workers.attempt.lease import Lease
     from workers.context.work import Tools
     from workers.network.authorization import Authorization
-    from workers.runtime.lease import Lease
 
 logger = Logger(service="mediaq", child=True)
 

@@ -21,8 +21,8 @@ from chalicelib.errors import (
 )
 from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS
 from tests.unit.factories import admit, claim
-from workers.runtime import lease as module
-from workers.runtime.lease import Lease
+from workers.attempt import lease as module
+from workers.attempt.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,3 @@
+-- Return the cost of all jobs that ended since it was first counted: operation, billionths of a dollar, ...
+call('HSETNX', P .. 'spent', 'since_ms', time_ms(''))
+return call('HGETALL', P .. 'spent')
