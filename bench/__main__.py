@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, recovery
+from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, quotes, recovery
 from bench.media import captions, packages, parts, quality, thumbnails
 from infra.local.processes import ROOT
 
@@ -32,6 +32,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "parts": parts.run,
     "looking": looking.run,
     "overhead": overhead.run,
+    "quotes": quotes.run,
 }
 
 

@@ -40,7 +40,7 @@ ROUNDS = 3
 LAMBDA_GB = 3008 / 1024
 SLOT_VCPU, SLOT_GB = 2.0, 8.0
 """A container worker as in the template: 4 vCPU and 16 GB for two jobs."""
-GAUGES = 20
+GAUGES = 24
 HOURS_A_MONTH = 730
 OPERATIONS: dict[str, dict[str, Any]] = {
     "thumbnail": {"width": 320},

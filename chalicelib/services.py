@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.credential_tests import CredentialTests
+    from chalicelib.ledger.estimates import Estimates
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.parts import PartsLedger
     from chalicelib.ledger.scripts import Scripts
     from chalicelib.ledger.usage import UsageLedger
     from chalicelib.ledger.workers import WorkersLedger
     from chalicelib.maintenance.health import HealthChecker
+    from chalicelib.maintenance.learning import Learning
     from chalicelib.maintenance.maintenance import Maintenance
     from chalicelib.maintenance.monitor import Monitor
     from chalicelib.queues.schedules import Schedules
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.usecases.enqueue_created import CreatedRecords
     from chalicelib.usecases.job_status import JobStatusReader
     from chalicelib.usecases.preview import PreviewReader
+    from chalicelib.usecases.quote import Quoter
     from chalicelib.usecases.retry import Retrier
     from chalicelib.usecases.taxonomy import Taxonomy
     from chalicelib.usecases.usage import UsageReader
@@ -199,6 +202,30 @@ class Services:
         return Charges(self.directus, self.usage_ledger)
 
     @cached_property
+    def estimates(self) -> Estimates:
+        """The models of the estimates."""
+        from chalicelib.ledger.estimates import Estimates  # noqa: PLC0415
+
+        return Estimates(self.scripts)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """What keeps the estimates up to date."""
+        from chalicelib.maintenance.learning import Learning  # noqa: PLC0415
+
+        return Learning(self.estimates, self.directus)
+
+    @cached_property
+    def quoter(self) -> Quoter:
+        """The use case behind `POST /queue/media/quote`."""
+        from chalicelib.domain.cost import load_prices  # noqa: PLC0415
+        from chalicelib.usecases.quote import Ledgers, Quoter  # noqa: PLC0415
+
+        ledgers = Ledgers(self.ledger, self.workers_ledger, self.estimates)
+        prices = load_prices(self.settings.prices_file)
+        return Quoter(self.directus, ledgers, self.charges, self.admission_checks, prices)
+
+    @cached_property
     def workers_ledger(self) -> WorkersLedger:
         """The heartbeats of the workers."""
         from chalicelib.ledger.workers import WorkersLedger  # noqa: PLC0415
@@ -231,7 +258,7 @@ class Services:
         """The maintenance task."""
         from chalicelib.maintenance.maintenance import Maintenance  # noqa: PLC0415
 
-        return Maintenance(self.ledger, self.tickets, self.directus)
+        return Maintenance(self.ledger, self.tickets, self.directus, self.learning)
 
     @cached_property
     def monitor(self) -> Monitor:

@@ -11,6 +11,7 @@ import msgspec
 from chalicelib import VERSION
 from chalicelib.domain import credentials as d
 from chalicelib.domain import job_schemas as j
+from chalicelib.domain import quotes as q
 from chalicelib.domain import schemas as p
 from chalicelib.domain.captions import schemas as c
 from chalicelib.domain.captions.formats import MIME
@@ -28,6 +29,7 @@ EMPTY: Json = {"enum": [None, ""]}
 """Values that clients send for a missing value."""
 BULK = "BulkRequest"
 EVENT = "CreatedEvent"
+QUOTE = "QuoteRequest"
 SAYS = {
     400: "The request is malformed; the error names the field and what it must be",
     401: "The Directus token is missing, invalid or expired",
@@ -62,6 +64,7 @@ class Route(NamedTuple):
 ROUTES = (
     Route("get", "/queue/stats", "Counts of the queue", p.StatsAnswer, "none"),
     Route("post", "/queue/media", "Enqueue a record", p.Accepted, body=MediaRequest, refuses=(400, 403, 404, 409, 415, 429)),
+    Route("post", "/queue/media/quote", "Quote a job", q.QuoteAnswer, body=QUOTE, refuses=(400, 415)),
     Route("post", "/queue/media/bulk", "Enqueue up to 100 records", p.BulkAnswer, body=BULK, refuses=(400, 415)),
     Route(
         "post", "/queue/media/created", "Enqueue a record that a Flow reports as created", p.Accepted, "internal",
@@ -120,7 +123,7 @@ PARAMETERS: dict[str, Json] = {
 def document() -> Json:
     """Return the OpenAPI document."""
     types = {one for route in ROUTES for one in (route.answer, route.body, route.away) if isinstance(one, type)}
-    named = sorted({*types, *PARAMS.values(), p.Error, p.TierError}, key=lambda one: one.__name__)
+    named = sorted({*types, *PARAMS.values(), p.Error, p.TierError, q.DescribedInput}, key=lambda one: one.__name__)
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
     paths: dict[str, Json] = {}
     for route in ROUTES:
@@ -200,7 +203,7 @@ def _ref(model: type | str) -> Json:
 
 def _finished(schemas: Json) -> Json:
     """Add what the types cannot express."""
-    for name in ("MediaRequest", "CaptionsRequest", *(params.__name__ for params in PARAMS.values())):
+    for name in ("MediaRequest", "CaptionsRequest", "DescribedInput", *(params.__name__ for params in PARAMS.values())):
         _let_be_empty(schemas[name])
     media = schemas["MediaRequest"]
     media["allOf"] = [
@@ -212,6 +215,8 @@ def _finished(schemas: Json) -> Json:
     ]
     preset = schemas["TranscodingParams"]["properties"]["preset"]
     preset["anyOf"][0] = {"type": "string", "description": preset["anyOf"][0]["description"]}  # may be a preset name
+    described = {"input": {**_ref(q.DescribedInput), "description": "an input that is not uploaded yet"}}
+    schemas[QUOTE] = {**media, "properties": {**media["properties"], **described}, "required": ["operation"]}
     wrong = {"description": "an error of one does not affect the others"}
     several = {"type": "array", "items": {"anyOf": [_ref(MediaRequest), wrong]}, "minItems": 1, "maxItems": BULK_AT_MOST}
     schemas[BULK] = {"type": "object", "properties": {"jobs": several}, "required": ["jobs"]}

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = Logger(service="mediaq", child=True)
 IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
+PLAIN = {"user_created": None, "input_file_id": None}
+"""In place of the ids of related rows."""
 PAGE, PAGES_MAX = 200, 50
 """Records a call, and calls, when all of a user are read."""
 PING_TIMEOUT = (3.0, 5.0)
@@ -94,6 +96,11 @@ class Directus(Files, Connections):
         mine = {"user_created": {"_eq": user_id}, "status": {"_eq": "completed"}, "date_created": {"_gte": since}}
         rows = self._counts({**mine, "operation": {"_in": operations}}, "operation")
         return dict.fromkeys(operations, 0) | {row["operation"]: int(row["count"]) for row in rows}
+
+    def read_completed(self, at_most: int) -> list[Record]:
+        """Return the records of jobs that completed last, the oldest first."""
+        params = {"filter[status][_eq]": "completed", "fields": "*", "sort": "-date_created", "limit": str(at_most)}
+        return [read({**row, **PLAIN}, Record) for row in reversed(self._rows("GET", "/items/media_jobs", params=params))]
 
     def read_results(self, user_id: str, since: str, until: str) -> list[Any]:
         """Return the `result` of a user's jobs created since `since` and finished before `until` (ISO 8601)."""

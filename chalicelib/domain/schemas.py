@@ -150,6 +150,11 @@ class Spent(msgspec.Struct):
     max_usd: Annotated[float | None, msgspec.Meta(description="of the plan; null: no limit")]
     remaining_usd: Annotated[float | None, msgspec.Meta(description="null: no limit")]
 
+    @classmethod
+    def of(cls, usd: float, most: float | None) -> Spent:
+        """Return what is left."""
+        return cls(round(usd, 6), most, None if most is None else round(max(0.0, most - usd), 6))
+
 
 class UsageAnswer(Answer):
     """The plan of a user."""

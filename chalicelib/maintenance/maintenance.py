@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.types import TotalsSnapshot
+    from chalicelib.maintenance.learning import Learning
     from chalicelib.queues.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
@@ -51,19 +52,22 @@ class DeadLetterRedrive(NamedTuple):
 class Maintenance:
     """Repairs what a crash or a wiped Redis left behind."""
 
-    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus) -> None:
+    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, learning: Learning | None = None) -> None:
         self._ledger = ledger
+        self._learning = learning
         self._tickets = tickets
         self._directus = directus
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Report:
-        """Sweep twice, some seconds apart; seed the totals after a wipe; redrive the dead-letter queues."""
+        """Sweep twice, some seconds apart; seed the totals after a wipe; redrive the dead-letter queues; learn."""
         tickets = self.sweep()
         sleep(SUSPECT_MS / 1000)
         tickets += self.sweep()
         seeded = self.seed_totals()
         dead = sum(self._tickets.count_dead_letters(pool) for pool in POOLS)
         looked_at = [self.redrive_dead_letters(pool) for pool in POOLS] if dead else []
+        if self._learning is not None:
+            self._learning.run()
         revived, cleared = sum(one.revived for one in looked_at), sum(one.cleared for one in looked_at)
         return Report(tickets + revived, revived, max(0, dead - revived - cleared), seeded)
 

@@ -67,11 +67,8 @@ class UsageReader:
         operations = [self._allowance(name, tier, used) for name, used in self._charges.jobs(user_id, cycle).items()]
         span = Cycle(cycle, plans.cycle_start(cycle), plans.cycle_start(plans.cycle_after(cycle)))
         spent = self._charges.spent(user_id, cycle) / NANO
-        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations, cost=self._spent(tier, spent))
+        cost = Spent.of(spent, self._plans.get(tier, {}).get(plans.BUDGET))
+        return UsageAnswer(user=user_id, tier=tier, cycle=span, operations=operations, cost=cost)
 
     def _allowance(self, operation: str, tier: str, used: int) -> Allowance:
         return Allowance.of(operation, plans.can_perform(self._plans, tier, operation).limit, used)
-
-    def _spent(self, tier: str, usd: float) -> Spent:
-        most = self._plans.get(tier, {}).get(plans.BUDGET)
-        return Spent(usd=round(usd, 6), max_usd=most, remaining_usd=None if most is None else round(max(0.0, most - usd), 6))

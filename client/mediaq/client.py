@@ -23,6 +23,7 @@ API, DIRECTUS = "http://127.0.0.1:3001/api/queue", "http://127.0.0.1:8055"
 COLUMNS = ("input_url", "params", "priority", "creator_profile_id")
 """Columns of the record; other fields of a job come from the API."""
 WAIT_SECONDS = 2.0
+NOT_FOUND = 404
 
 
 def _quietly(done: int, whole: int) -> None:
@@ -62,8 +63,12 @@ class Client:
 
         `options` are those of `POST /media`: priority, delay (ms), run_at, callback_url, creator_profile_id. If the call fails
         half-way, the error has `file_id` and `job_id`; pass them as `source` and `record` to continue.
+
+        A file is uploaded only if the job would be accepted.
         """
         given, job_id = source_of(source), record
+        if isinstance(given, Path) and record is None:
+            self._check(given, operation, params, options)
         try:
             if isinstance(given, Path):
                 given = {"input_file_id": self.upload(given, sent)}
@@ -74,6 +79,37 @@ class Client:
             error.file_id, error.job_id = None if isinstance(given, Path) else given.get("input_file_id"), job_id
             raise
         return job_id
+
+    def quote(
+        self,
+        operation: str,
+        source: str | Path | None = None,
+        params: Json | None = None,
+        *,
+        about: Json | None = None,
+        **options: Any,
+    ) -> Json:
+        """Return what would become of a job, without uploading anything: see `POST /media/quote`.
+
+        `about` describes the input: size (bytes), duration (s), resolution (such as 1920x1080), fps, codec.
+        """
+        given = source_of(source)
+        if isinstance(given, Path):
+            about, given = {"size": given.stat().st_size, **(about or {})}, {}
+        body = {"operation": operation, "params": params or {}, **given, **options, **({"input": about} if about else {})}
+        said: Json = self._wire.call("POST", f"{self._api}/media/quote", json=body)
+        return said
+
+    def _check(self, file: Path, operation: str, params: Json | None, options: Json) -> None:
+        """Raise the error that enqueueing would raise."""
+        try:
+            refusal = self.quote(operation, file, params, **options)["refusal"]
+        except ApiError as error:
+            if error.status != NOT_FOUND:  # a server of an older release has no quotes
+                raise
+            return
+        if refusal is not None:
+            raise ApiError(refusal["status"], refusal.get("message") or refusal["error"])
 
     def upload(self, file: str | Path, sent: Callable[[int, int], None] = _quietly) -> str:
         """Upload a file as a stream and return its id; `sent` is called with the bytes so far and in total."""

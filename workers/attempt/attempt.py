@@ -15,6 +15,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import OPEN_STATES, timestamp
 from chalicelib.domain.cost import Cost
+from chalicelib.domain.estimates.shape import Facts, shapes_of
 from chalicelib.domain.jobs import CANCELLED, OPERATIONS, request_of
 from chalicelib.domain.retry_policy import MAX_STALLS
 from chalicelib.domain.validation import validate, without_empty
@@ -69,6 +70,8 @@ class Attempt:
         self._journal = lease.journal
         self._prices = tools.prices.of_pool(self._job.pool)
         self._bytes_in = self._bytes_out = 0
+        self._facts = Facts()
+        self._params: msgspec.Struct | None = None
         makes_parts = tools.make_team if self._job.operation == "transcoding" else None
         self._team = makes_parts(self._job, lease.token) if makes_parts else None
 
@@ -130,6 +133,7 @@ class Attempt:
             params = validate(without_empty(self._job.params, operation.params), operation.params, "params")
         except BadRequest as error:  # accepted by another release
             raise MediaRejected(str(error)) from error
+        self._params = params
         inputs = Inputs(self._job, self._lease, self._directus, self._tools)
         authorization = inputs.authorization()
         target = folder / "input"
@@ -137,7 +141,7 @@ class Attempt:
             source = inputs.fetch(target, record, params=params, authorization=authorization, arrived=self._arrived)
             captions = inputs.captions(params)
             by_language = inputs.captions_by_language(params)
-            self._bytes_in = target.stat().st_size
+            self._bytes_in = self._facts.bytes = target.stat().st_size
         out = folder / "out"
         out.mkdir()
         share = PERCENT_FROM - self._fetch_share
@@ -153,6 +157,7 @@ class Attempt:
             captions=captions,
             captions_by_language=by_language,
             authorization=authorization,
+            facts=self._facts,
             team=self._team,
         )
         with self._journal.stage("process"), inputs.noting_use(authorization):
@@ -178,7 +183,8 @@ class Attempt:
         self._bytes_out = sum(file["bytes"] for file in files)
         self._note_cost()
         self._journal.end("completed")
-        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt, "cost": self._cost()}
+        about = {"outputs": files, "stages": self._journal.stages, "attempt": self._claim.attempt}
+        about["cost"] = {**self._cost(), "input": msgspec.to_builtins(self._facts)}
         values = {
             "status": "completed",
             "output_file_id": files[0]["file_id"] if files else None,
@@ -188,6 +194,11 @@ class Attempt:
             "finished_at": timestamp(),
         }
         return self._close(values, "completed", [file["file_id"] for file in files])
+
+    def measures(self) -> dict[str, object]:
+        """Return what the estimates learn from, for the summary of a completed job."""
+        shapes = shapes_of(self._job.operation, self._params, self._facts) if self._params is not None else []
+        return {"shapes": shapes, "bytes_out": self._bytes_out}
 
     def _note_cost(self) -> None:
         """Record what this run used so far."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.estimates.shape import Facts
 from chalicelib.errors import MediaRejected
 from workers.context.warnings import WarningCollector
 
@@ -103,6 +104,8 @@ class Work:
     """The caller's credential for the hosts in the request."""
     warnings: WarningCollector = field(default_factory=WarningCollector)
     """Problems of the input that do not stop the job."""
+    facts: Facts = field(default_factory=Facts)
+    """What the operation finds out about its input, for the estimates."""
     team: Team | None = None
     """Other workers that encode parts of a long film; None: there is no store for the parts."""
 

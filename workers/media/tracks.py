@@ -16,6 +16,7 @@ from workers.sandbox import sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chalicelib.domain.estimates.shape import Facts
     from workers.context.work import Work
     from workers.media.probe import Media, Stream
 
@@ -34,6 +35,7 @@ def open_input(work: Work, *kinds: str) -> Media:
     if any(one.codec == probe.UNKNOWN for one in media.streams):
         _name_unknown_codecs(work, media)
     probe.require_usable(media)
+    _note(work.facts, media)
     for stream in media.streams:
         if stream.problem:
             number, word = media.number(stream), probe.WORDS[stream.kind]
@@ -45,6 +47,14 @@ def open_input(work: Work, *kinds: str) -> Media:
         if wanted is not None:
             media.chosen = {**media.chosen, kind: _named(media, kind, wanted).index}
     return media
+
+
+def _note(facts: Facts, media: Media) -> None:
+    """Note what the duration of the job depends on."""
+    picture = media.track("video")
+    facts.duration = 0.0 if media.still else round(media.duration, 3)
+    if picture is not None:
+        facts.width, facts.height, facts.fps = picture.width, picture.height, round(picture.fps, 3)
 
 
 def open_picture(work: Work, *kinds: str) -> tuple[Media, Path]:

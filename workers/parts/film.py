@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from chalicelib.domain.estimates.speeds import encoding_seconds
 from workers.encoding import part as wanted_part
 from workers.parts import cut, index, plan
 from workers.parts.encode import Recipe, Rendition
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from workers.parts.index import Index
     from workers.parts.plan import Part, Timeline
 
-PLAIN_SPEED = {"h264": 27, "h265": 13, "vp9": 11, "av1": 34}
-"""Megapixels a second that two processors encode with the preset medium, measured with a detailed film of 720p."""
-SPEED_OF_PRESET = {
-    "ultrafast": 4.3, "superfast": 2.9, "veryfast": 2.2, "faster": 1.4, "fast": 1.1, "medium": 1.0, "slow": 0.7, "slower": 0.45,
-    "veryslow": 0.25,
-}  # fmt: skip
-"""Relative to medium, measured with h264; veryslow is a guess."""
 PACKETS_AGAIN, SHORT = 3, 1000
 """All parts together may decode a film so many times, and some frames more."""
 WHOLE_PICTURES = (
@@ -83,8 +77,7 @@ def source_name(number: int, codec: str) -> str:
 
 def estimated_seconds(pixels: float, frames: float, renditions: list[Rendition], preset: str) -> float:
     """Return about how long two processors encode the film, in s. `pixels`: those of a frame, of all renditions together."""
-    slowest = min(PLAIN_SPEED[one.codec] for one in renditions)
-    return pixels * frames / 1e6 / (slowest * SPEED_OF_PRESET[preset])
+    return max(encoding_seconds(pixels * frames / 1e6, one.codec, preset) for one in renditions)
 
 
 def prepare(

@@ -197,7 +197,8 @@ class Runner:
             outcome = "retry" if claim.attempt < retry_policy.MAX_ATTEMPTS else attempt.fail(error)
             if outcome == "retry":
                 lease.journal.end("retry", error)
-        return self._finish(claim, lease, outcome, {"error": error, "seconds": round(time.monotonic() - started, 3)})
+        note: dict[str, object] = {"error": error, "seconds": round(time.monotonic() - started, 3)}
+        return self._finish(claim, lease, outcome, note | (attempt.measures() if outcome == "completed" else {}))
 
     def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
         """Count the outcome, waiting for Redis as long as necessary, and update the ticket; True if the job ended."""
@@ -216,7 +217,7 @@ class Runner:
                 lease.wait(1)
             except LeaseLost:  # perhaps by our own call, with its answer lost: asking again tells
                 lost = True
-        logger.info("finished", extra={**summary, "ledger": word})
+        logger.info("finished", extra={name: value for name, value in summary.items() if name != "shapes"} | {"ledger": word})
         if note["error"]:
             self.last_error = (str(note["error"])[:ERROR_MAX], round(time.time() * 1000))
         if word == "lost":

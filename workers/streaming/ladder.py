@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.domain.params.common import bits_per_second
+from chalicelib.domain.params.streaming import HEIGHTS
 from workers.encoding.video import CRF, Quality
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from chalicelib.domain.params.transcoding import TranscodingParams
     from workers.media.probe import Stream
 
-HEIGHTS = (2160, 1440, 1080, 720, 480, 360, 240)
 OWN_SIZE_FROM = 1.12
 """A film that is so much larger than the next height gets a rendition of its own size."""
 CEILING_1080P, CEILING_GROWTH = 7_000_000, 1.6

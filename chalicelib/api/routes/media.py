@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
 from chalicelib.access.internal import require_internal
-from chalicelib.api.http import BULK_MAX_BYTES, endpoint
+from chalicelib.api.http import BULK_MAX_BYTES, endpoint, published
 from chalicelib.domain.requests import JOB_MAX_BYTES, parse_bulk, parse_job_id
 from chalicelib.domain.validation import parse_object
 from chalicelib.errors import ApiError, BadRequest, Unavailable
@@ -29,6 +29,16 @@ def media() -> dict[str, Any]:
     caller = services().authenticator.caller(request.headers.get("authorization"))
     data = parse_object(request.raw_body, JOB_MAX_BYTES)
     return accepted(services().enqueuer.enqueue(data, caller), caller.user_id)
+
+
+@blueprint.route("/media/quote", methods=["POST"], cors=True)
+@endpoint
+def quote() -> Any:
+    """Return what would become of a request: whether it would be accepted, its time, its cost. Changes nothing."""
+    request = blueprint.current_request
+    caller = services().authenticator.caller(request.headers.get("authorization"))
+    data = parse_object(request.raw_body, JOB_MAX_BYTES)
+    return published(services().quoter.quote(data, caller))
 
 
 @blueprint.route("/media/bulk", methods=["POST"], cors=True)

@@ -12,6 +12,8 @@ from chalicelib.domain.validation import FieldError
 RUNGS_MAX = 8
 CAPTIONS_MAX = 20
 HEIGHT_LEAST, HEIGHT_MOST = 144, 4320
+HEIGHTS = (2160, 1440, 1080, 720, 480, 360, 240)
+"""The renditions of a package without a ladder."""
 CRF_MAX = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63}
 """Codec -> the worst quality of its encoder."""
 LADDER = "a list of renditions such as {height: 720} or {height: 720, crf: 23}, also with bitrate or target_vmaf instead of crf"

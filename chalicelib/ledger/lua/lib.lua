@@ -21,6 +21,7 @@
 --                          (billionths of a dollar)
 --   <p>:meta               hash   born_ms (first write after a wipe or restart), run_id (of the server), seeded, last_us (of
 --                          the last id), observed_ms, moved and moved_ms (state of the running jobs, and since when)
+--   <p>:estimates          hash   cursor (the beginning of the last summary that was learned), "<quantity>|<kind>" -> model, as JSON
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one per observation, for the failure window
 --   <p>:webhooks           zset   score due time (ms), member jobId: webhook events to deliver
 --   <p>:webhook:<jobId>    string the last event of the job, as MessagePack: id, user, url, outcome, attempts, body; finished

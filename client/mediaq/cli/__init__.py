@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from mediaq.cli import admin, captions, commands, credentials
+from mediaq.cli import admin, captions, commands, credentials, quote
 from mediaq.cli.context import Settings
 from mediaq.cli.show import clean
 from mediaq.errors import ApiError, JobFailed, MediaqError, Unreachable
@@ -59,6 +59,7 @@ def command(context: click.Context, api: str | None, directus: str | None, token
 for one in (
     commands.submit, commands.status, commands.jobs, commands.cancel, commands.retry, commands.download, captions.captions,
     captions.correct, credentials.credentials, commands.usage, commands.stats, commands.callback_secret, commands.completion,
+    quote.quote,
     admin.admin,
 ):  # fmt: skip
     command.add_command(one)

@@ -61,7 +61,7 @@ def submit(
 ) -> None:
     """Upload a file (or name a URL, or the id of a Directus file), create its record, and enqueue it."""
     client = settings.client
-    params = _params(params_json, pairs, preset)
+    params = parse_params(params_json, pairs, preset)
     given = {name: value for name, value in options.items() if value is not None}
     if output is not None and not watch:
         raise click.UsageError("--output needs --watch; `mediaq download JOB --output ...` gets the result later")
@@ -231,7 +231,8 @@ def each(job_ids: tuple[str, ...], act: Any, *, as_json: bool) -> int:
     return int(refused > 0)
 
 
-def _params(text: str | None, pairs: tuple[str, ...], preset: str | None) -> dict[str, Any]:
+def parse_params(text: str | None, pairs: tuple[str, ...], preset: str | None) -> dict[str, Any]:
+    """Return the parameters that the options name."""
     try:
         params = json.loads(text) if text else {}
     except ValueError as error:

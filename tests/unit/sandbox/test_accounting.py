@@ -35,7 +35,8 @@ def test_processes_and_the_thread(tmp_path: Path) -> None:
     with accounting.metered() as meter:
         for seconds in (0.3, 0.2):
             sandbox.run(python(BURN.format(seconds)), folder=tmp_path, limits=Limits())
-        while time.thread_time() < before + 0.1:
+        until = time.thread_time() + 0.1
+        while time.thread_time() < until:
             pass
     used = children() + time.thread_time() - before
     assert meter.cpu_seconds == pytest.approx(used, rel=0.05)

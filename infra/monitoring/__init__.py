@@ -1,0 +1,1 @@
+"""Grafana and Prometheus: a dashboard, alert rules, and a compose file that starts both beside mediaq."""
