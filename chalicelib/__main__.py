@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 
 from chalicelib.access.auth import OPERATOR
-from chalicelib.directus.records import FailedJobs
+from chalicelib.domain.bulk import JobSelection
+from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.errors import ApiError, SettingsError, Unavailable
 from chalicelib.maintenance.bullmq_import import OldQueue
 from chalicelib.services import Services
@@ -71,23 +72,20 @@ def retry(options: argparse.Namespace) -> int:
 
 def redrive(options: argparse.Namespace) -> int:
     """Retry all failed jobs that match the options, oldest first. Cancelled jobs are not retried."""
-    services = Services(current())
-    which = FailedJobs(
-        operation=options.operation,
-        user_id=options.user and str(options.user),
-        since=options.since and options.since.isoformat(),
-        until=options.until and options.until.isoformat(),
-        error=options.error,
-    )
-    if options.dry_run:
-        ids = services.directus.find_failed(which, options.limit)
-        for job_id in ids:
-            _say(job_id)
-        _say(f"{len(ids)} jobs would be retried")
-        return 0
-    answers = [_tell(job_id, answer) for job_id, answer in services.retrier.redrive(which, options.limit)]
-    _say(f"{sum(answers)} of {len(answers)} jobs will be retried")
-    return int(not all(answers))
+    given = {name: getattr(options, name) for name in ("operation", "user", "since", "until", "search")}
+    filters = {name: value for name, value in given.items() if value is not None}
+    if bool(filters) == options.all:
+        sys.stderr.write("say which: --operation, --user, --since, --until, --search, or --all; --dry-run lists them\n")
+        return 2
+    selection = JobSelection(**({"state": "failed"} | filters), dry_run=options.dry_run)
+    said = "would run again" if options.dry_run else "will run again"
+    count = done = 0
+    for result in Services(current()).bulk_actions.run_all("retry", selection, OPERATOR, options.limit):
+        _say(f"{result.jobId}: {said if result.ok else result.message or result.error}")
+        count, done = count + 1, done + result.ok
+    if not count:
+        sys.stderr.write("no failed job is like that\n")
+    return int(done < count)
 
 
 def pause(options: argparse.Namespace) -> int:
@@ -154,11 +152,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("job_ids", nargs="+", type=UUID, metavar="JOB_ID", help="the id of a media_jobs record")
         sub.set_defaults(command=command)
     sub = commands.add_parser("redrive", help=redrive.__doc__, description=redrive.__doc__)
-    sub.add_argument("--operation", help="only jobs of this operation")
+    sub.add_argument("--operation", choices=list(OPERATIONS), help="only jobs of this operation")
     sub.add_argument("--user", type=UUID, metavar="USER_ID", help="only jobs of this user")
     sub.add_argument("--since", type=_time, metavar="TIME", help="only jobs created at or after this time")
     sub.add_argument("--until", type=_time, metavar="TIME", help="only jobs created at or before this time")
-    sub.add_argument("--error", metavar="TEXT", help="only jobs whose error contains this")
+    sub.add_argument("--search", metavar="TEXT", help="only jobs whose error contains this")
+    sub.add_argument("--all", action="store_true", help="all failed jobs, with no other option")
     sub.add_argument("--limit", type=_count, default=1000, metavar="N", help="the maximum number (1000)")
     sub.add_argument("--dry-run", action="store_true", help="list them, and change nothing")
     sub.set_defaults(command=redrive)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.queues.tickets import Tickets
     from chalicelib.settings import Settings
     from chalicelib.usecases.admission import AdmissionChecks
+    from chalicelib.usecases.bulk import BulkActions
     from chalicelib.usecases.cancel import Canceller
     from chalicelib.usecases.captions import CaptionEditor
     from chalicelib.usecases.charges import Charges
@@ -147,6 +148,13 @@ class Services:
         from chalicelib.usecases.retry import Retrier  # noqa: PLC0415
 
         return Retrier(self.directus, self.enqueuer, self.ownership)
+
+    @cached_property
+    def bulk_actions(self) -> BulkActions:
+        """The use case that retries or cancels many jobs."""
+        from chalicelib.usecases.bulk import BulkActions  # noqa: PLC0415
+
+        return BulkActions(self.directus, self.ledger, self.ownership, self.retrier, self.canceller)
 
     @cached_property
     def job_status(self) -> JobStatusReader:

@@ -49,6 +49,19 @@ class Ownership:
         """Return the record, authorized like `owner`."""
         return self.owner(self._directus.read_job(job_id), caller)
 
+    def visible_user(self, wanted: str | None, caller: Caller) -> str | None:
+        """Return the user whose jobs the caller sees; None: everybody's. `wanted`: the user that they ask for, if any.
+
+        Raises:
+            Forbidden: another user's jobs, and the caller is not an administrator.
+        """
+        if wanted != caller.user_id and self.is_administrator(caller):
+            return wanted
+        self.check_active(caller)
+        if wanted not in (None, caller.user_id):
+            raise Forbidden("user must be yourself: only administrators see the jobs of others")
+        return caller.user_id
+
     def check_active(self, caller: Caller) -> None:
         """Check that a caller who is not an administrator is not suspended: a signed token outlives a suspension.
 

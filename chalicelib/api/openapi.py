@@ -9,12 +9,13 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from chalicelib import VERSION
+from chalicelib.domain import bulk as b
 from chalicelib.domain import credentials as d
 from chalicelib.domain import job_schemas as j
-from chalicelib.domain import quotes as q
 from chalicelib.domain import schemas as p
 from chalicelib.domain.captions import schemas as c
 from chalicelib.domain.captions.formats import MIME
+from chalicelib.domain.estimates import quotes as q
 from chalicelib.domain.jobs import OPERATIONS
 from chalicelib.domain.queries import JobsQuery
 from chalicelib.domain.requests import BULK_AT_MOST, MediaRequest
@@ -30,6 +31,8 @@ EMPTY: Json = {"enum": [None, ""]}
 BULK = "BulkRequest"
 EVENT = "CreatedEvent"
 QUOTE = "QuoteRequest"
+MAY_BE_EMPTY = ("MediaRequest", "CaptionsRequest", "DescribedInput", "JobSelection")
+"""Bodies whose fields may be null or empty, which is as if they were left out."""
 SAYS = {
     400: "The request is malformed; the error names the field and what it must be",
     401: "The Directus token is missing, invalid or expired",
@@ -71,6 +74,8 @@ ROUTES = (
         body=EVENT, refuses=(400, 403, 404, 409, 415, 429),
     ),
     Route("get", "/queue/jobs", "List jobs, the newest first", j.JobsAnswer, query=JobsQuery, refuses=(400, 403)),
+    Route("post", "/queue/jobs/retry", "Retry many jobs", b.BulkActionAnswer, body=b.JobSelection, refuses=(400, 403, 415)),
+    Route("post", "/queue/jobs/cancel", "Cancel many jobs", b.BulkActionAnswer, body=b.JobSelection, refuses=(400, 403, 415)),
     Route("get", "/queue/jobs/{jobId}", "Show a job", j.JobAnswer, refuses=(400, 404)),
     Route("get", "/queue/jobs/{jobId}/picture", "A preview image of a job's output", j.PreviewAnswer, refuses=(400, 404)),
     Route("delete", "/queue/jobs/{jobId}", "Cancel a job", p.CancelAnswer, refuses=(400, 404, 409)),
@@ -203,7 +208,10 @@ def _ref(model: type | str) -> Json:
 
 def _finished(schemas: Json) -> Json:
     """Add what the types cannot express."""
-    for name in ("MediaRequest", "CaptionsRequest", "DescribedInput", *(params.__name__ for params in PARAMS.values())):
+    for name in (
+        *MAY_BE_EMPTY,
+        *(params.__name__ for params in PARAMS.values()),
+    ):
         _let_be_empty(schemas[name])
     media = schemas["MediaRequest"]
     media["allOf"] = [

@@ -7,7 +7,7 @@ read as a filtered list and not as an item: an empty list means "missing", while
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -25,9 +25,6 @@ from chalicelib.directus.records import (
     Record,
 )
 from chalicelib.directus.transport import BAD, FORBIDDEN, OK, UNAUTHORIZED, data_of, read, refused
-
-if TYPE_CHECKING:
-    from chalicelib.directus.records import FailedJobs
 
 logger = Logger(service="mediaq", child=True)
 IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
@@ -126,28 +123,16 @@ class Directus(Files, Connections):
         chunks = [among[at : at + IDS_IN_A_URL] for at in range(0, len(among), IDS_IN_A_URL)]
         return sum(self._count({**filters, "id": {"_in": chunk}}) for chunk in chunks)
 
-    def find_failed(self, which: FailedJobs, at_most: int) -> list[str]:
-        """Return the ids of up to `at_most` failed records, oldest first."""
-        tests = {
-            "operation": {"_eq": which.operation},
-            "user_created": {"_eq": which.user_id},
-            "date_created": {"_gte": which.since, "_lte": which.until},
-            "error": {"_contains": which.error},
-        }
-        given = [{name: {how: value}} for name, test in tests.items() for how, value in test.items() if value is not None]
-        filters = msgspec.json.encode({"_and": [{"status": {"_eq": "failed"}}, NOT_CANCELLED, *given]}).decode()
-        params = {"filter": filters, "fields": "id", "sort": "date_created", "limit": str(at_most)}
-        return [row["id"] for row in self._rows("GET", "/items/media_jobs", params=params)]
-
-    def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0) -> list[Record]:
+    def find_jobs(self, filters: dict[str, Any], at_most: int, skip: int = 0, *, oldest_first: bool = False) -> list[Record]:
         """Return up to `at_most` records, newest first and then by id, after skipping `skip`."""
-        page = {"sort": "-date_created,-id", "limit": str(at_most), "offset": str(skip), "fields": self._list_fields}
+        sort = "date_created,id" if oldest_first else "-date_created,-id"
+        page = {"sort": sort, "limit": str(at_most), "offset": str(skip), "fields": self._list_fields}
         params = {"filter": msgspec.json.encode(filters).decode(), **page}
         accept = (FORBIDDEN,) if self._list_fields != ANY_FIELDS else ()
         answer = self._call("GET", "/items/media_jobs", params=params, accept=accept)
         if answer.status_code == FORBIDDEN:  # a column that this Directus does not have
             self._list_fields = ANY_FIELDS
-            return self.find_jobs(filters, at_most, skip)
+            return self.find_jobs(filters, at_most, skip, oldest_first=oldest_first)
         return [read(row, Record) for row in data_of(answer)]
 
     # Users

@@ -94,18 +94,6 @@ class Record(msgspec.Struct):
     finished_at: str | None = None
 
 
-class FailedJobs(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter for failed jobs. Cancelled jobs never match."""
-
-    operation: str | None = None
-    user_id: str | None = None
-    since: str | None = None
-    """The earliest `date_created`, ISO 8601; `until` is the latest."""
-    until: str | None = None
-    error: str | None = None
-    """A substring of the error."""
-
-
 def timestamp(*, seconds: float = 0) -> str:
     """Return the current time, plus some seconds, in the format of Directus."""
     return written(datetime.now(UTC) + timedelta(seconds=seconds))

@@ -95,7 +95,7 @@ def read_cursor(text: str) -> Cursor:
         raise BadRequest("cursor must be the next of an earlier answer") from error
 
 
-def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[str, Any]:
+def as_filter(query: JobsQuery, user: str | None, after: Cursor | None, *, oldest_first: bool = False) -> dict[str, Any]:
     """Return the Directus filter. Only the ledger knows in which open state a job is."""
     tests: list[dict[str, Any]] = [_status(query.state)]
     if user is not None:
@@ -109,7 +109,7 @@ def as_filter(query: JobsQuery, user: str | None, after: Cursor | None) -> dict[
     if query.search:
         tests.append(_search(query.search))
     if after is not None:
-        tests.append({"date_created": {"_lte": _written(after.made)}})
+        tests.append({"date_created": {"_gte" if oldest_first else "_lte": _written(after.made)}})
     return {"_and": tests}
 
 

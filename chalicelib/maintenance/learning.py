@@ -74,7 +74,9 @@ def learned_from(record: Record) -> Learned | None:
     except (msgspec.ValidationError, TypeError, ValueError, KeyError, ArithmeticError, AttributeError):
         return None
     seconds = sum(found.stages.values())
-    sane = all(0 <= measure <= SECONDS_MAX for shape in shapes for measure in shape.measures)
+    facts = found.cost.input
+    sane = min(facts.duration, facts.width, facts.height, facts.fps, facts.bytes) >= 0
+    sane &= all(0 <= measure <= SECONDS_MAX for shape in shapes for measure in shape.measures)
     if not sane or not 0 < seconds <= SECONDS_MAX or not 0 <= size <= BYTES_MAX:
         return None
     return Learned(shapes, seconds, size / 1e6)

@@ -11,7 +11,7 @@ from chalicelib.domain import attempts, queries, warning_codes
 from chalicelib.domain.job_schemas import CallbackState, Delivery, Job, JobDetail, JobPart, JobParts, JobsAnswer
 from chalicelib.domain.jobs import CANCELLED, UnknownEnvelope, decode
 from chalicelib.domain.queries import Cursor
-from chalicelib.errors import DirectusUnavailable, Forbidden
+from chalicelib.errors import DirectusUnavailable
 
 if TYPE_CHECKING:
     from chalicelib.access.auth import Caller
@@ -47,7 +47,7 @@ class JobStatusReader:
         Raises:
             Forbidden: another user's jobs, and the caller is not an administrator.
         """
-        user = self._owner_filter(query, caller)
+        user = self._ownership.visible_user(str(query.user) if query.user else None, caller)
         after = queries.read_cursor(query.cursor) if query.cursor else None
         found: list[Job] = []
         for _ in range(READS):
@@ -118,15 +118,6 @@ class JobStatusReader:
             for row in state.rows
         ]
         return JobParts(count=state.count, finished=state.done, parts=parts)
-
-    def _owner_filter(self, query: JobsQuery, caller: Caller) -> str | None:
-        wanted = str(query.user) if query.user else None
-        if wanted != caller.user_id and self._ownership.is_administrator(caller):
-            return wanted
-        self._ownership.check_active(caller)
-        if wanted not in (None, caller.user_id):
-            raise Forbidden("user must be yourself: only administrators see the jobs of others")
-        return caller.user_id
 
     def _merge(self, records: list[Record]) -> list[Job]:
         sights = self._ledger.get_many([record.id for record in records])

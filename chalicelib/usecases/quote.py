@@ -10,10 +10,10 @@ import msgspec
 from chalicelib.directus.records import Owner, Record, written
 from chalicelib.domain.cost import NANO
 from chalicelib.domain.estimates.estimator import estimate
+from chalicelib.domain.estimates.quotes import Between, QuoteAnswer, Refusal, parse_quote
 from chalicelib.domain.estimates.shape import Facts, shapes_of
 from chalicelib.domain.jobs import OPERATIONS, pool_of
 from chalicelib.domain.plans import UNLIMITED
-from chalicelib.domain.quotes import Between, QuoteAnswer, Refusal, parse_quote
 from chalicelib.domain.schemas import Allowance, Spent
 from chalicelib.domain.validation import validate
 from chalicelib.errors import ApiError, Conflict, TierLimitReached, TooManyDelayed, Unauthorized, Unavailable
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from chalicelib.domain.cost import Prices
     from chalicelib.domain.estimates.estimator import Quantity
     from chalicelib.domain.estimates.model import Prediction
+    from chalicelib.domain.estimates.quotes import QuoteBody
     from chalicelib.domain.jobs import MediaJob
-    from chalicelib.domain.quotes import QuoteBody
     from chalicelib.ledger.estimates import Estimates
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.types import Forecast

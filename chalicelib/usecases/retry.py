@@ -1,4 +1,4 @@
-"""The use case that retries failed jobs: one by its id, or all that match a filter.
+"""The use case that retries failed jobs: one by its id, or several.
 
 A retry is a new admission: it is charged, and starts at the first attempt. The original request is in `result.request` of a
 record that failed in a worker or was cancelled, and in the columns of any other record. The owner can change both, so both are
@@ -10,17 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.access.auth import ON_BEHALF
-from chalicelib.domain.requests import BULK_AT_MOST
-from chalicelib.errors import Conflict
+from chalicelib.errors import ApiError, Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from chalicelib.access.auth import Caller
     from chalicelib.access.ownership import Ownership
     from chalicelib.directus.client import Directus
-    from chalicelib.directus.records import FailedJobs, Record
-    from chalicelib.errors import ApiError
+    from chalicelib.directus.records import Record
     from chalicelib.usecases.enqueue import Enqueued, Enqueuer
 
 
@@ -46,15 +42,15 @@ class Retrier:
             raise Conflict(f"jobId names a job that is {record.status}; only a failed one can be retried")
         return self._enqueuer.enqueue(request_of(record), ON_BEHALF)
 
-    def redrive(self, which: FailedJobs, at_most: int) -> Iterator[tuple[str, Enqueued | ApiError]]:
-        """Retry up to `at_most` failed jobs, oldest first; yield the id of each record and the error, if any."""
-        ids = self._directus.find_failed(which, at_most)
-        for at in range(0, len(ids), BULK_AT_MOST):
-            some = ids[at : at + BULK_AT_MOST]
-            records = self._directus.read_jobs(some)
-            failed = [job_id for job_id in some if job_id in records and records[job_id].status == "failed"]
-            answers = self._enqueuer.enqueue_all([request_of(records[job_id]) for job_id in failed], ON_BEHALF)
-            yield from zip(failed, answers, strict=True)
+    def retry_all(self, ids: list[str]) -> dict[str, ApiError | None]:
+        """Retry up to a hundred failed jobs, without authorization; return the error of each, None: it will run again."""
+        records = self._directus.read_jobs(ids)
+        failed = [job_id for job_id in ids if job_id in records and records[job_id].status == "failed"]
+        answers = self._enqueuer.enqueue_all([request_of(records[job_id]) for job_id in failed], ON_BEHALF)
+        results: dict[str, ApiError | None] = dict.fromkeys(ids, Conflict("jobId names a job that is not failed any more"))
+        for job_id, answer in zip(failed, answers, strict=True):
+            results[job_id] = answer if isinstance(answer, ApiError) else None
+        return results
 
 
 def request_of(record: Record) -> dict[str, Any]:

@@ -224,6 +224,22 @@ class Client:
         """Retry a failed job; return the id of the new admission."""
         return str(self._wire.call("POST", f"{self._api}/jobs/{job_id}/retry", careful=True)["bullJobId"])
 
+    def act(self, action: str, *, limit: int = 1000, dry_run: bool = False, **selection: Any) -> Iterator[Json]:
+        """Retry or cancel many jobs, oldest first; yield a result for each: jobId, ok, and error if it was refused.
+
+        `action`: `retry` or `cancel`. `selection`: `job_ids`, or filters as those of `jobs`, or `all=True`.
+        """
+        asked = {name: value for name, value in selection.items() if value is not None} | {"dry_run": dry_run}
+        if "job_ids" in asked:
+            asked["jobIds"] = list(asked.pop("job_ids"))
+        while limit > 0:
+            page = self._wire.call("POST", f"{self._api}/jobs/{action}", json={**asked, "limit": min(limit, 100)}, careful=True)
+            yield from page["results"]
+            limit -= len(page["results"])
+            if page["next"] is None:
+                return
+            asked["cursor"] = page["next"]
+
     def pause(self, pool: str, paused: bool = True) -> None:
         """Pause or resume a pool; for administrators."""
         self._wire.call("POST", f"{self._api}/pools/{pool}/{'pause' if paused else 'resume'}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
 from chalicelib.api.http import endpoint, published
 from chalicelib.api.routes.media import accepted
-from chalicelib.domain.requests import parse_job_id
+from chalicelib.domain.requests import JOB_MAX_BYTES, parse_job_id
+from chalicelib.domain.validation import parse_object
 from chalicelib.services import services
+
+if TYPE_CHECKING:
+    from chalicelib.usecases.bulk import Action
 
 blueprint = Blueprint(__name__)
 logger = Logger(service="mediaq", child=True)
@@ -27,6 +31,33 @@ def jobs() -> Any:
     asked = request.query_params
     query = queries.parse({name: asked.getlist(name) for name in asked} if asked else {})
     return published(services().job_status.page(query, caller))
+
+
+@blueprint.route("/retry", methods=["POST"], cors=True)
+@endpoint
+def retry_many() -> Any:
+    """Retry the jobs that the body selects, oldest first."""
+    return _bulk("retry")
+
+
+@blueprint.route("/cancel", methods=["POST"], cors=True)
+@endpoint
+def cancel_many() -> Any:
+    """Cancel the jobs that the body selects, oldest first."""
+    return _bulk("cancel")
+
+
+def _bulk(action: Action) -> Any:
+    from chalicelib.domain.bulk import parse_selection  # noqa: PLC0415
+
+    request = blueprint.current_request
+    caller = services().authenticator.caller(request.headers.get("authorization"))
+    selection = parse_selection(parse_object(request.raw_body, JOB_MAX_BYTES))
+    answer = services().bulk_actions.run(action, selection, caller)
+    done = sum(one.ok for one in answer.results)
+    about = {"action": action, "done": done, "of": len(answer.results), "dry_run": answer.dry_run, "user_id": caller.user_id}
+    logger.info("bulk action", extra=about)
+    return published(answer)
 
 
 @blueprint.route("/{job_id}", methods=["GET"], cors=True)

@@ -20,9 +20,9 @@ Quantity = Literal["seconds", "megabytes"]
 QUANTITIES: tuple[Quantity, ...] = ("seconds", "megabytes")
 PRIORS: Mapping[Quantity, Mapping[str, tuple[float, ...]]] = {
     "seconds": {
-        "transcoding": (1.0, 1.0, 0.5, 20.0),
+        "transcoding": (1.0, 0.7, 0.5, 0.3),
         "transcoding:sound": (1.0, 0.0, 0.02, 20.0),
-        "thumbnail": (1.0, 0.0, 5.0, 20.0),
+        "thumbnail": (1.0, 5.0, 2.0, 20.0),
         "caption_generation": (3.0, 0.0, 0.15, 20.0),
         "analysis": (1.0, 0.0, 2.0, 20.0),
         "upload": (0.5, 0.0, 0.1, 20.0),
@@ -31,7 +31,7 @@ PRIORS: Mapping[Quantity, Mapping[str, tuple[float, ...]]] = {
         ":any": (20.0, 0.0, 0.0, 0.0),
     },
     "megabytes": {
-        "transcoding": (0.05, 0.2, 0.01, 10.0),
+        "transcoding": (0.05, 0.1, 0.01, 0.1),
         "transcoding:sound": (0.02, 0.0, 0.016, 1.0),
         "thumbnail": (0.05, 0.0, 0.02, 0.0),
         "caption_generation": (0.002, 0.0, 0.00005, 0.0),

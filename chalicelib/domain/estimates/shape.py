@@ -20,8 +20,12 @@ USUAL_FPS = 30.0
 VISUAL_SIZE = (1280, 720)
 """The picture that a sound gets."""
 GIGABYTE = 1e9
+GROUP_SECONDS = 10.0
+"""The usual distance of two keyframes at most: a seek decodes half of it."""
+USUAL_BITS, DETAIL_MAX = 0.1, 8.0
+"""The bits of an input for each pixel of a usual film, and how much more detailed than that a film may count."""
 MEASURES = 4
-"""One, seconds of encoding, gigapixels to decode or seconds to hear, gigabytes."""
+"""One; seconds of encoding; gigapixels to decode, or seconds to hear; gigabytes, or seconds of encoding times the detail."""
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -49,6 +53,12 @@ class Facts(msgspec.Struct, kw_only=True):
         """The pixels of all its frames, in 1e9."""
         return self.pixels * max(1.0, self.duration * (self.fps or USUAL_FPS)) / 1e9
 
+    @property
+    def detail(self) -> float:
+        """The bits for each pixel, relative to a usual film: what is hard to compress is slow to encode."""
+        bits = self.bytes * 8 / (self.gigapixels * 1e9) if self.gigapixels and self.bytes else USUAL_BITS
+        return min(DETAIL_MAX, bits / USUAL_BITS)
+
 
 class Shape(NamedTuple):
     """A job, as the estimates see it."""
@@ -68,7 +78,8 @@ def shapes_of(operation: str, params: msgspec.Struct, facts: Facts) -> list[Shap
     shapes = []
     if facts.described:
         kind, encoding, reading = _measured(operation, params, facts)
-        shapes.append(Shape(kind, (1.0, encoding, reading, facts.bytes / GIGABYTE)))
+        last = encoding * facts.detail if operation == "transcoding" and encoding else facts.bytes / GIGABYTE
+        shapes.append(Shape(kind, (1.0, encoding, reading, last)))
     if facts.bytes:
         shapes.append(Shape(f"{operation}:size", (1.0, 0.0, 0.0, facts.bytes / GIGABYTE)))
     return [*shapes, Shape(f"{operation}:any", (1.0, 0.0, 0.0, 0.0))]
@@ -81,7 +92,8 @@ def _measured(operation: str, params: msgspec.Struct, facts: Facts) -> tuple[str
     if isinstance(params, ThumbnailParams):
         how = "waveform" if params.waveform else "sprite" if params.sprite else "best" if params.at == "best" else "at"
         looks = params.candidates if how == "best" else params.count
-        return f"thumbnail/{how}", 0.0, facts.pixels * looks / 1e9
+        sought = min(facts.duration, GROUP_SECONDS) * (facts.fps or USUAL_FPS) / 2
+        return f"thumbnail/{how}", facts.pixels * looks / 1e9, facts.pixels * looks * sought / 1e9
     if isinstance(params, CaptionParams):
         return f"caption_generation/{params.engine}", 0.0, facts.duration
     return operation, 0.0, facts.gigapixels + facts.duration / 1000

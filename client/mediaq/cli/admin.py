@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mediaq.cli import show
-from mediaq.cli.commands import OPERATIONS, each
+from mediaq.cli.commands import OPERATIONS
 from mediaq.cli.context import Settings, as_json, pass_settings, say_json
 from mediaq.errors import MediaqError
 
@@ -94,22 +93,52 @@ def resume(settings: Settings, /, pool: str, as_json: bool) -> None:
 @as_json
 @pass_settings
 def redrive(settings: Settings, /, every: bool, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
-    """Retry all failed jobs that match the options, newest first. Cancelled jobs are not retried."""
-    if not dry_run and every == any(filters.values()):
-        raise click.UsageError("say which: --operation, --user, --since, --until, --search, or --all; --dry-run lists them")
-    client = settings.client
-    # List all of them first: a retried job is not failed any more, which would shift the pages.
-    job_ids = tuple(job.job_id for job in islice(client.jobs(state="failed", **filters), limit))
+    """Retry all failed jobs that match the options, oldest first. Cancelled jobs are not retried."""
+    return _act(settings, "retry", "run again", "failed", every, limit, dry_run, as_json, filters)
 
-    def one(job_id: str) -> str:
-        if dry_run:
-            return "would run again"
-        client.retry(job_id)
-        return "will run again"
 
-    if not job_ids:
-        click.echo("no failed job is like that", err=True)
-    return each(job_ids, one, as_json=as_json)
+@admin.command("cancel", short_help="Cancel open jobs.")
+@click.option("--state", type=click.Choice(["pending", "waiting", "delayed", "active"]), help="Only jobs in this state.")
+@click.option("--operation", type=click.Choice(OPERATIONS), help="Only jobs of this operation.")
+@click.option("--user", metavar="ID", help="Only jobs of this user.")
+@click.option("--since", metavar="TIME", help="Made then or later: ISO 8601 with its zone.")
+@click.option("--until", metavar="TIME", help="Made then or before.")
+@click.option("--all", "every", is_flag=True, help="All open jobs, with no other option.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@click.option("--dry-run", is_flag=True, help="List them, and change nothing.")
+@as_json
+@pass_settings
+def cancel_many(settings: Settings, /, every: bool, limit: int, dry_run: bool, as_json: bool, **filters: Any) -> int:
+    """Cancel all open jobs that match the options, oldest first."""
+    return _act(settings, "cancel", "be cancelled", "open", every, limit, dry_run, as_json, filters)
+
+
+def _act(
+    settings: Settings,
+    action: str,
+    verb: str,
+    kind: str,
+    every: bool,
+    limit: int,
+    dry_run: bool,
+    as_json: bool,
+    filters: dict[str, Any],
+) -> int:
+    """Retry or cancel the jobs that options name; return the exit code."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    if every == bool(given):
+        named = ", ".join(f"--{name}" for name in filters)
+        raise click.UsageError(f"say which: {named}, or --all; --dry-run lists them")
+    selection = given or {"all": True}
+    said = f"would {verb}" if dry_run else f"will {verb}" if action == "retry" else "cancelled"
+    count = done = 0
+    for result in settings.client.act(action, limit=limit, dry_run=dry_run, **selection):
+        text = said if result["ok"] else result.get("message") or result["error"]
+        say_json(result) if as_json else click.echo(f"{result['jobId']}: {show.clean(text)}")
+        count, done = count + 1, done + result["ok"]
+    if not count:
+        click.echo(f"no {kind} job is like that", err=True)
+    return int(done < count)
 
 
 @admin.command(short_help="Encrypt a platform connection's headers.")

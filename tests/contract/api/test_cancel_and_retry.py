@@ -98,7 +98,7 @@ class TestRetry:
         asked = failed(api, result={"request": {"operation": "transcoding", "input_file_id": theirs}})
         for record in (named, asked):
             assert main(["retry", record]) == 1
-            assert main(["redrive", "--error", "bad luck", "--user", api.user_id("enterprise")]) == 1
+            assert main(["redrive", "--search", "bad luck", "--user", api.user_id("enterprise")]) == 1
             assert api.call("POST", f"/jobs/{record}/retry", accounts.ADMIN_TOKEN).status_code == 404
             assert api.directus("GET", f"/items/media_jobs/{record}")["status"] == "failed"
 
@@ -149,26 +149,6 @@ def test_a_job_that_is_being_closed_cannot_be_cancelled(api: Api) -> None:
 
 
 class TestCommands:
-    def test_redrive_takes_what_the_options_describe(
-        self, api: Api, operator: None, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        mark = uuid.uuid4().hex
-        wanted = [failed(api, error=f"boom {mark} {number}") for number in range(3)]
-        failed(api, error=f"other {mark}")
-        failed(api, error=f"boom {mark}", operation="upload")
-        failed(api, "pro", error=f"boom {mark}")
-        user = api.user_id("enterprise")
-        options = ["redrive", "--operation", "transcoding", "--user", user, "--error", f"boom {mark}"]
-        assert main([*options, "--dry-run"]) == 0
-        assert capsys.readouterr().out.splitlines() == [*wanted, "3 jobs would be retried"]
-        assert main([*options, "--since", "2100-01-01T00:00:00Z"]) == 0
-        assert capsys.readouterr().out == "0 of 0 jobs will be retried\n"
-        assert main([*options, "--limit", "2", "--until", "2100-01-01T00:00:00Z"]) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 jobs will be retried"
-        assert main(options) == 0
-        assert capsys.readouterr().out.splitlines() == [f"{wanted[2]}: will run again", "1 of 1 jobs will be retried"]
-        assert api.call("GET", "/stats").json["stats"]["waiting"] == 3
-
     def test_retry_and_show(self, api: Api, operator: None, capsys: pytest.CaptureFixture[str]) -> None:
         record, pending = failed(api), api.record("pro")
         assert main(["retry", record, pending]) == 1

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from chalicelib.directus.client import Directus
-from chalicelib.directus.records import FailedJobs
+from chalicelib.domain.queries import as_filter, parse
 from chalicelib.errors import DirectusUnavailable
 from infra.local.directus import accounts
 from tests.contract.server import BEST, Server
@@ -143,15 +143,20 @@ class TestRecords:
         assert (closed.output_file_id, closed.status) == (file_id, "completed")
 
     def test_what_failed_and_what_it_has_in_common(self, server: Server) -> None:
-        mark = uuid.uuid4().hex
+        mark = f"mark-{uuid.uuid4().hex}"
         rows = [server.record(status="failed", error=f"{mark} {number}") for number in range(3)]
         server.record(status="failed", error=f"Cancelled {mark}", operation="upload")
-        which = FailedJobs(operation="transcoding", user_id=rows[0]["user_created"], error=mark, since="2020-01-01T00:00:00Z")
-        assert sorted(server.service.find_failed(which, 10)) == sorted(row["id"] for row in rows)
-        assert len(server.service.find_failed(which, 2)) == 2
-        assert server.service.find_failed(FailedJobs(error=mark, until="2020-01-01T00:00:00Z"), 10) == []
+
+        def found(at_most: int = 10, **filters: str) -> list[str]:
+            query = as_filter(parse({name: [value] for name, value in filters.items()}), rows[0]["user_created"], None)
+            return [one.id for one in server.service.find_jobs(query, at_most, oldest_first=True)]
+
+        ids = [row["id"] for row in rows]
+        assert found(state="failed", operation="transcoding", search=mark, since="2020-01-01T00:00:00Z") == ids
+        assert found(2, state="failed", operation="transcoding", search=mark) == ids[:2]
+        assert found(state="failed", search=mark, until="2020-01-01T00:00:00Z") == []
         server.record(status="failed", error="Cancelled", operation="analysis")
-        assert server.service.find_failed(FailedJobs(operation="analysis", error="Cancelled"), 10) == []
+        assert found(state="failed", operation="analysis", search="Cancelled") == []
 
     def test_several_at_once(self, server: Server) -> None:
         rows = [server.record()["id"] for _ in range(3)]
