@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 from chalice import Rate
 
+from chalicelib import tracing
 from chalicelib.api.http import QueueApi
 from chalicelib.api.routes import (
     callbacks,
@@ -23,6 +24,7 @@ from chalicelib.api.routes import (
 from chalicelib.services import services
 
 logger = Logger(service="mediaq")
+tracing.start("mediaq-api")
 
 app = QueueApi("mediaq")
 app.register_blueprint(stats.blueprint, url_prefix="/queue")

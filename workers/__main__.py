@@ -9,7 +9,7 @@ import sys
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import settings
+from chalicelib import settings, tracing
 from chalicelib.errors import SettingsError
 from chalicelib.services import Services
 from workers.runtime.container import ContainerWorker
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"mediaq worker: {error}\n")
         return 2
     Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
+    tracing.start("mediaq-worker")
     swept = sandbox.sweep(current.work_dir)
     if swept:
         logger.warning("deleted the folders of a killed worker", extra={"folders": swept})

@@ -11,10 +11,12 @@ import msgspec
 from aws_lambda_powertools import Logger
 from chalice import Chalice, CORSConfig, Response
 
+from chalicelib import tracing
 from chalicelib.errors import ApiError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from chalice.app import Request
 
@@ -31,22 +33,28 @@ FRAMEWORK_ERRORS = {
 CORS = CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type", "If-Match"], max_age=600)
 
 
+class _Thread(threading.local):
+    request: Request | None = None
+
+
+_THREAD = _Thread()
+
+
 class QueueApi(Chalice):
     """Chalice with our error shape, and a current request for each thread, since the local server has threads."""
 
     def __init__(self, name: str) -> None:
-        self._thread = threading.local()
         super().__init__(app_name=name)
         self.api.cors = CORS
 
     @property
     def current_request(self) -> Request | None:
         """The request that this thread handles."""
-        return getattr(self._thread, "request", None)
+        return _THREAD.request
 
     @current_request.setter
     def current_request(self, request: Request | None) -> None:
-        self._thread.request = request
+        _THREAD.request = request
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Handle one API Gateway event."""
@@ -54,6 +62,7 @@ class QueueApi(Chalice):
             several = event["multiValueHeaders"] or {}
             event = {**event, "headers": {name: ", ".join(values) for name, values in several.items()}}
         answer: dict[str, Any] = super().__call__(event, context)
+        tracing.flush()
         body = answer.get("body")
         if answer["statusCode"] >= 400 and isinstance(body, str) and body.startswith('{"Code":'):  # noqa: PLR2004
             answer["body"] = json.dumps({"error": framework_error(answer["statusCode"])})
@@ -82,10 +91,20 @@ def endpoint(view: Callable[P, Any]) -> Callable[P, Any]:
     @functools.wraps(view)
     def answered(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
-            return view(*args, **kwargs)
+            with _traced():
+                return view(*args, **kwargs)
         except ApiError as error:
             if isinstance(error, Unavailable):
                 logger.warning("answered 503", extra={"error": str(error), "cause": repr(error.__cause__)})
             return Response(body=error.body(), status_code=error.status, headers={**error.headers()})
 
     return answered
+
+
+def _traced() -> AbstractContextManager[None]:
+    """Trace the current request. The jobs that it admits continue its trace, or that of the caller if traces are off."""
+    request = _THREAD.request
+    if request is None:
+        return tracing.span("request", kind="server")
+    name = f"{request.method} {request.context['resourcePath']}"
+    return tracing.span(name, parent=tracing.valid(request.headers.get("traceparent")), kind="server")

@@ -72,6 +72,8 @@ class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     creator_profile_id: str | None = None
     callback_url: str | None = None
+    traceparent: str = ""
+    """The trace of the request: see `chalicelib/tracing.py`. "": it has none."""
 
     @property
     def wall_ms(self) -> int:

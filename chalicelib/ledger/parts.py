@@ -66,6 +66,8 @@ class ClaimedPart(NamedTuple):
     bytes: int
     weight: float
     token: str
+    traceparent: str = ""
+    """The trace of the job."""
 
 
 class PartsAnswer(msgspec.Struct, frozen=True):
@@ -205,8 +207,8 @@ def _claimed(answer: list[Any], token: str) -> tuple[str, ClaimedPart | None]:
     word, *rest = answer
     if word != "part":
         return str(word), None
-    job_id, id_, n, run, recipe, source, size, weight = rest
-    return word, ClaimedPart(job_id, id_, int(n), int(run), recipe, source, int(size), float(weight), token)
+    job_id, id_, n, run, recipe, source, size, weight, trace = rest
+    return word, ClaimedPart(job_id, id_, int(n), int(run), recipe, source, int(size), float(weight), token, trace)
 
 
 def _pairs(flat: list[str]) -> dict[int, str]:

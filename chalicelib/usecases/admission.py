@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from chalicelib import tracing
 from chalicelib.access.auth import ON_BEHALF
 from chalicelib.directus.records import OPEN_STATES
 from chalicelib.domain import plans
@@ -142,4 +143,5 @@ def _envelope(request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
         params=request.params,
         creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
         callback_url=request.callback_url,
+        traceparent=tracing.traceparent(),
     )

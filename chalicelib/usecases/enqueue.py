@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib import tracing
 from chalicelib.domain.requests import MediaRequest
 from chalicelib.errors import (
     ApiError,
@@ -89,7 +90,8 @@ class Enqueuer:
                 job_id = str(request.jobId)
                 if job_id not in admitted:
                     checked = self._checks.check(request, records.get(job_id), caller)
-                    admitted[job_id] = _Admitted(checked.record, self._admit(checked))
+                    with tracing.span("ledger admit", kind="client", job_id=job_id):
+                        admitted[job_id] = _Admitted(checked.record, self._admit(checked))
                 answers.append(admitted[job_id])
             except Unavailable as error:
                 away = error
@@ -177,7 +179,8 @@ class Enqueuer:
     def _send(self, admitted: list[_Admitted]) -> dict[str, Enqueued | ApiError]:
         """Send the tickets. An admission without a ticket is retracted, unless a worker claimed it already."""
         sendings = [Sending(one.send, one.delay_ms) for _, one in admitted if one.send is not None]
-        unsent = self._tickets.send_all(sendings)
+        with tracing.span("sqs send", kind="producer", tickets=len(sendings)):
+            unsent = self._tickets.send_all(sendings)
         return {one.record.id: self._answer(one, unsent.get(one.admission.id)) for one in admitted}
 
     def _answer(self, admitted: _Admitted, unsent: TicketsUnavailable | None) -> Enqueued | ApiError:

@@ -27,10 +27,10 @@ class TestWhatItDoes:
         desk.open(job_id)
         desk.page.on("dialog", lambda dialog: dialog.accept())
         expect(desk.page.locator("#job dt", has_text="Position in the queue")).to_be_visible()
-        desk.page.get_by_role("button", name="Cancel").click()
+        desk.page.get_by_role("button", name="Cancel", exact=True).click()
         expect(desk.page.locator("#said")).to_have_text("The job is cancelled")
         assert state(system, job_id) == "cancelled"
-        desk.page.get_by_role("button", name="Retry").click()
+        desk.page.get_by_role("button", name="Retry", exact=True).click()
         expect(desk.page.locator("#said")).to_have_text("The job will be retried")
         assert state(system, job_id) == "waiting"
 

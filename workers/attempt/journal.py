@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chalicelib import tracing
 from chalicelib.directus.records import timestamp
 from chalicelib.domain import attempts
 from chalicelib.domain.attempts import AttemptLog, Line
@@ -52,7 +53,8 @@ class Journal:
         """Record the duration of a stage, also if it raises."""
         started = time.monotonic()
         try:
-            yield
+            with tracing.span(name):
+                yield
         finally:
             seconds = round(time.monotonic() - started, 3)
             with self._lock:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import settings
+from chalicelib import settings, tracing
 from chalicelib.errors import OutOfTime, TicketsUnavailable
 from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
@@ -54,6 +54,7 @@ def handler(event: dict[str, Any], context: Any) -> Answer:
         if _handle(ticket, services, tools, heartbeats, left):
             del waiting[message_id]
     heartbeats.beat()
+    tracing.flush()
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     webhook_sender = WebhookSender(services.ledger, services.directus, tools.fetcher, services.settings.webhook_secrets)
     tries = webhook_sender.deliver_due(min(left, WEBHOOK_SECONDS))
@@ -91,6 +92,7 @@ def _parts() -> tuple[Services, Tools, Heartbeats]:
     logger.append_keys(part="lambda-worker")
     sandbox.use_namespace(current.network_namespace)
     sandbox.sweep(current.work_dir)
+    tracing.start("mediaq-worker")
     services = Services(current)
     tools = make_tools(services)
     heartbeats = Heartbeats(services.workers_ledger, tools.programs, kind="lambda", pools=[POOL], slots=1)

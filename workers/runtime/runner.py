@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aws_lambda_powertools import Logger
 
+from chalicelib import tracing
 from chalicelib.directus.records import timestamp
 from chalicelib.domain import jobs, retry_policy
 from chalicelib.errors import (
@@ -143,14 +144,15 @@ class Runner:
         """Run a claimed job; True if it ended, or has another ticket."""
         lease = Lease(claim, ticket, self._ledger, self._tickets)
         job = lease.job
-        logger.thread_safe_append_keys(job_id=job.job_id, bull_job_id=job.id, attempt=claim.attempt)
+        keys = {"job_id": job.job_id, "bull_job_id": job.id, "attempt": claim.attempt}
+        logger.thread_safe_append_keys(**keys, **tracing.trace_id(job.traceparent))
         logger.info("claimed", extra={"operation": job.operation, "own_ticket": ticket is not None, "run": claim.runs})
         with self._lock:
             self._leases.add(lease)
             if self._stopped is not None:
                 lease.stop(self._stopped)
         try:
-            with lease:
+            with tracing.span(f"job {job.operation}", parent=job.traceparent, kind="consumer", **keys, pool=job.pool), lease:
                 return self._attempt(claim, lease)
         except LeaseLost:
             logger.warning("lease lost, the job is another worker's")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from chalicelib import tracing
 from chalicelib.domain import webhooks
 from chalicelib.domain.jobs import UnknownEnvelope, decode
 from chalicelib.errors import AttemptFailed, JobStopped, MediaRejected, Unavailable
@@ -97,7 +98,8 @@ class WebhookSender:
         except Unavailable:
             self._ledger.record_webhook_attempt(event, None, "", UNREACHABLE_MS)
             return
-        status, error, final = self._send(event, job, webhooks.body(event, job, record))
+        with tracing.span("callback", parent=job.traceparent, kind="client", job_id=event.job_id):
+            status, error, final = self._send(event, job, webhooks.body(event, job, record))
         again = None if final or event.attempts == len(AGAIN_MS) else AGAIN_MS[event.attempts]
         unanswered = bool(error) and not status and not final
         self._ledger.record_webhook_attempt(event, status, error, again, UNANSWERED_MS if unanswered else 0)
@@ -115,6 +117,8 @@ class WebhookSender:
             webhooks.DELIVERY: event.id,
             webhooks.SIGNATURE: webhooks.signature(body, at, secrets),
         }
+        if trace := tracing.traceparent():
+            headers["traceparent"] = trace
         try:
             status = self._fetcher.post(job.callback_url or "", io.BytesIO(body), len(body), headers, ANSWER_SECONDS, LABEL)
         except MediaRejected as error:  # the address is not allowed, and never will be

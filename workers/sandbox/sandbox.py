@@ -1,4 +1,4 @@
-"""Runs one media process in its own process group, with resource limits, an empty environment, a private folder and a timeout.
+"""Runs one media process in its own group, with resource limits, an empty environment, a private folder and a timeout.
 
 It has no network: its input is a file, `ffmpeg.py` lets it open nothing else, and where the machine allows it (not on Lambda or
 Fargate) it runs in an empty network namespace. It does not outlive the worker.
@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib import tracing
 from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
 from workers.sandbox import accounting
 
@@ -32,7 +33,7 @@ GIB = 1 << 30
 POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
 LINE_MAX = 1 << 20
-NOT_STARTED = (126, 127)  # the exit code of a shell that cannot run a command
+NOT_STARTED = (126, 127)  # of a shell that cannot run a command
 LAMBDA_OWN_BYTES = 400 << 20
 """The memory that the worker in a Lambda needs itself."""
 LAMBDA_LEAST_BYTES = 256 << 20
@@ -49,7 +50,7 @@ class Limits:
     """Private writable memory."""
     file_bytes: int = 32 * GIB
     folder_bytes: int = 48 * GIB
-    """The total size of its folder."""
+    """Of all files in its folder."""
     open_files: int = 256
 
 
@@ -166,12 +167,13 @@ def run(
     except OSError as error:
         raise AttemptFailed(f"{Path(command[0]).name} could not be started: {error.strerror}") from error
     try:
-        stderr = _follow(process, folder, limits, (on_line, on_error_line), check)
+        with tracing.span(Path(command[0]).name.partition("-")[0]):
+            stderr = _follow(process, folder, limits, (on_line, on_error_line), check)
     finally:
         peak_bytes = _end(process)
-    if process.returncode in NOT_STARTED:
-        raise AttemptFailed(f"{Path(command[0]).name} could not be started: code {process.returncode}")
-    return Finished(process.returncode, stderr, peak_bytes)
+    if (code := process.returncode) in NOT_STARTED:
+        raise AttemptFailed(f"{Path(command[0]).name} could not be started: code {code}")
+    return Finished(code, stderr, peak_bytes)
 
 
 def _lambda_bytes() -> int:
@@ -183,13 +185,12 @@ def _lambda_bytes() -> int:
 def _confined(limits: Limits) -> list[str]:
     """Return the command prefix that sets the limits: a shell that sets them and then becomes the command."""
     # not `preexec_fn`: Python code between fork and exec can deadlock in a process with threads
-    data_bytes = min(limits.data_bytes, _lambda_bytes())
     wanted = (
         ("-c", resource.RLIMIT_CORE, 0, 512),
         ("-n", resource.RLIMIT_NOFILE, limits.open_files, 1),
         ("-f", resource.RLIMIT_FSIZE, limits.file_bytes, 512),
         ("-v", resource.RLIMIT_AS, limits.memory_bytes, 1024),
-        ("-d", resource.RLIMIT_DATA, data_bytes, 1024),
+        ("-d", resource.RLIMIT_DATA, min(limits.data_bytes, _lambda_bytes()), 1024),
         ("-t", resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1, 1),
     )
     steps = ["umask 077"]

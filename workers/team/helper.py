@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aws_lambda_powertools import Logger
 
+from chalicelib import tracing
 from chalicelib.errors import (
     JobStopped,
     LeaseLost,
@@ -106,7 +107,8 @@ class Helper:
                 lease.stop(self._stopped)
         how, error = "released", ""
         try:
-            with lease, accounting.metered():
+            traced = tracing.span("part", parent=part.traceparent, kind="consumer", job_id=part.job_id, part=part.n)
+            with lease, accounting.metered(), traced:
                 return self._run(part, lease)
         except LeaseLost:
             return "lost"

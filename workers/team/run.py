@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from chalicelib import tracing
 from chalicelib.errors import AttemptFailed, JobStopped, LeaseLost, LedgerUnavailable, MediaRejected
 from chalicelib.ledger.ledger import new_token
 from workers.context.warnings import WarningCollector
@@ -115,7 +116,8 @@ class Run:
         with ExitStack() as held:
             held.enter_context(lease)
             try:
-                self._encode(part.n, replace(self._work, check=check))
+                with tracing.span("part", job_id=part.job_id, part=part.n):
+                    self._encode(part.n, replace(self._work, check=check))
             except LeaseLost as lost:
                 self._release(part, lost)
                 return self._work.check()  # of the part, or of the whole job

@@ -54,6 +54,17 @@ async function call(path, method = 'GET', { root = base, body: sent, version } =
   return { ...body, now: Date.parse(answer.headers.get('date')) || Date.now() };
 }
 function clock(iso) { return iso ? new Date(iso).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' }) : ''; }
+function ago(iso) {
+  if (!iso) return '';
+  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+  const [length, unit] = [[86400, 'd'], [3600, 'h'], [60, 'min']].find(([one]) => seconds >= 2 * one) || [1, 's'];
+  return make('time', { datetime: iso, title: clock(iso) }, length === 1 ? 'just now' : Math.floor(seconds / length) + ' ' + unit + ' ago');
+}
+function lasted(from, to) { return from && to ? figure(Math.max(0, Date.parse(to) - Date.parse(from)) / 1000) + ' s' : ''; }
+function copying(text) {
+  const act = pressed => navigator.clipboard.writeText(text).then(() => { pressed.textContent = 'Copied'; }, () => say('The browser does not allow copying.', true));
+  return button('Copy id', 'Copy ' + text, act);
+}
 function pill(state) { return make('span', { class: 'pill ' + state }, state); }
 function figure(value) { return value >= 10 || Number.isInteger(value) ? Math.round(value).toLocaleString() : value.toFixed(1); }
 function button(word, label, act) {

@@ -31,7 +31,18 @@ function plot(title, unit, lines) {
   }
   const legend = make('div', { class: 'legend' }, ...lines.map(line => make('span', {}, make('i', { class: line.kind }), now(line))),
     make('span', { class: 'grow' }), make('span', {}, 'most ' + figure(most) + unit));
-  return make('div', { class: 'card' }, make('h2', {}, title), drawing, legend);
+  const mark = svg('line', { y1: 0, y2: 92 }), axis = make('div', { class: 'legend axis' });
+  const plain = () => { mark.remove(); axis.replaceChildren('15 min ago', make('span', { class: 'grow' }), 'now'); };
+  drawing.addEventListener('pointermove', event => {
+    const box = drawing.getBoundingClientRect(), wanted = 300 * (event.clientX - box.left) / box.width;
+    const near = samples.reduce((best, one, i) => Math.abs(x(one.at) - wanted) < Math.abs(x(samples[best].at) - wanted) ? i : best, 0);
+    drawing.append(mark);
+    for (const end of ['x1', 'x2']) mark.setAttribute(end, x(samples[near].at));
+    axis.textContent = new Date(samples[near].at).toLocaleTimeString() + ': ' + lines.map(line => line.name + ' ' + (line.values[near] == null ? 'not known' : figure(line.values[near]) + unit)).join(', ');
+  });
+  drawing.addEventListener('pointerleave', plain);
+  plain();
+  return make('div', { class: 'card' }, make('h2', {}, title), drawing, axis, legend);
 }
 function charts() {
   const rates = samples.map((_, at) => ended(at, RATE)), ratios = samples.map((_, at) => ended(at, FAILURES) || ended(at, RATE));

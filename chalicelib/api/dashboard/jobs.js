@@ -1,29 +1,48 @@
 // Jobs: the list of them, and one of them.
 const OPEN = ['waiting', 'delayed', 'active'];
 let cursors = [null], next = null, listing = 0;  // the cursor of every page up to the one that is shown
+const FILTERS = ['state', 'operation', 'search'];
+let listed = [];  // the jobs that are shown
 let moving = false, picture = { id: null, src: '' };
 
 function row(job) {
-  return make('tr', {}, make('td', { class: 'mono' }, make('a', { href: '#job=' + job.jobId, 'data-key': job.jobId }, job.jobId.slice(0, 8))),
+  return make('tr', {}, make('td', { class: 'mono' }, selecting(job.jobId), make('a', { href: '#job=' + job.jobId, 'data-key': job.jobId, title: job.jobId }, job.jobId.slice(0, 8))),
     make('td', {}, job.operation || ''), make('td', {}, pill(job.state)), make('td', {}, job.progress + ' %'),
-    make('td', {}, clock(job.created_at)), make('td', {}, job.error || ''));
+    make('td', {}, ago(job.created_at)), make('td', {}, lasted(job.started_at, job.finished_at)),
+    make('td', { class: 'mono', title: job.user || '' }, (job.user || '').slice(0, 8)), make('td', {}, job.error || ''));
 }
 async function list() {
   $('listing').hidden = !token;
   $('stranger').hidden = !!token;
   if (!token) return;
   const mine = ++listing, asked = new URLSearchParams({ limit: '20' });
-  for (const name of ['state', 'operation', 'search']) if ($(name).value.trim()) asked.set(name, $(name).value.trim());
+  for (const name of FILTERS) if ($(name).value.trim()) asked.set(name, $(name).value.trim());
   if (cursors[cursors.length - 1]) asked.set('cursor', cursors[cursors.length - 1]);
   const answer = await call('/jobs?' + asked);
   if (mine !== listing) return;  // asked for something else meanwhile
   next = answer.next;
-  draw('jobs', answer.jobs, () => answer.jobs.map(row));
+  shown(answer.jobs);
   $('older').disabled = !next;
   $('newer').disabled = cursors.length === 1;
   $('none').hidden = answer.jobs.length > 0;
 }
-function turn(pages) { cursors = pages; return relist(); }
+function shown(jobs) {
+  listed = jobs;
+  for (const id of chosen) if (!jobs.some(job => job.jobId === id)) chosen.delete(id);
+  draw('jobs', [jobs, [...chosen], Math.floor(Date.now() / 60000)], () => jobs.map(row));
+  many();
+}
+// The filter is in the address, so that a view can be kept and sent to others.
+function address() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  for (const name of FILTERS) if ($(name).value.trim()) asked.set(name, $(name).value.trim()); else asked.delete(name);
+  history.replaceState(null, '', location.pathname + (asked.size ? '#' + asked : ''));
+}
+function fromAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  for (const name of FILTERS) if (asked.get(name)) $(name).value = asked.get(name);
+}
+function turn(pages) { address(); cursors = pages; return relist(); }
 async function relist() { try { await list(); tell('jobs-away', ''); } catch (error) { personal(error); } }
 function personal(error) {
   if (error instanceof Outdated) return;
@@ -58,17 +77,20 @@ function card(id, found, text) {
 function close() {
   const id = opened();
   history.pushState(null, '', location.pathname);
+  address();
   closeMedia();
   change();
   const back = [...document.querySelectorAll('#jobs a')].find(one => one.dataset.key === id);
   (back || $('main')).focus();
 }
 function jobView(found) {
+  const cost = found.result && found.result.cost || {};
   const facts = [['Job', found.jobId], ['Admission', found.bullJobId], ['User', found.user], ['Operation', found.operation], ['Priority', found.priority],
     ['Pool', found.pool], ['Position in the queue', found.position], ['Paused', found.paused ? 'yes: no job of this pool starts' : null],
     ['May start', clock(found.estimated_start)], ['Due', clock(found.run_at)], ['Made', clock(found.created_at)], ['Started', clock(found.started_at)],
     ['Finished', clock(found.finished_at)], ['Output', found.output_file_id], ['Error', found.error],
     ['Stages', Object.entries(found.stages).map(([name, seconds]) => name + ' ' + seconds + ' s').join(', ')],
+    ['Cost', cost.usd == null ? null : '$' + Number(cost.usd.toPrecision(2)) + ', ' + figure(cost.cpu_seconds) + ' s of a processor, ' + figure(cost.peak_memory_bytes / 1e6) + ' MB of memory'],
     ['Callback', found.callback ? found.callback.state + ', ' + found.callback.url : null]];
   const act = (word, method, path, said) => button(word, word, pressed =>
     (method !== 'DELETE' || confirm('Cancel this job?')) && perform(pressed, '/jobs/' + found.jobId + path, method, said));
@@ -77,7 +99,7 @@ function jobView(found) {
     make('div', { class: 'bar' }, make('h2', { id: 'job-title', class: 'grow' }, found.operation || 'Job', ' ', pill(found.state)),
       OPEN.includes(found.state) ? act('Cancel', 'DELETE', '', 'The job is cancelled') : null,
       ['failed', 'cancelled'].includes(found.state) ? act('Retry', 'POST', '/retry', 'The job will be retried') : null,
-      canEdit(found) ? button('Edit captions', 'Edit captions', () => edit(found)) : null,
+      copying(found.jobId), canEdit(found) ? button('Edit captions', 'Edit captions', () => edit(found)) : null,
       button('Close', 'Close', close)),
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
     src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null,

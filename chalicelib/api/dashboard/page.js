@@ -17,6 +17,7 @@ async function round() {
 }
 async function mine() {
   await relist();
+  await crew();
   await credentials();
   try { await job(); } catch (error) { personal(error); }
 }
@@ -39,7 +40,11 @@ function sign(given) {
   closeMedia();
   cursors = [null];
   picture = { id: null, src: '' };
-  draw('jobs', [], () => []);
+  chosen.clear();
+  shown([]);
+  crewShown = false;
+  $('crew').hidden = true;
+  $('workers-part').hidden = !token;
   pools();
   for (const id of ['said', 'jobs-away']) tell(id, '');
   if (opened()) card(opened(), null, token ? 'Loading' : 'Sign in to see it.');
@@ -68,6 +73,7 @@ $('filter').addEventListener('submit', event => { event.preventDefault(); turn([
 for (const name of ['state', 'operation']) $(name).addEventListener('change', () => turn([null]));
 $('older').addEventListener('click', () => { if (next) { $('older').disabled = true; turn([...cursors, next]); } });
 $('newer').addEventListener('click', () => { if (cursors.length > 1) { $('newer').disabled = true; turn(cursors.slice(0, -1)); } });
+$('show-workers').addEventListener('click', () => { crewShown = true; crew(); });
 $('skip').addEventListener('click', event => { event.preventDefault(); $('main').focus(); });
 addEventListener('hashchange', change);
 addEventListener('popstate', change);
@@ -86,6 +92,7 @@ $('theme').addEventListener('click', () => {
 theme(localStorage.getItem('theme'));
 $('state').append(...STATES.map(name => make('option', { value: name }, name)));
 $('operation').append(...OPERATIONS.map(name => make('option', { value: name }, name)));
+fromAddress();
 tiles(null);
 if (token) sign(token);
 round();

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from chalice import Blueprint
 
+from chalicelib import tracing
 from chalicelib.access.internal import require_internal
 from chalicelib.api.http import BULK_MAX_BYTES, endpoint, published
 from chalicelib.domain.requests import JOB_MAX_BYTES, parse_bulk, parse_job_id
@@ -69,7 +70,12 @@ def accepted(enqueued: Enqueued, user_id: str) -> dict[str, Any]:
     """Log that a job was accepted, and return the response."""
     logger.info(
         "enqueued",
-        extra={"job_id": enqueued.job_id, "bull_job_id": enqueued.bull_job_id, "user_id": user_id},
+        extra={
+            "job_id": enqueued.job_id,
+            "bull_job_id": enqueued.bull_job_id,
+            "user_id": user_id,
+            **tracing.trace_id(tracing.traceparent()),
+        },
     )
     return {"ok": True, "bullJobId": enqueued.bull_job_id, "jobId": enqueued.job_id}
 

@@ -2,7 +2,7 @@
 --
 -- ARGV  1 now   2 pool, or '' for the lease holder   3 jobId and 4 id and 5 token of the job, or ''   6 token of the part
 --       7 lease (ms)   8 engine   9 worker   10 the largest source (bytes)   11 the longest part (s)
--- Returns {part, jobId, id, n, run, recipe, source, bytes, weight}
+-- Returns {part, jobId, id, n, run, recipe, source, bytes, weight, traceparent of the job ('': none)}
 --         {none}    nothing to take
 --         {yield}   a whole job waits whose turn is earlier
 --         {lost} | {unknown}  for the lease holder
@@ -29,7 +29,8 @@ local function straggler(job, plan)
 end
 
 local function answer(job, plan, part)
-  return {'part', job.job_id, job.id, part.n, part.runs, plan.recipe, part.source, part.bytes or 0, tostring(part.weight)}
+  return {'part', job.job_id, job.id, part.n, part.runs, plan.recipe, part.source, part.bytes or 0, tostring(part.weight),
+    job.body:match('"traceparent":"([%x-]+)"') or ''}
 end
 
 local function take(job, plan)
