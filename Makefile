@@ -7,6 +7,7 @@ PY := $(BIN)/python
 LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
 MUTATION := .local/mutation/.installed
+SCAN := .local/scan/.installed
 INSTALL := $(BIN)/pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --require-hashes
 CLIENT := $(INSTALL) --no-deps --no-build-isolation --editable client
@@ -75,6 +76,12 @@ lint: $(DEV)  ## check style, types, imports, layout and templates
 	@$(PY) -m infra.check_layout
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint workers/Dockerfile; fi
 	@$(BIN)/cfn-lint infra/queues.json infra/cloud/resources/foundation.json
+	@$(MAKE) --no-print-directory scan
+
+.PHONY: scan
+scan: $(DEV) $(SCAN)  ## look for policy violations in the template (part of lint)
+	@$(PY) -m infra.cloud package > .local/package.log 2>&1 || { cat .local/package.log; exit 1; }
+	@.local/scan/bin/checkov --file .local/package/template.json --framework cloudformation --skip-download --quiet --compact > .local/scan.log 2>&1 || { cat .local/scan.log; exit 1; }
 
 .PHONY: verify
 verify: $(DEV)  ## run all tests with long outages, all hostile files, 2 GB inputs and many examples (about an hour)
@@ -133,6 +140,8 @@ format: $(DEV)  ## format the code
 
 .PHONY: lock
 lock: $(DEV)  ## resolve the dependency groups and write the lock files
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --group pyproject.toml:scan -o requirements/scan.lock
 	@for group in worker local dev peers mutation; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	    requirements.txt --group pyproject.toml:$$group -o requirements/$$group.lock || exit 1; done; \
@@ -162,6 +171,12 @@ $(DEV): requirements/dev.lock client/pyproject.toml | $(PY)
 	@echo "installing the development tools (once)"
 	@$(PIP) -r requirements/dev.lock
 	@$(CLIENT)
+	@touch $@
+
+$(SCAN): requirements/scan.lock
+	@echo "installing the scanner of the template (once)"
+	@mkdir -p .local && $(PYTHON) -m venv .local/scan
+	@.local/scan/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/scan.lock
 	@touch $@
 
 $(MUTATION): requirements/mutation.lock

@@ -25,8 +25,9 @@ def resources() -> Json:
             _logs("ApiLogs"),
             *_enqueueing(),
             _credentials("Encrypt"),
+            _data_key(),
         ),
-        "OperatorRole": _role("ecs-tasks", *_enqueueing(), condition="HasContainers"),
+        "OperatorRole": _role("ecs-tasks", *_enqueueing(), _data_key(), condition="HasContainers"),
         "MaintenanceRole": _role(
             "lambda",
             _in_vpc(),
@@ -34,6 +35,7 @@ def resources() -> Json:
             _logs("MaintenanceLogs"),
             _queues("sqs:SendMessage", of=QUEUES),
             _queues(*RECEIVING, of=DEAD_LETTERS),
+            _data_key(),
         ),
         "LambdaWorkerRole": _role(
             "lambda",
@@ -43,6 +45,7 @@ def resources() -> Json:
             _queues(*RECEIVING, of=QUEUES[:1]),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS[:1]),
             _credentials("Decrypt"),
+            _data_key(),
             *_parts(),
             condition="HasWorker",
         ),
@@ -51,6 +54,7 @@ def resources() -> Json:
             _queues(*RECEIVING, of=QUEUES),
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS),
             _credentials("Decrypt"),
+            _data_key(),
             *_parts(),
             _if(
                 "HasTranscribe",
@@ -96,10 +100,11 @@ def resources() -> Json:
             _allow("secretsmanager:GetSecretValue", on=[{"Ref": "SecretArn"}]),
             _if("MakeRedis", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisAuth"}])),
             _if("OwnRedisSecret", _allow("secretsmanager:GetSecretValue", on=[{"Ref": "RedisSecretArn"}])),
+            _data_key(),
             condition="HasContainers",
         ),
         "CredentialsKey": _key(),
-        "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES)),
+        "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES), _data_key()),
         "Schedules": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": {"Fn::Sub": "mediaq-${Stage}"}}},
     }
 
@@ -136,6 +141,11 @@ def _key() -> Json:
 def _credentials(action: str) -> Json:
     """The API may seal the credentials of users; only workers may open them."""
     return _allow(f"kms:{action}", on=[{"Fn::GetAtt": ["CredentialsKey", "Arn"]}])
+
+
+def _data_key() -> Json:
+    """The rights that SQS, Lambda and Secrets Manager need of the caller, where the operator's key encrypts."""
+    return _if("HasDataKey", _allow("kms:Decrypt", "kms:GenerateDataKey", on=[{"Ref": "DataKeyArn"}]))
 
 
 def _parts() -> list[Json]:

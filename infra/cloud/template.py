@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.cloud import cloudwatch, roles
+from infra.cloud import cloudwatch, protection, roles
 from infra.local.processes import REGION, ROOT
 
 Json = dict[str, Any]
@@ -40,6 +40,7 @@ VARIABLES: Json = {
     "WORKER_CONCURRENCY": {"Ref": "ContainerConcurrency"},
     "ALARM_OVER": cloudwatch.alarm_thresholds(),
     "LOG_LEVEL": {"Ref": "LogLevel"},
+    "OTEL_EXPORTER_OTLP_ENDPOINT": {"Ref": "OtelEndpoint"},
     "FETCH_ALLOW": {"Ref": "FetchAllow"},
     "TRANSCRIBE_BUCKET": {"Ref": "TranscribeBucket"},
     "PARTS_BUCKET": {"Fn::If": ["HasParts", {"Ref": "PartsBucket"}, ""]},
@@ -96,6 +97,7 @@ def ours() -> Json:
     merged["Parameters"].update(cloudwatch.parameters())
     policy = resources["ContainersAsWanted"]["Properties"]["StepScalingPolicyConfiguration"]
     policy["StepAdjustments"] = cloudwatch.scaling_steps()
+    protection.apply(resources)
     for name in (*FUNCTIONS, "LambdaWorker"):
         properties = resources[name]["Properties"]
         properties["Environment"] = {"Variables": function_environment(opens=name == "LambdaWorker")}

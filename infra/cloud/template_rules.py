@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infra.cloud.protection import KEY, MANAGED_BY_SQS
 from infra.cloud.roles import IN_VPC
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 ACCOUNT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
 """The principal of a key policy that leaves access to the policies of roles."""
+DATA_KEY = [{"Ref": "DataKeyArn"}]
+"""The operator's key for queues, logs and secrets. No credential of a user is sealed with it."""
 OPENERS = ("LambdaWorkerRole", "ContainerRole")
 """The roles of workers: no other may open the credentials of users."""
 
@@ -87,15 +90,18 @@ def _keys(resources: Json) -> Iterator[tuple[str, str]]:
         if resources[name].get("DeletionPolicy") != "Retain" or resources[name].get("UpdateReplacePolicy") != "Retain":
             yield name, "is lost with the stack, and what it sealed with it"
     for name, role in _of(resources, "AWS::IAM::Role"):
-        actions = [action for statement in _walk(role) for action in _listed(statement.get("Action", []))]
-        if "kms:Decrypt" in actions and name not in OPENERS:
+        opening = [
+            one for one in _walk(role) if "kms:Decrypt" in _listed(one.get("Action", [])) and one["Resource"] != DATA_KEY
+        ]
+        if opening and name not in OPENERS:
             yield name, "may open the credentials of users"
 
 
 def _queues(resources: Json) -> Iterator[tuple[str, str]]:
     dead, guarded = set(), set()
     for name, queue in _of(resources, "AWS::SQS::Queue"):
-        if not queue.get("SqsManagedSseEnabled") and not queue.get("KmsMasterKeyId"):
+        managed, key = queue.get("SqsManagedSseEnabled"), queue.get("KmsMasterKeyId")
+        if managed is not True and (managed, key) != (MANAGED_BY_SQS, KEY):
             yield name, "is not encrypted"
         target = queue.get("RedrivePolicy", {}).get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
         dead.add(target)

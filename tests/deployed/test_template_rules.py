@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.cloud import template_rules
+from chalicelib.api import openapi
+from infra.cloud import protection, template_rules
 from infra.cloud.template import HERE, RESOURCES
 
 if TYPE_CHECKING:
@@ -143,3 +144,39 @@ def test_cloudformation_s_own_linter_has_nothing_to_say(made: package.Package) -
     templates = [str(made.template), *map(str, (RESOURCES / "foundation.json", HERE.parent / "queues.json"))]
     done = subprocess.run([linter, *templates], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+class TestProtection:
+    def test_every_decision_is_in_the_template_with_its_reason(self, built: Json) -> None:
+        for check, (names, reason) in protection.DECIDED.items():
+            for name in names:
+                skipped = built["Resources"][name]["Metadata"]["checkov"]["skip"]
+                assert {"id": check, "comment": reason} in skipped, name
+
+    def test_the_operator_s_key_encrypts_everything_that_is_stored(self, built: Json) -> None:
+        key = {"Fn::If": ["HasDataKey", {"Ref": "DataKeyArn"}, {"Ref": "AWS::NoValue"}]}
+        names = {
+            "AWS::SQS::Queue": "KmsMasterKeyId",
+            "AWS::Logs::LogGroup": "KmsKeyId",
+            "AWS::SecretsManager::Secret": "KmsKeyId",
+        }
+        names |= dict.fromkeys(("AWS::Lambda::Function", "AWS::Serverless::Function"), "KmsKeyArn")
+        found = [
+            (one["Type"], one["Properties"].get(names[one["Type"]]))
+            for one in built["Resources"].values()
+            if one["Type"] in names
+        ]
+        assert {kind for kind, _ in found} == set(names)
+        assert all(value == key for _, value in found)
+        may = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [{"Ref": "DataKeyArn"}]}
+        for name, role in built["Resources"].items():
+            if role["Type"] == "AWS::IAM::Role":
+                statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+                assert {"Fn::If": ["HasDataKey", may, {"Ref": "AWS::NoValue"}]} in statements, name
+
+    def test_public_routes_have_a_limit_of_their_own(self, built: Json) -> None:
+        settings = {one["ResourcePath"]: one for one in properties(built, "RestAPI")["MethodSettings"]}
+        public = {f"/~1{route.path[1:].replace('/', '~1')}" for route in openapi.ROUTES if route.auth == "none"}
+        assert public <= settings.keys()
+        assert all(settings[path]["ThrottlingRateLimit"] == {"Ref": "PublicRate"} for path in public)
+        assert settings["/*"]["ThrottlingRateLimit"] == {"Ref": "ApiRate"}
