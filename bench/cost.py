@@ -42,6 +42,8 @@ SLOT_VCPU, SLOT_GB = 2.0, 8.0
 """A container worker as in the template: 4 vCPU and 16 GB for two jobs."""
 GAUGES = 24
 HOURS_A_MONTH = 730
+ALWAYS = ("metrics", "alarms", "dashboard", "maintenance", "secrets", "key of the credentials")
+"""What a stack costs in any form."""
 OPERATIONS: dict[str, dict[str, Any]] = {
     "thumbnail": {"width": 320},
     "analysis": {},
@@ -88,7 +90,7 @@ def control_plane(api_ms: float, sqs_calls: float, log_bytes: float) -> Figures:
 def compute(seconds: dict[str, float]) -> Figures:
     """Return dollars per million jobs of each operation on both kinds of worker, and the break-even."""
     lambda_second = PRICES["lambda arm GB-second"] * LAMBDA_GB
-    slot_second = (SLOT_VCPU * PRICES["fargate arm vCPU-hour"] + SLOT_GB * PRICES["fargate arm GB-hour"]) / 3600
+    slot_second = slot_hour() / 3600
     dollars = {}
     for operation, taken in seconds.items():
         dollars[f"{operation} s"] = round(taken, 2)
@@ -115,8 +117,25 @@ def fixed() -> Figures:
         "maintenance": maintenance * 60 * HOURS_A_MONTH,
         "secrets": 2 * PRICES["secret month"],
         "key of the credentials": PRICES["key month"],
+        "container worker, 4 vCPU and 16 GB": 2 * slot_hour() * HOURS_A_MONTH,
     }
-    return {"fixed, dollars a month": {name: round(value, 2) for name, value in parts.items()}}
+    always = sum(parts[name] for name in ALWAYS)
+    idle = {
+        "dev: no worker runs, NAT gateway": always + parts["Redis, dev"] + parts["NAT gateway"],
+        "prod: one container worker runs, NAT gateway": always
+        + parts["Redis, prod with a replica"]
+        + parts["NAT gateway"]
+        + parts["container worker, 4 vCPU and 16 GB"],
+    }
+    return {
+        "fixed, dollars a month": {name: round(value, 2) for name, value in parts.items()},
+        "idle, dollars a month": {name: round(value, 2) for name, value in idle.items()},
+    }
+
+
+def slot_hour() -> float:
+    """Return the dollars of an hour of a slot of a container worker."""
+    return float(SLOT_VCPU * PRICES["fargate arm vCPU-hour"] + SLOT_GB * PRICES["fargate arm GB-hour"])
 
 
 def _api_ms(folder: Path) -> float:

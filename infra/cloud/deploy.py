@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -70,6 +71,8 @@ class Account:
         if there is not None and there.startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")):
             self.delete(stack)  # a failed first deployment leaves a stack that cannot be updated
             there = None
+        if there == "UPDATE_ROLLBACK_FAILED":
+            self._continue_rollback(stack)
         if there is None:
             parameters = {**first, **parameters}
         kept = self._parameters(stack) & template["Parameters"].keys() - parameters.keys() if there else set()
@@ -82,6 +85,24 @@ class Account:
         if self._change(stack, source, given, "UPDATE" if there else "CREATE"):
             self._follow(stack, before)
         return self.outputs(stack)
+
+    def _continue_rollback(self, stack: str) -> None:
+        """Finish the rollback of a failed deployment, without which the stack cannot be updated."""
+        names = self._failed_resources(stack)
+        self._say(f"continuing the rollback of {stack}, which stopped at {', '.join(names) or 'no resource'}")
+        before = {event["EventId"] for event in self._events(stack)}
+        self._cloudformation.continue_update_rollback(StackName=stack)
+        with contextlib.suppress(DeploymentFailed):  # it ends as a rollback, also when it succeeds
+            self._follow(stack, before)
+        if self._status(stack) == "UPDATE_ROLLBACK_FAILED":
+            names = self._failed_resources(stack) or names
+            skip = f"aws cloudformation continue-update-rollback --stack-name {stack} --resources-to-skip {' '.join(names)}"
+            why = f"{stack} cannot be rolled back because of {', '.join(names)}: the events above say why"
+            raise DeploymentFailed(f"{why}. Repair them, or skip them with {skip}; then deploy again")
+
+    def _failed_resources(self, stack: str) -> list[str]:
+        found = self._cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+        return [one["LogicalResourceId"] for one in found if one["ResourceStatus"].endswith("_FAILED")]
 
     def delete(self, stack: str) -> None:
         """Delete the stack and wait for the end."""
