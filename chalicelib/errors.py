@@ -24,7 +24,7 @@
         ├── JobCancelled        the job was cancelled
         ├── LeaseLost           another worker holds the job; change nothing
         └── WorkerStopping      the worker shuts down; the job is released, no attempt spent
-            └── OutOfTime       the Lambda runs out of time; the job moves to the container pool
+            └── LambdaExceeded  the Lambda has too little time, memory or disk; the job moves to the container pool
 
 A response never contains a stack trace, a secret, an internal host or the text of a dependency. The cause is chained
 (`raise ... from error`) and logged.
@@ -225,5 +225,5 @@ class WorkerStopping(JobStopped):
     """The worker shuts down and releases the job."""
 
 
-class OutOfTime(WorkerStopping):
-    """The Lambda runs out of time. The job moves to the container pool, without spending an attempt."""
+class LambdaExceeded(WorkerStopping):
+    """The job needs more time, memory or disk than the Lambda has; it moves to the container pool."""

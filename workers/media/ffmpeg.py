@@ -8,9 +8,9 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.errors import AttemptFailed, MediaRejected
+from chalicelib.errors import AttemptFailed, LambdaExceeded, MediaRejected
 from workers.media.formats import FORMATS, PIXELS_MAX, PROTOCOLS
-from workers.sandbox import sandbox
+from workers.sandbox import lambda_limits, sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +112,8 @@ def _failure(finished: sandbox.Finished, work: Work) -> Exception:
         return OSError(errno.ENOSPC, "No space left in the work folder")
     if finished.code in KILLED:
         return AttemptFailed("ffmpeg was killed")
+    if NO_MEMORY.search(text) and lambda_limits.on_lambda():
+        return LambdaExceeded("The job needs more memory than this Lambda has")
     if finished.code in TOO_MUCH or NO_MEMORY.search(text):
         return MediaRejected("The input needs more memory, time or disk to process than a job may have")
     if MACHINE_AT_FAULT.search(text):

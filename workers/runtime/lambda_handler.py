@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from chalicelib import settings, tracing
-from chalicelib.errors import OutOfTime, TicketsUnavailable
+from chalicelib.errors import LambdaExceeded, TicketsUnavailable
 from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
 from workers.runtime.credential_tester import CredentialTester
@@ -75,7 +75,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, heartbeats: Heartb
         helper.until = time.monotonic() + seconds
     runner = Runner(services.ledger, services.tickets, services.directus, tools, helper)
     heartbeats.follow(runner)
-    alarm = threading.Timer(max(0.0, seconds), runner.stop, [OutOfTime("This Lambda has no time left")])
+    alarm = threading.Timer(max(0.0, seconds), runner.stop, [LambdaExceeded("This Lambda has no time left")])
     alarm.daemon = True
     alarm.start()
     try:

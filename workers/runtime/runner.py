@@ -21,10 +21,10 @@ from chalicelib.domain import jobs, retry_policy
 from chalicelib.errors import (
     AttemptFailed,
     JobCancelled,
+    LambdaExceeded,
     LeaseLost,
     LedgerUnavailable,
     MediaRejected,
-    OutOfTime,
     RetryLater,
     TicketsUnavailable,
     Unavailable,
@@ -35,6 +35,7 @@ from chalicelib.ledger.types import Claim
 from workers.attempt.attempt import Attempt
 from workers.attempt.lease import Lease
 from workers.runtime import recovery
+from workers.sandbox import lambda_limits
 
 if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
@@ -156,7 +157,7 @@ class Runner:
                 return self._attempt(claim, lease)
         except LeaseLost:
             logger.warning("lease lost, the job is another worker's")
-        except OutOfTime as error:
+        except LambdaExceeded as error:
             return self._move(lease, str(error))
         except WorkerStopping:
             self._release(lease, 0, "The worker is shutting down")
@@ -185,9 +186,7 @@ class Runner:
             raise
         except Exception as failed:
             if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
-                if claim.runs < DISK_FULL_RETRIES_MAX:
-                    raise Unavailable("No space left in the work folder") from failed
-                failed = AttemptFailed("No worker had the disk space that the job needs")
+                failed = _without_disk(claim, failed)
             if isinstance(failed, RetryLater) and claim.runs < DEFERRALS_MAX:
                 raise
             if isinstance(failed, AttemptFailed):
@@ -279,6 +278,20 @@ class Runner:
             self._tickets.delete(ticket)
         except TicketsUnavailable:
             logger.warning("ticket not deleted; it is dropped at its next delivery")
+
+
+def _without_disk(claim: Claim, failed: OSError) -> AttemptFailed:
+    """Return the failure of a job that no worker has the disk for.
+
+    Raises:
+        LambdaExceeded: a container may have it.
+        Unavailable: another worker may have it.
+    """
+    if lambda_limits.on_lambda():
+        raise LambdaExceeded("The job needs more disk than this Lambda has") from failed
+    if claim.runs < DISK_FULL_RETRIES_MAX:
+        raise Unavailable("No space left in the work folder") from failed
+    return AttemptFailed("No worker had the disk space that the job needs")
 
 
 def _jitter(bounds: tuple[int, int]) -> int:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import tracing
 from chalicelib.errors import AttemptFailed, MediaRejected, SettingsError
-from workers.sandbox import accounting
+from workers.sandbox import accounting, lambda_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +34,6 @@ POLL_SECONDS = 0.25
 STDERR_KEPT = 8192
 LINE_MAX = 1 << 20
 NOT_STARTED = (126, 127)  # of a shell that cannot run a command
-LAMBDA_OWN_BYTES = 400 << 20
-"""The memory that the worker in a Lambda needs itself."""
-LAMBDA_LEAST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -176,12 +173,6 @@ def run(
     return Finished(code, stderr, peak_bytes)
 
 
-def _lambda_bytes() -> int:
-    """Return the memory limit of a process on Lambda, so that it fails before the Lambda does; no limit elsewhere."""
-    megabytes = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-    return max(LAMBDA_LEAST_BYTES, (int(megabytes) << 20) - LAMBDA_OWN_BYTES) if megabytes.isdigit() else 1 << 62
-
-
 def _confined(limits: Limits) -> list[str]:
     """Return the command prefix that sets the limits: a shell that sets them and then becomes the command."""
     # not `preexec_fn`: Python code between fork and exec can deadlock in a process with threads
@@ -190,7 +181,7 @@ def _confined(limits: Limits) -> list[str]:
         ("-n", resource.RLIMIT_NOFILE, limits.open_files, 1),
         ("-f", resource.RLIMIT_FSIZE, limits.file_bytes, 512),
         ("-v", resource.RLIMIT_AS, limits.memory_bytes, 1024),
-        ("-d", resource.RLIMIT_DATA, min(limits.data_bytes, _lambda_bytes()), 1024),
+        ("-d", resource.RLIMIT_DATA, min(limits.data_bytes, lambda_limits.data_bytes()), 1024),
         ("-t", resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1, 1),
     )
     steps = ["umask 077"]

@@ -12,10 +12,10 @@ import pytest
 from chalicelib.errors import (
     JobCancelled,
     JobStopped,
+    LambdaExceeded,
     LeaseLost,
     LedgerUnavailable,
     MediaRejected,
-    OutOfTime,
     TicketsUnavailable,
     WorkerStopping,
 )
@@ -80,7 +80,7 @@ def test_the_time_limit(lease: Lease, time: Time) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "wins"),
     [
-        (JobCancelled, OutOfTime, OutOfTime), (JobCancelled, WorkerStopping, WorkerStopping), (JobCancelled, LeaseLost, LeaseLost),
+        (JobCancelled, LambdaExceeded, LambdaExceeded), (JobCancelled, WorkerStopping, WorkerStopping), (JobCancelled, LeaseLost, LeaseLost),
         (WorkerStopping, JobCancelled, WorkerStopping), (WorkerStopping, LeaseLost, LeaseLost), (LeaseLost, WorkerStopping, LeaseLost),
         (LeaseLost, JobCancelled, LeaseLost), (JobCancelled, MediaRejected, JobCancelled),
     ],
@@ -98,7 +98,7 @@ def test_which_reason_to_stop_wins(
 
 
 @pytest.mark.parametrize(
-    ("reason", "fenced"), [(LeaseLost, True), (WorkerStopping, True), (OutOfTime, True), (JobCancelled, False)]
+    ("reason", "fenced"), [(LeaseLost, True), (WorkerStopping, True), (LambdaExceeded, True), (JobCancelled, False)]
 )
 def test_only_some_reasons_forbid_to_close_the_job(lease: Lease, reason: type[JobStopped], fenced: bool) -> None:
     lease.stop(reason("x"))
