@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-FLUSH_MS = 2000
+EXPORT_SECONDS, FLUSH_SECONDS = 5, 2.0
+PAUSE_SECONDS = 60.0
+"""How long an invocation does not wait for the collector after it was too slow."""
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 
@@ -33,6 +37,7 @@ _CURRENT: ContextVar[str] = ContextVar("traceparent", default="")
 class _State:
     tracer: Any = None
     provider: Any = None
+    not_before: float = 0.0
 
 
 def start(service: str) -> None:
@@ -51,7 +56,7 @@ def start(service: str) -> None:
         return
     os.environ.setdefault("OTEL_SERVICE_NAME", service)
     _State.provider = TracerProvider(resource=Resource.create())
-    _State.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    _State.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
     _State.tracer = _State.provider.get_tracer("mediaq")
     logger.info("traces are on", extra={"service_name": os.environ["OTEL_SERVICE_NAME"]})
 
@@ -101,6 +106,11 @@ def trace_id(header: str) -> dict[str, str]:
 
 
 def flush() -> None:
-    """Send the finished spans now: a Lambda is frozen after its answer."""
-    if _State.provider is not None:
-        _State.provider.force_flush(FLUSH_MS)
+    """Send the finished spans now, if this is a Lambda: it is frozen after its answer. A slow collector is not waited for."""
+    if _State.provider is None or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ or time.monotonic() < _State.not_before:
+        return
+    sender = threading.Thread(target=_State.provider.force_flush, daemon=True)
+    sender.start()
+    sender.join(FLUSH_SECONDS)
+    if sender.is_alive():  # `force_flush` knows no timeout
+        _State.not_before = time.monotonic() + PAUSE_SECONDS

@@ -30,7 +30,7 @@ logger = Logger(service="mediaq", child=True)
 IDS_IN_A_URL = 100  # Node rejects headers of more than 16 kB
 PLAIN = {"user_created": None, "input_file_id": None}
 """In place of the ids of related rows."""
-PAGE, PAGES_MAX = 200, 50
+PAGE, PAGES_MAX = 500, 10
 """Records a call, and calls, when all of a user are read."""
 PING_TIMEOUT = (3.0, 5.0)
 REFUSED = (BAD, UNAUTHORIZED, FORBIDDEN)
@@ -100,16 +100,21 @@ class Directus(Files, Connections):
         return [read({**row, **PLAIN}, Record) for row in reversed(self._rows("GET", "/items/media_jobs", params=params))]
 
     def read_results(self, user_id: str, since: str, until: str) -> list[Any]:
-        """Return the `result` of a user's jobs created since `since` and finished before `until` (ISO 8601)."""
+        """Return the `result` of a user's jobs created since `since` and finished before `until` (ISO 8601).
+
+        At most PAGE * PAGES_MAX, the newest: a caller waits for them.
+        """
         filters = {
             "user_created": {"_eq": user_id},
             "status": {"_in": ["completed", "failed"]},
             "date_created": {"_gte": since},
         }
-        asked = {"filter": msgspec.json.encode(filters).decode(), "fields": "*", "sort": "id", "limit": str(PAGE)}
+        about = {"fields": "result,finished_at", "sort": "-date_created", "limit": str(PAGE)}
+        asked = {"filter": msgspec.json.encode(filters).decode(), **about}
         results: list[Any] = []
         for page in range(1, PAGES_MAX + 1):
-            rows = self._rows("GET", "/items/media_jobs", params={**asked, "page": str(page)})
+            answer = self._call("GET", "/items/media_jobs", params={**asked, "page": str(page)}, accept=(FORBIDDEN,))
+            rows = data_of(answer) if answer.status_code == OK else []  # 403: an installation without these columns
             results += [row.get("result") for row in rows if (row.get("finished_at") or until) < until]
             if len(rows) < PAGE:
                 break

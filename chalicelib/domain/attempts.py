@@ -43,6 +43,8 @@ class JobJournal(msgspec.Struct, kw_only=True):
 
     attempts: list[AttemptLog] = []
     log: list[Line] = []
+    spent: Cost | None = None
+    """Of the attempts that are not kept."""
 
 
 def read(text: str | bytes) -> JobJournal:

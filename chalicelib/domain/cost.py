@@ -15,6 +15,7 @@ import msgspec
 from chalicelib.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NANO = 1_000_000_000
@@ -73,6 +74,21 @@ class Cost(msgspec.Struct, kw_only=True):
     bytes_in: int = 0
     bytes_out: int = 0
     usd: float = 0.0
+
+
+def together(runs: Sequence[Cost]) -> Cost | None:
+    """Return the cost of several runs of a job, in their order; None if there are none."""
+    if not runs:
+        return None
+    return Cost(
+        pool=runs[-1].pool,
+        seconds=round(sum(run.seconds for run in runs), 3),
+        cpu_seconds=round(sum(run.cpu_seconds for run in runs), 3),
+        peak_memory_bytes=max(run.peak_memory_bytes for run in runs),
+        bytes_in=sum(run.bytes_in for run in runs),
+        bytes_out=runs[-1].bytes_out,
+        usd=round(sum(run.usd for run in runs), 9),
+    )
 
 
 def nano(usd: float) -> int:

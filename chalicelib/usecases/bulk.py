@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from chalicelib.usecases.cancel import Canceller
     from chalicelib.usecases.retry import Retrier
 
-CANCEL_SECONDS = 15.0
-"""How long a call cancels: API Gateway waits for 29 s. Jobs after that are reported as busy."""
+CALL_SECONDS = 15.0
+"""How long a call acts: API Gateway waits for 29 s. It leaves the other jobs to the next call."""
+RETRIED_AT_ONCE = 10
 Action = Literal["retry", "cancel"]
 STATES: dict[Action, tuple[str, ...]] = {
     "retry": ("failed", "cancelled"),
@@ -42,6 +44,13 @@ class _Found(NamedTuple):
     wanted: list[str]
     """Those of them in a wanted state."""
     more: bool
+
+    def up_to(self, tried: int) -> _Found:
+        """Return the part of the page up to the wanted jobs that there was no time for."""
+        if tried == len(self.wanted):
+            return self
+        end = [one.id for one in self.records].index(self.wanted[tried])
+        return _Found(self.records[:end], self.wanted[:tried], more=True)
 
 
 class BulkActions:
@@ -68,13 +77,15 @@ class BulkActions:
             raise BadRequest(f"state must be one of {', '.join(STATES[action])}")
         if selection.jobIds is not None:
             ids = [str(job_id) for job_id in selection.jobIds]
-            return BulkActionAnswer(dry_run=selection.dry_run, results=self._act(action, ids, selection, caller), next=None)
+            results = self._act(action, ids, selection, caller)
+            busy = [ActionResult.of(job_id, RecordBusy()) for job_id in ids if job_id not in {one.jobId for one in results}]
+            return BulkActionAnswer(dry_run=selection.dry_run, results=[*results, *busy], next=None)
         after = queries.read_cursor(selection.cursor) if selection.cursor else None
         found = self._find(action, selection, after, caller)
         results = self._act(action, found.wanted, selection, caller)
-        return BulkActionAnswer(
-            dry_run=selection.dry_run, results=results, next=_next(found, results, selection, after) if found.more else None
-        )
+        found = found.up_to(len(results))
+        following = _next(found, results, selection, after) if found.more else None
+        return BulkActionAnswer(dry_run=selection.dry_run, results=results, next=following)
 
     def run_all(self, action: Action, selection: JobSelection, caller: Caller, at_most: int) -> Iterator[ActionResult]:
         """Retry or cancel up to `at_most` jobs, call by call."""
@@ -103,10 +114,22 @@ class BulkActions:
         allowed = {job_id: self._refusal(record, action, caller) for job_id, record in self._records(ids).items()}
         answers = dict.fromkeys(ids, NotFound("jobId must be the id of one of your media_jobs records"))
         results: dict[str, ApiError | None] = {**answers, **allowed}
-        todo = [job_id for job_id in ids if results[job_id] is None]
-        if todo and not selection.dry_run:
-            results |= self._retrier.retry_all(todo) if action == "retry" else self._cancel_all(todo)
-        return [ActionResult.of(job_id, error) for job_id, error in results.items()]
+        todo = [job_id for job_id in results if results[job_id] is None]
+        tried = dict.fromkeys(todo) if selection.dry_run else self._try_all(action, todo)
+        until = next((job_id for job_id in todo if job_id not in tried), None)
+        done = takewhile(lambda job_id: job_id != until, results)
+        return [ActionResult.of(job_id, (results | tried)[job_id]) for job_id in done]
+
+    def _try_all(self, action: Action, ids: list[str]) -> dict[str, ApiError | None]:
+        """Retry or cancel jobs as long as there is time, at least one; return the error of each that was tried."""
+        results: dict[str, ApiError | None] = {}
+        until, size = time.monotonic() + CALL_SECONDS, RETRIED_AT_ONCE if action == "retry" else 1
+        for at in range(0, len(ids), size):
+            if results and time.monotonic() > until:
+                break
+            some = ids[at : at + size]
+            results |= self._retrier.retry_all(some) if action == "retry" else {some[0]: self._cancel(some[0])}
+        return results
 
     def _records(self, ids: list[str]) -> dict[str, Record]:
         return self._directus.read_jobs(sorted(set(ids))) if ids else {}
@@ -125,20 +148,14 @@ class BulkActions:
             return error
         return None
 
-    def _cancel_all(self, ids: list[str]) -> dict[str, ApiError | None]:
-        results: dict[str, ApiError | None] = dict.fromkeys(ids, RecordBusy())
-        until = time.monotonic() + CANCEL_SECONDS
-        for job_id in ids:
-            if time.monotonic() > until:
-                break
-            try:
-                answer = self._canceller.cancel(job_id)
-                closing = "jobId names a job that is being closed this moment"
-                closed = closing if answer == "closing" else "jobId names a job that is completed or failed already"
-                results[job_id] = None if answer == "cancelled" else Conflict(closed)
-            except ApiError as error:
-                results[job_id] = error
-        return results
+    def _cancel(self, job_id: str) -> ApiError | None:
+        try:
+            answer = self._canceller.cancel(job_id)
+        except ApiError as error:
+            return error
+        if answer == "closing":
+            return Conflict("jobId names a job that is being closed this moment")
+        return None if answer == "cancelled" else Conflict("jobId names a job that is completed or failed already")
 
 
 def _next(found: _Found, results: list[ActionResult], selection: JobSelection, after: Cursor | None) -> str:

@@ -29,7 +29,7 @@ READS = 5
 ERROR_MAX = 2000
 """The maximum length of `error`: the owner can write any length."""
 OPEN = ("waiting", "delayed", "active")
-NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request"}
+NOT_OF_THE_OPERATION = {"attempts", "log", "stages", "attempt", "request", "spent"}
 
 
 class JobStatusReader:

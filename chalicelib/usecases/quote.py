@@ -167,7 +167,7 @@ class Quoter:
 
     def _starts(self, job: MediaJob, forecast: Forecast, seconds: float, delay_ms: int) -> tuple[float, float, float] | None:
         """Return when the job starts, in seconds from now: expected, earliest, latest. None: nobody knows."""
-        if forecast.paused:
+        if forecast.paused or not forecast.position:  # in the queue already: `GET /jobs/{jobId}` knows
             return None
         delay = delay_ms / 1000
         serving = [one for one in self._ledgers.workers.read() if one.alive and job.pool in one.pools]

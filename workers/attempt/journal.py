@@ -13,7 +13,7 @@ from chalicelib import tracing
 from chalicelib.directus.records import timestamp
 from chalicelib.domain import attempts
 from chalicelib.domain.attempts import AttemptLog, Line
-from chalicelib.domain.cost import Cost
+from chalicelib.domain.cost import Cost, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,10 @@ class Journal:
             if earlier.outcome is None:
                 earlier.outcome, earlier.error = "interrupted", "The worker stopped without an error message"
         self._run = AttemptLog(attempt=claim.attempt, started_at=timestamp())
-        self._notes.attempts = [*self._notes.attempts, self._run][-ATTEMPTS_KEPT:]
+        every = [*self._notes.attempts, self._run]
+        self._notes.attempts = every[-ATTEMPTS_KEPT:]
+        dropped = [self._notes.spent, *(one.cost for one in every[:-ATTEMPTS_KEPT])]
+        self._notes.spent = together([one for one in dropped if one is not None])
         self._changes = self._sent = 0
         self.say(f"Attempt {claim.attempt} started")
 
@@ -78,17 +81,9 @@ class Journal:
     def total_cost(self, prices: PoolPrices) -> Cost:
         """Return the cost of the job: of all recorded runs, and what a job costs however short it is."""
         with self._lock:
-            runs = [run.cost for run in self._notes.attempts if run.cost is not None]
-        last = runs[-1] if runs else Cost(pool="")
-        return Cost(
-            pool=last.pool,
-            seconds=round(sum(run.seconds for run in runs), 3),
-            cpu_seconds=round(sum(run.cpu_seconds for run in runs), 3),
-            peak_memory_bytes=max((run.peak_memory_bytes for run in runs), default=0),
-            bytes_in=sum(run.bytes_in for run in runs),
-            bytes_out=last.bytes_out,
-            usd=round(prices.job + sum(run.usd for run in runs), 9),
-        )
+            runs = [self._notes.spent, *(run.cost for run in self._notes.attempts)]
+        total = together([run for run in runs if run is not None]) or Cost(pool="")
+        return msgspec.structs.replace(total, usd=round(prices.job + total.usd, 9))
 
     @property
     def stages(self) -> dict[str, float]:

@@ -93,6 +93,8 @@ class ContainerWorker:
             logger.info("working", extra={"pools": self._pools, "concurrency": self._concurrency})
             self._wait_for_the_end()
             self._stopping.set()
+            if self._heartbeats is not None:
+                self._heartbeats.drain()
             self._finish_jobs()
             logger.info("stopping", extra={"drain_seconds": self._drain_seconds})
             deadline = time.monotonic() + self._drain_seconds

@@ -59,6 +59,7 @@ class Heartbeats:
             ffmpeg=programs.version,
             missing=programs.missing,
         )
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
 
@@ -71,6 +72,11 @@ class Heartbeats:
         """Report the jobs of `runner` from now on; None: there are none."""
         self._runner = runner
 
+    def drain(self) -> None:
+        """Report that the worker takes no more jobs: it serves no pool any more."""
+        self._about.pools, self._about.slots = [], 0
+        self.beat()
+
     def stop(self) -> None:
         """Report that the worker stops."""
         self._over.set()
@@ -80,6 +86,10 @@ class Heartbeats:
 
     def beat(self) -> None:
         """Report once. Never raises for an unreachable Redis."""
+        with self._lock:  # the last report must be the newest
+            self._beat()
+
+    def _beat(self) -> None:
         if self._health_file is not None and self._healthy():
             self._health_file.parent.mkdir(parents=True, exist_ok=True)
             self._health_file.touch()

@@ -75,6 +75,7 @@ def _handle(ticket: Ticket, services: Services, tools: Tools, heartbeats: Heartb
         helper.until = time.monotonic() + seconds
     runner = Runner(services.ledger, services.tickets, services.directus, tools, helper)
     heartbeats.follow(runner)
+    heartbeats.beat()  # it may have been frozen for long
     alarm = threading.Timer(max(0.0, seconds), runner.stop, [LambdaExceeded("This Lambda has no time left")])
     alarm.daemon = True
     alarm.start()

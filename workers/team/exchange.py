@@ -62,6 +62,8 @@ class Exchange:
         """Parts whose result could not be read from the store: to encode again here."""
         self.changed = threading.Event()
         """Set when there may be something to do."""
+        self.finished_before: frozenset[int] = frozenset()
+        """Parts that an earlier run of the job finished."""
         self.error = ""
         """Why the job fails: a part failed for good."""
         self._unreadable: set[int] = set()
@@ -147,6 +149,8 @@ class Exchange:
         except LedgerUnavailable:
             return
         self._known = len(answer.finished)
+        if not self.have:  # the first plan of this run
+            self.finished_before = frozenset(answer.finished)
         self._fetch(answer)
 
     def _pools(self) -> tuple[str, ...]:

@@ -56,18 +56,17 @@ class Run:
                 raise MediaRejected(exchange.error)
             self._step()
         exchange.settle()
-        state = self._read_state()
-        self._count_helpers(state)
-        return describe(self._total, state, self._errors)
+        return describe(self._total, self._read_state(), self._errors)
 
     def _count_helpers(self, state: PartsState | None) -> None:
-        """Add the work of the helpers to the cost of the job."""
+        """Add the work of the helpers in this run to the cost of the job; an earlier run counted its own."""
         for row in state.rows if state is not None else []:
-            if row.cpu_ms:
+            if row.cpu_ms and row.n not in self._exchange.finished_before:
                 accounting.current().add_others(row.took_ms / 1000, row.cpu_ms / 1000)
 
     def close(self) -> None:
-        """End all threads."""
+        """Count what helpers did, however the run ended, and end all threads."""
+        self._count_helpers(self._read_state())
         self._exchange.close()
 
     @property

@@ -90,7 +90,7 @@ function jobView(found) {
     ['May start', clock(found.estimated_start)], ['Due', clock(found.run_at)], ['Made', clock(found.created_at)], ['Started', clock(found.started_at)],
     ['Finished', clock(found.finished_at)], ['Output', found.output_file_id], ['Error', found.error],
     ['Stages', Object.entries(found.stages).map(([name, seconds]) => name + ' ' + seconds + ' s').join(', ')],
-    ['Cost', cost.usd == null ? null : '$' + Number(cost.usd.toPrecision(2)) + ', ' + figure(cost.cpu_seconds) + ' s of a processor, ' + figure(cost.peak_memory_bytes / 1e6) + ' MB of memory'],
+    ['Cost', cost.usd == null ? null : '$' + +Number(cost.usd).toPrecision(2) + ', ' + figure(+cost.cpu_seconds) + ' s of a processor, ' + figure(cost.peak_memory_bytes / 1e6) + ' MB of memory'],
     ['Callback', found.callback ? found.callback.state + ', ' + found.callback.url : null]];
   const act = (word, method, path, said) => button(word, word, pressed =>
     (method !== 'DELETE' || confirm('Cancel this job?')) && perform(pressed, '/jobs/' + found.jobId + path, method, said));

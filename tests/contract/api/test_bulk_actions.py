@@ -120,13 +120,20 @@ class TestCancel:
         assert (refused["status"], refused["error"]) == (409, "jobId names a job that is completed or failed already")
         assert api.services.ledger.stats()[:3] == (0, 1, 0)
 
-    def test_a_call_ends_in_time(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk, "CANCEL_SECONDS", -1)
+    @pytest.mark.parametrize("action", ["cancel", "retry"])
+    def test_a_call_ends_in_time_and_the_next_goes_on(self, api: Api, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+        monkeypatch.setattr(bulk, "CALL_SECONDS", -1)
+        monkeypatch.setattr(bulk, "RETRIED_AT_ONCE", 1)
         _, token = api.new_user()
-        job = queued(api, token)
-        [refused] = act(api, "cancel", token, all=True)["results"]
-        assert (refused["jobId"], refused["status"]) == (job, 503)
-        assert api.services.ledger.stats().waiting == 1
+        jobs = [queued(api, token) if action == "cancel" else failed(api, token, "x") for _ in range(3)]
+        seen, cursor = [], None
+        for _ in jobs:
+            answer = act(api, action, token, all=True, cursor=cursor)
+            assert len(answer["results"]) == 1
+            seen += done(answer)
+            cursor = answer["next"]
+        assert (sorted(seen), cursor) == (sorted(jobs), None)
+        assert len(done(act(api, "cancel", token, jobIds=[queued(api, token) for _ in range(2)]))) == 1
 
     def test_without_directus_nothing_is_done(self, backends: Backends) -> None:
         for away in serve(backends, DIRECTUS_URL="http://127.0.0.1:1"):

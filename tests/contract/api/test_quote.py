@@ -108,6 +108,12 @@ class TestAccepted:
         paused = quote(api, {"operation": "transcoding", "input": FILM})
         assert (paused["accepted"], paused["paused"], paused["starts_at"], paused["ends_at"]) == (True, True, None, None)
 
+    def test_one_that_is_in_the_queue_already(self, api: Api) -> None:
+        beat(api, 5)
+        job_id = queued(api, api.backends.tokens["enterprise"])
+        found = quote(api, {"jobId": job_id, "operation": "transcoding"})
+        assert (found["accepted"], found["position"], found["starts_at"]) == (True, None, None)
+
     def test_the_plan_and_the_budget(self, backends: Backends, plans: Path) -> None:
         plans.write_text('{"free": {"transcoding": 2, "max_usd": 5}}')
         for api in serve(backends, PLANS_FILE=str(plans)):

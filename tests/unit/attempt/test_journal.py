@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain import attempts
+from chalicelib.domain.cost import Cost, PoolPrices
 from chalicelib.ledger.types import Claim
 from workers.attempt import journal as journal_module
 from workers.attempt.journal import Journal
@@ -73,3 +74,18 @@ def test_only_what_is_new_is_sent() -> None:
 @pytest.mark.parametrize("earlier", ["nonsense", "[]", '{"attempts": 7}', '{"log": [{}]}'])
 def test_notes_of_another_release_are_left_alone(earlier: str) -> None:
     assert len(attempts.read(begun(earlier=earlier).text()).attempts) == 1
+
+
+def test_the_cost_of_all_runs_is_kept() -> None:
+    """Also of those that are not listed any more."""
+    text = ""
+    for number in range(30):
+        journal = begun(earlier=text)
+        journal.spend(
+            Cost(pool="container", seconds=2, cpu_seconds=3, peak_memory_bytes=number, bytes_in=5, bytes_out=7, usd=1)
+        )
+        text = journal.text()
+    total = journal.total_cost(PoolPrices(job=0.5))
+    assert (total.usd, total.seconds, total.cpu_seconds, total.bytes_in, total.bytes_out) == (30.5, 60, 90, 150, 7)
+    assert total.peak_memory_bytes == 29
+    assert len(attempts.read(text).attempts) == journal_module.ATTEMPTS_KEPT

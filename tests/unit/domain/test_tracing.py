@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -40,3 +41,24 @@ def test_nothing_is_imported(variables: dict[str, str]) -> None:
     """Neither by the API nor by a worker."""
     code = "import sys, app, workers.__main__; from chalicelib import tracing; tracing.start('x'); assert not any(name.startswith('opentelemetry') for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(ROOT), **variables}, check=True)
+
+
+def test_a_slow_collector_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    over = threading.Event()
+
+    class Provider:
+        def force_flush(self) -> None:
+            sent.append(1)
+            over.wait(20)
+
+    monkeypatch.setattr(tracing._State, "provider", Provider())
+    monkeypatch.setattr(tracing._State, "not_before", 0.0)
+    monkeypatch.setattr(tracing, "FLUSH_SECONDS", 0.05)
+    tracing.flush()
+    assert sent == []  # not in a Lambda: spans are sent in the background
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "api")
+    for _ in range(3):
+        tracing.flush()
+    over.set()
+    assert sent == [1]

@@ -76,6 +76,15 @@ def test_it_goes_on_without_redis_and_leaves_at_the_end(
     assert ledger.read() == []
 
 
+def test_a_worker_that_drains_serves_no_pool(scripts: LossyScripts, tmp_path: Path) -> None:
+    ledger = WorkersLedger(scripts)
+    beats = heartbeats(ledger, tmp_path)
+    beats.beat()
+    beats.drain()
+    [found] = ledger.read()
+    assert (found.alive, found.pools, found.slots) == (True, [], 0)
+
+
 def test_the_check_fails_when_the_worker_does_not_poll(scripts: LossyScripts, tmp_path: Path) -> None:
     assert (check(tmp_path).returncode, "does not exist" in check(tmp_path).stderr) == (1, True)
     beats = heartbeats(WorkersLedger(scripts), tmp_path)
