@@ -68,6 +68,8 @@ class TestClient:
     def test_what_was_made_before_it_broke_off_is_not_lost(
         self, client: mediaq.Client, system: System, clip: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        answered = client.quote("transcoding", clip, QUICK)
+        monkeypatch.setattr(client, "quote", lambda *_, **__: answered)  # the API is unreachable after the quote
         monkeypatch.setattr(client, "_api", "http://127.0.0.1:1")
         with pytest.raises(mediaq.Unreachable) as broken:
             client.submit(clip, "transcoding", QUICK)
@@ -76,6 +78,26 @@ class TestClient:
         assert system.app.record(str(made.job_id))["input_file_id"] == made.file_id
         assert client.submit(made.file_id, "transcoding", QUICK, record=made.job_id) == made.job_id
         assert client.wait(str(made.job_id), 60, every=0.1).state == "completed"
+
+    def test_what_would_be_refused_is_not_uploaded(
+        self, client: mediaq.Client, clip: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(client, "upload", lambda *_: pytest.fail("uploaded"))
+        with pytest.raises(mediaq.ApiError, match=r"params\.preset must be one of") as refused:
+            client.submit(clip, "transcoding", {"preset": "web-9000p"})
+        assert (refused.value.status, refused.value.file_id, refused.value.job_id) == (400, None, None)
+        with pytest.raises(mediaq.Unreachable):
+            mediaq.Client("http://127.0.0.1:1/api/queue", "http://127.0.0.1:1", "t").submit(clip, "transcoding")
+
+    def test_a_quote_of_a_file_of_its_description_and_of_nothing(self, client: mediaq.Client, clip: Path) -> None:
+        about = {"duration": 2, "resolution": "320x240"}
+        quotes = [
+            client.quote("transcoding", clip, QUICK),
+            client.quote("transcoding", clip, QUICK, about=about),
+            client.quote("analysis", about={"fps": 25}),
+        ]
+        assert [one["accepted"] for one in quotes] == [True] * 3
+        assert [one["based_on"] for one in quotes] == ["size", "input", "operation"]
 
     def test_what_is_no_input_is_said(self, client: mediaq.Client) -> None:
         with pytest.raises(mediaq.MediaqError, match=r"nowhere\.mov is no file, no http or https address"):

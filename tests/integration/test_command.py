@@ -182,12 +182,29 @@ class TestExitCodes:
         assert "`. .local/env` does" in run(environment, tmp_path, "list", MEDIAQ_TOKEN="").stderr
 
     def test_a_broken_off_submit_can_be_gone_on_with_or_closed(
-        self, environment: dict[str, str], clip: Path, tmp_path: Path
+        self, environment: dict[str, str], system: System, clip: Path, tmp_path: Path
     ) -> None:
-        done = run(environment, tmp_path, "submit", str(clip), "-o", "transcoding", "--preset", "web-9000p")
+        wrong = ["submit", str(clip), "-o", "transcoding", "--preset", "web-9000p"]
+        refused = run(environment, tmp_path, *wrong)  # before the upload, so that nothing is left
+        assert (refused.returncode, "mediaq cancel" in refused.stderr) == (REFUSED, False)
+        assert "params.preset must be one of" in refused.stderr
+        done = run(environment, tmp_path, *wrong, "--record", system.app.create_record("transcoding", None))
         assert done.returncode == REFUSED
         [job_id] = re.findall(r"`mediaq cancel (\S+)` closes it", done.stderr)
         assert run(environment, tmp_path, "cancel", job_id).stdout == f"{job_id}: cancelled\n"
+
+    def test_a_quote(self, environment: dict[str, str], clip: Path, tmp_path: Path) -> None:
+        asked = ["quote", str(clip), "-o", "transcoding", "-p", "preset=fast"]
+        done = run(environment, tmp_path, *asked, "--duration", "2", "--resolution", "320x240")
+        assert done.returncode == 0, done.stderr
+        lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
+        assert lines["pool"] == "container, number 1 in the queue"
+        assert re.fullmatch(r"\$0\.0\d+ \(\$0\.0\d+ to \$0\.0\d+\)", lines["cost"])
+        assert "learned from" in done.stdout
+        found = json.loads(run(environment, tmp_path, *asked, "--json").stdout)
+        assert (found["accepted"], found["based_on"]) == (True, "size")
+        refused = run(environment, tmp_path, "quote", "-o", "transcoding", "-p", "codec=h999")
+        assert (refused.returncode, "params.codec must be one of" in refused.stderr) == (REFUSED, True)
 
     def test_no_place_for_the_result_is_said_before_the_work(
         self, environment: dict[str, str], clip: Path, tmp_path: Path

@@ -72,7 +72,7 @@ def test_the_scheme_is_not_case_sensitive(api: Api, scheme: str) -> None:
     "claims",
     [
         {"exp": int(time.time()) - 60}, {"exp": None}, {"exp": "soon"}, {"iss": None}, {"iss": "someone"},
-        {"id": None}, {"id": "not a uuid"}, {"id": 5}, {"id": {"$ne": 1}}, {"nbf": int(time.time()) + 600}, {"share": str(uuid.uuid4())},
+        {"id": None}, {"id": "not a uuid"}, {"id": 5}, {"id": {"$ne": 1}}, {"nbf": int(time.time()) + 86_400}, {"share": str(uuid.uuid4())},
     ],
     ids="-".join,
 )  # fmt: skip

@@ -66,7 +66,7 @@ def test_two_at_once_do_no_harm(api: Api) -> None:
     assert api.call("GET", "/stats").json["stats"]["waiting"] == 1
 
 
-def test_a_quiet_run_costs_three_scripts_and_a_look_into_each_dead_letter_queue(
+def test_a_quiet_run_costs_four_scripts_and_a_look_into_each_dead_letter_queue(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.services.maintenance.run(sleep=lambda seconds: None)
@@ -78,7 +78,7 @@ def test_a_quiet_run_costs_three_scripts_and_a_look_into_each_dead_letter_queue(
     monkeypatch.setattr(api.services.directus, "_call", lambda *a, **k: asked.append(a[1]))
     before = api.services.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     api.services.maintenance.run(sleep=lambda seconds: None)
-    assert api.services.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 3
+    assert api.services.scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 4
     assert len(sent) == 2
     assert all("GetQueueAttributes" in one for one in sent)
     assert asked == []
