@@ -16,7 +16,8 @@ from chalicelib.domain.jobs import OPERATIONS, MediaJob, pool_of
 from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.requests import parse
 from chalicelib.domain.validation import is_web_address
-from chalicelib.errors import BadRequest, Conflict, TierLimitReached
+from chalicelib.errors import BadRequest, Conflict, TierLimitReached, TooManyDelayed
+from chalicelib.ledger.ledger import SCHEDULED_AT_MOST
 from chalicelib.usecases.input_checks import InputChecker
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.plans import Plans
     from chalicelib.domain.presets import Presets
     from chalicelib.domain.requests import MediaRequest
+    from chalicelib.errors import ApiError
     from chalicelib.ledger.ledger import RecordState
 
 COMPLETED = "jobId names a record that is completed already"
@@ -113,6 +115,20 @@ class AdmissionChecks:
             budget=UNLIMITED if verdict.max_usd is None else nano(verdict.max_usd),
             delay_ms=request.delay_ms(self._delay_max_ms),
         )
+
+
+def refusal_of(word: str) -> ApiError | None:
+    """Return the response to an answer of the ledger that refuses a job; None: it does not."""
+    match word:
+        case "limit" | "budget":
+            return TierLimitReached(f"{word}_reached")
+        case "scheduled":
+            return TooManyDelayed(SCHEDULED_AT_MOST)
+        case "completed":
+            return Conflict(COMPLETED)
+        case "closing":
+            return Conflict("jobId names a job that is still being closed; try again in a few seconds")
+    return None
 
 
 def state_of(record: Record) -> RecordState:

@@ -12,6 +12,7 @@ from chalicelib.domain.jobs import OPERATIONS
 
 if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
+    from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.usage import UsageLedger
 
 
@@ -36,6 +37,17 @@ class Charges:
         """Store the number of completed jobs."""
         counts = self._directus.count_completed(user_id, [operation], plans.cycle_start(cycle))
         self._ledger.seed_jobs(user_id, cycle, operation, counts[operation])
+
+    def seed(self, word: str, job: MediaJob) -> bool:
+        """Store what the ledger asks for with `seed` and `seed_spending`; False: it asks for nothing."""
+        match word:
+            case "seed":
+                self.seed_jobs(job.user_id, job.cycle, job.operation)
+            case "seed_spending":
+                self.spent(job.user_id, job.cycle)
+            case _:
+                return False
+        return True
 
     def spent(self, user_id: str, cycle: str) -> int:
         """Return the cost of the ended jobs, in billionths of a dollar. Stores what Directus knows of it."""

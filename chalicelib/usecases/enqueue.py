@@ -21,13 +21,11 @@ from chalicelib.errors import (
     NotFound,
     RecordBusy,
     TicketsUnavailable,
-    TierLimitReached,
-    TooManyDelayed,
     Unavailable,
 )
-from chalicelib.ledger.ledger import SCHEDULED_AT_MOST, new_token
+from chalicelib.ledger.ledger import new_token
 from chalicelib.queues.tickets import Sending
-from chalicelib.usecases.admission import COMPLETED, state_of
+from chalicelib.usecases.admission import COMPLETED, refusal_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,21 +140,11 @@ class Enqueuer:
         Raises:
             ApiError: the ledger rejects the job.
         """
+        if error := refusal_of(word):
+            raise error
         match word:
-            case "limit":
-                raise TierLimitReached("limit_reached")
-            case "scheduled":
-                raise TooManyDelayed(SCHEDULED_AT_MOST)
-            case "completed":
-                raise Conflict(COMPLETED)
-            case "closing":
-                raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
-            case "budget":
-                raise TierLimitReached("budget_reached")
-            case "seed":
-                self._charges.seed_jobs(job.user_id, job.cycle, job.operation)
-            case "seed_spending":
-                self._charges.spent(job.user_id, job.cycle)
+            case "seed" | "seed_spending":
+                self._charges.seed(word, job)
             case "reopen":
                 return "reopened" if self._directus.reopen_job(job.job_id) else self._state_now(job.job_id)
             case "stale":

@@ -16,9 +16,8 @@ from chalicelib.domain.jobs import OPERATIONS, pool_of
 from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.schemas import Allowance, Spent
 from chalicelib.domain.validation import validate
-from chalicelib.errors import ApiError, Conflict, TierLimitReached, TooManyDelayed, Unauthorized, Unavailable
-from chalicelib.ledger.ledger import SCHEDULED_AT_MOST
-from chalicelib.usecases.admission import COMPLETED
+from chalicelib.errors import ApiError, Unauthorized, Unavailable
+from chalicelib.usecases.admission import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,23 +100,10 @@ class Quoter:
             forecast = self._ledgers.jobs.would_admit(
                 job, checked.state, checked.limit, checked.delay_ms, budget=checked.budget
             )
-            match forecast.word:
-                case "limit":
-                    raise TierLimitReached("limit_reached")
-                case "budget":
-                    raise TierLimitReached("budget_reached")
-                case "scheduled":
-                    raise TooManyDelayed(SCHEDULED_AT_MOST)
-                case "completed":
-                    raise Conflict(COMPLETED)
-                case "closing":
-                    raise Conflict("jobId names a job that is still being closed; try again in a few seconds")
-                case "seed":
-                    self._charges.seed_jobs(job.user_id, job.cycle, job.operation)
-                case "seed_spending":
-                    self._charges.spent(job.user_id, job.cycle)
-                case _:
-                    break
+            if error := refusal_of(forecast.word):
+                raise error
+            if not self._charges.seed(forecast.word, job):
+                break
         return forecast
 
     def _accepted(self, body: QuoteBody, checked: Checked, forecast: Forecast) -> QuoteAnswer:
