@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chalicelib.domain.params.analysis import AnalysisParams
 from chalicelib.domain.params.caption_generation import CaptionParams
@@ -72,8 +73,13 @@ class MediaJob(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     creator_profile_id: str | None = None
     callback_url: str | None = None
-    traceparent: str = ""
-    """The trace of the request: see `chalicelib/tracing.py`. "": it has none."""
+    trace: str | UnsetType = msgspec.field(default=UNSET, name="traceparent")
+    """The `traceparent` of the request. Left out of the JSON if it has none: Redis keeps every waiting job."""
+
+    @property
+    def traceparent(self) -> str:
+        """The trace of the request: see `chalicelib/tracing.py`. "": it has none."""
+        return self.trace or ""
 
     @property
     def wall_ms(self) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from chalicelib import tracing
 from chalicelib.access.auth import ON_BEHALF
@@ -159,5 +160,5 @@ def _envelope(request: MediaRequest, record: Record, owner: Owner) -> MediaJob:
         params=request.params,
         creator_profile_id=str(request.creator_profile_id) if request.creator_profile_id else None,
         callback_url=request.callback_url,
-        traceparent=tracing.traceparent(),
+        trace=tracing.traceparent() or UNSET,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from chalicelib.domain import jobs
 from chalicelib.domain.jobs import MediaJob, UnknownEnvelope
 from chalicelib.ledger.ledger import Ledger
 from tests.conftest import LossyScripts
-from tests.unit.factories import admit, claim
+from tests.unit.factories import admit, claim, job
 
 FIRST = {
     "v": 1,
@@ -94,3 +95,12 @@ def test_what_a_later_release_notes_with_a_job_survives_the_scripts_of_this_one(
     assert ledger.renew(ticket, got.token, 50) == "ok"
     assert ledger.release(ticket, got.token) == "ok"
     assert scripts.redis.eval("return cmsgpack.unpack(redis.call('GET', KEYS[1])).mood", 1, key) == "fine"
+
+
+def test_the_trace_is_in_it_only_if_there_is_one() -> None:
+    plain = job()
+    assert "traceparent" not in jobs.encode(plain)
+    header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    traced = msgspec.structs.replace(plain, trace=header)
+    assert f'"traceparent":"{header}"' in jobs.encode(traced)
+    assert (jobs.decode(jobs.encode(plain)).traceparent, jobs.decode(jobs.encode(traced)).traceparent) == ("", header)
