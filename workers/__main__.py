@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from chalicelib import settings, tracing
 from chalicelib.errors import SettingsError
 from chalicelib.services import Services
+from chalicelib.struct_types import build_struct_types
 from workers.runtime.container import ContainerWorker
 from workers.runtime.credential_tester import CredentialTester
 from workers.runtime.health import health_file
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"mediaq worker: {error}\n")
         return 2
     Logger(service="mediaq", level=current.log_level).append_keys(part="worker", pid=os.getpid())
+    build_struct_types("chalicelib.domain")  # the sandboxed programs of `workers` stay out: they load native libraries
     tracing.start("mediaq-worker")
     swept = sandbox.sweep(current.work_dir)
     if swept:

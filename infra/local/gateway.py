@@ -21,6 +21,7 @@ from chalice.local import LambdaEventConverter, LocalGateway, LocalGatewayExcept
 from chalicelib.api.http import HEADERS, framework_error
 from chalicelib.errors import SettingsError
 from chalicelib.services import services
+from chalicelib.struct_types import build_struct_types
 from infra.local.process import LOOPBACK
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def main() -> None:
         assert services().enqueuer  # read plans and presets now, so that an error shows at start
     except SettingsError as error:
         sys.exit(f"mediaq API: {error}")
+    build_struct_types("chalicelib")
     signal.signal(signal.SIGTERM, _stop)
     logger.info("serving", extra={"port": options.port})
     server = waitress.create_server(  # waitress.serve would add a log handler

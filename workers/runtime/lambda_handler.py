@@ -17,6 +17,7 @@ from chalicelib import settings, tracing
 from chalicelib.errors import LambdaExceeded, TicketsUnavailable
 from chalicelib.queues.tickets import read_ticket
 from chalicelib.services import Services
+from chalicelib.struct_types import build_struct_types
 from workers.runtime.credential_tester import CredentialTester
 from workers.runtime.heartbeat import Heartbeats
 from workers.runtime.runner import Runner
@@ -96,6 +97,7 @@ def _parts() -> tuple[Services, Tools, Heartbeats]:
     tracing.start("mediaq-worker")
     services = Services(current)
     tools = make_tools(services)
+    build_struct_types()
     heartbeats = Heartbeats(services.workers_ledger, tools.programs, kind="lambda", pools=[POOL], slots=1)
     heartbeats.start(lambda: True)
     return services, tools, heartbeats
