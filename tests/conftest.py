@@ -13,6 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
 from chalicelib.ledger.usage import UsageLedger
+from chalicelib.struct_types import build_struct_types
 from infra.local import browser, processes
 from infra.local.process import LOOPBACK, LocalProcess, pick_port
 
@@ -49,6 +50,11 @@ class FileScheduling(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling | None:
     """Schedule `--dist loadfile`."""
     return FileScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Prepare for tests that call the API and the workers in several threads."""
+    build_struct_types("chalicelib")
 
 
 @pytest.fixture(scope="session")
