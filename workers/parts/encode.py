@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from workers.context.work import Work
 
-RELEASE = 1
+RELEASE = 2
 """Raise it when the same recipe would give other bytes."""
 THREADS = {"h264": ["-threads", "4"], "vp9": ["-threads", "4"], "av1": ["-svtav1-params", "lp=4"]}
 """The output depends on the number of threads, so it is the same on all workers."""
@@ -52,6 +52,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Frames a second of the encoder's times; None: those of the filters."""
     fps: float | None
     """Frames a second to make; None: the film's own."""
+    last_frame_us: int
+    """How long the last frame of the film is shown, in microseconds. The packets of a part have no durations."""
     offset: int
     """Seconds by which the times of all packets are too late."""
     trimmed: tuple[int, int] | None
@@ -89,9 +91,13 @@ def arguments(work: Work, recipe: Recipe, source: Path, target: Path, start_us: 
     params = validate(recipe.params, TranscodingParams, "params")
     streams = [word for number, one in enumerate(recipe.renditions) for word in _stream(recipe, params, one, number)]
     graph = _graph(work, recipe, params, start_us, end_us)
+    last = recipe.fps is not None and end_us is None  # the filter repeats the last frame for as long as it is shown
     return [
         "-max_error_rate", "1",  # a damaged part must not end the film: in one pass, the errors of the whole film count
-        "-copyts", *(["-itsoffset", str(-recipe.offset)] if recipe.offset else []), *ffmpeg.input_arguments(source, "nut,mov"),
+        "-copyts",
+        *(["-itsoffset", str(-recipe.offset)] if recipe.offset else []),
+        *(["-bsf:v", f"setts=pts=PTS:dts=DTS:duration={recipe.last_frame_us / 1e6:.6f}/TB"] if last else []),
+        *ffmpeg.input_arguments(source, "nut,mov"),
         "-filter_complex", graph,
         *streams,
         "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+global_header", "-avoid_negative_ts", "disabled",

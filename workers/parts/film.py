@@ -122,6 +122,7 @@ def prepare(
         fields=fields,
         rate=(rate.numerator, rate.denominator) if rate else None,
         fps=fps,
+        last_frame_us=timeline.last_frame_us,
         trimmed=timeline.trimmed,
         first_at_zero=params.format == "hls",
         bounds=[(one.start_us, one.end_us) for one in parts],

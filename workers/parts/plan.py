@@ -112,6 +112,17 @@ class Timeline:
         shown = len(self.frames) == len(self.times)
         return None if shown else (self.microseconds(self.frames[0]), self.microseconds(self.frames[-1] + 1))
 
+    @property
+    def last_frame_us(self) -> int:
+        """How long ffmpeg shows the last frame, in microseconds.
+
+        A stated duration of one unit is not believed if the frame before was shown for more than two.
+        """
+        stated = self.index.durations[self.packet_of[self.frames[-1]]]
+        before = self.frames[-1] - self.frames[-2] if len(self.frames) > 1 else 0
+        believed = stated > 0 and not (stated == 1 and before > 2)  # noqa: PLR2004 - as in ffmpeg
+        return self.microseconds(stated if believed else before or 1)
+
     def microseconds(self, tick: int) -> int:
         """Return a time in microseconds."""
         return _nearest(tick * self.unit * MICROSECONDS)

@@ -53,6 +53,17 @@ def edited(folder: Path) -> Path:
     return target
 
 
+def ended_early(folder: Path) -> Path:
+    """The edit list hides the frames after the end, as phones write it for a film that is trimmed."""
+    target = with_sound("-bf", "3", "-preset", "medium")(folder)
+    data = bytearray(target.read_bytes())
+    units = int.from_bytes(data[data.index(b"mvhd") + 16 :][:4])
+    place = data.index(b"elst") + 12  # after the version and the number of entries
+    data[place : place + 4] = (units * (SECONDS - 1)).to_bytes(4)
+    target.write_bytes(data)
+    return target
+
+
 def started_later(folder: Path) -> Path:
     plain = with_sound("-bf", "3", "-preset", "medium", suffix="mkv")(folder)
     target = folder / "later.mkv"
@@ -120,6 +131,7 @@ FILMS: dict[str, Callable[[Path], Path]] = {
     "ntsc": made(*H264, "-g", "12", "-r", "30000/1001", suffix="mkv"),
     "interlaced": interlaced,
     "edit list": edited,
+    "edit list end": ended_early,
     "late sound": late_sound,
     "starts later": started_later,
     "negative times": negative,

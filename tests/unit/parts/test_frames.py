@@ -32,6 +32,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "faster": {"fps": 50},
     "slower": {"fps": 12},
     "cut": {"start": 1.37, "duration": 2.91},
+    "start cut faster": {"start": 1.37, "fps": 50},
+    "cut slower": {"start": 1.37, "duration": 2.91, "fps": 12},
     "smaller": {"resolution": "144p", "deinterlace": "on"},
 }
 
@@ -116,13 +118,16 @@ WHOLE = {("h264 refresh", change): "The film is refreshed gradually and has no r
 CASES = [(kind, change) for kind in FILMS for change in CHANGES if (kind, change) not in WHOLE and kind != "broken"]
 THOROUGH = ("hevc open variable", "interlaced")
 """Kinds with all changes in `make test`."""
+REPEATED = [("variable", "faster"), ("edit list end", "slower")]
+"""How often the last frame is repeated depends on its duration."""
 QUICK = ("h264 closed", "h264 open", "vp9", "variable mkv", "edit list", "late sound", "starts later", "negative times")
 """Kinds without a change in `make test`; all kinds have all changes in `make verify`."""
 
 
 @pytest.mark.usefixtures("lossless")
 @pytest.mark.parametrize(
-    ("kind", "change"), sampled(CASES, lambda case: case[0] in THOROUGH or (case[1] == "as it is" and case[0] in QUICK))
+    ("kind", "change"),
+    sampled(CASES, lambda case: case[0] in THOROUGH or (case[1] == "as it is" and case[0] in QUICK) or case in REPEATED),
 )
 def test_parts_have_the_frames_of_one_pass(kind: str, change: str, split: Any) -> None:
     parts, whole = split(kind, CHANGES[change])

@@ -28,6 +28,13 @@ def test_times_that_are_too_far_apart() -> None:
         plan.Timeline(index(times, [0, 50]), 0, None)
 
 
+@pytest.mark.parametrize(("duration", "before", "shown"), [(40, 40, 40), (40, 120, 40), (0, 120, 120), (1, 2, 1), (1, 3, 3)])
+def test_how_long_the_last_frame_is_shown(duration: int, before: int, shown: int) -> None:
+    found = index([0, 40, 80, 80 + before], [0])
+    found.durations[-1] = duration
+    assert plan.Timeline(found, 0, None).last_frame_us == shown * 1000
+
+
 def test_every_packet_marked_as_a_keyframe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from workers.parts import film
 
