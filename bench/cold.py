@@ -100,7 +100,11 @@ def stores(folder: Path) -> Iterator[tuple[dict[str, str], CreatorApp, str]]:
         sqs, directus = f"http://{LOOPBACK}:{sqs_port}", f"http://{LOOPBACK}:{directus_port}"
         token = login(directus, accounts.BEST.email, accounts.BEST.password)
         environment = processes.environment(
-            redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=processes.make_queues(sqs), work=folder / "jobs"
+            redis_url=processes.redis_url(folder / "redis", redis_port),
+            sqs_url=sqs,
+            directus_url=directus,
+            queues=processes.make_queues(sqs),
+            work=folder / "jobs",
         )
         yield environment, CreatorApp(directus, "", token), token
     finally:

@@ -34,10 +34,9 @@ def run() -> Figures:
         counted: Counter[str] = Counter()
         proxy.record = lambda exchange: counted.update([exchange.headers.get("X-Amz-Target", "other").rpartition(".")[2]])
         endpoint = f"http://{LOOPBACK}:{proxy.port}"
-        redis_port = int(system.scripts.redis.connection_pool.connection_kwargs["port"])
         queues = {name: url.replace(system.sqs, endpoint) for name, url in system.queues.items()}
         environment = processes.environment(
-            redis_port=redis_port,
+            redis_url=system.redis_url,
             sqs_url=endpoint,
             directus_url=f"http://{LOOPBACK}:1",
             queues=queues,

@@ -19,7 +19,7 @@ from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.scripts import Scripts
 from infra.local import processes
-from infra.local.process import LOOPBACK, pick_port
+from infra.local.process import pick_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def redis_server() -> Iterator[str]:
         port = pick_port()
         server = processes.redis_process(Path(folder) / "redis", port).start()
         try:
-            yield f"redis://{LOOPBACK}:{port}/0"
+            yield processes.redis_url(Path(folder) / "redis", port)
         finally:
             server.stop()
 

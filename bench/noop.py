@@ -43,9 +43,10 @@ class NoopRunner(Runner):
 class System:
     """A Redis and an SQS emulator, with functions to enqueue and drain."""
 
-    def __init__(self, redis_port: int, sqs: str, queues: dict[str, str]) -> None:
+    def __init__(self, redis_url: str, sqs: str, queues: dict[str, str]) -> None:
         self.sqs = sqs
-        self.scripts = Scripts(f"redis://{LOOPBACK}:{redis_port}/0", "{bench}")
+        self.redis_url = redis_url
+        self.scripts = Scripts(redis_url, "{bench}")
         self.ledger = Ledger(self.scripts)
         self.queues = queues
 
@@ -97,7 +98,7 @@ def system() -> Iterator[System]:
             for part in running:
                 part.start()
             url = f"http://{LOOPBACK}:{sqs_port}"
-            yield System(redis_port, url, processes.make_queues(url))
+            yield System(processes.redis_url(Path(folder) / "redis", redis_port), url, processes.make_queues(url))
         finally:
             for part in running:
                 part.stop()

@@ -89,15 +89,13 @@ def our_calls(system: noop.System) -> dict[str, float]:
 
 def order(system: noop.System) -> Figures:
     """How many jobs of a heavy user run before the last of twenty users with one job; inversions of priorities."""
-    url = system.scripts.redis.connection_pool.connection_kwargs
-    redis_url = f"redis://{url['host']}:{url['port']}/0"
     heavy = [msgspec.structs.replace(job(0), priority=10) for _ in range(HEAVY)]
     newcomers = [msgspec.structs.replace(job(0), priority=10, user_id=f"newcomer-{number}") for number in range(NEWCOMERS)]
     mixed = [msgspec.structs.replace(job(0), priority=random.randint(1, 100)) for _ in range(1000)]  # noqa: S311 - a bench
     figures: Figures = {}
     for name, made in {"heavy": [*heavy, *newcomers], "mixed": mixed}.items():
         few = [*made[:HEAVY_ON_SQS], *(newcomers if name == "heavy" else [])]
-        ran = {"mediaq": _our_order(system, made), "bullmq": _bullmq_order(system, made, redis_url)}
+        ran = {"mediaq": _our_order(system, made), "bullmq": _bullmq_order(system, made, system.redis_url)}
         ran["celery"] = _sqs_order(system, few)
         for side, ids in ran.items():
             if name == "heavy":

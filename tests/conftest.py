@@ -15,7 +15,7 @@ from chalicelib.ledger.scripts import Scripts
 from chalicelib.ledger.usage import UsageLedger
 from chalicelib.struct_types import build_struct_types
 from infra.local import browser, processes
-from infra.local.process import LOOPBACK, LocalProcess, pick_port
+from infra.local.process import LocalProcess, pick_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +58,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server of this session's own."""
-    port = pick_port()
-    server: LocalProcess = processes.redis_process(tmp_path_factory.mktemp("redis") / "state", port).start()
-    yield port
+    state, port = tmp_path_factory.mktemp("redis") / "state", pick_port()
+    server: LocalProcess = processes.redis_process(state, port).start()
+    yield processes.redis_url(state, port)
     server.stop()
 
 
@@ -87,9 +87,9 @@ class LossyScripts(Scripts):
 
 
 @pytest.fixture(scope="session")
-def shared_scripts(redis_port: int) -> LossyScripts:
+def shared_scripts(redis_url: str) -> LossyScripts:
     """The scripts on that server."""
-    return LossyScripts(f"redis://{LOOPBACK}:{redis_port}/0", PREFIX)
+    return LossyScripts(redis_url, PREFIX)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import urllib.request
@@ -46,13 +47,24 @@ def redis_server() -> str:
 
 
 def redis_process(state: Path, port: int) -> LocalProcess:
-    """Redis, with persistence, like ElastiCache."""
+    """Redis, with persistence and a password, like ElastiCache. Its password is random and stays in `state`."""
     state.mkdir(parents=True, exist_ok=True)
+    configuration = state / "redis.conf"  # a command line can be read by every user of the machine
+    if not configuration.exists():
+        configuration.touch(mode=0o600)
+        configuration.write_text(f"requirepass {secrets.token_hex(24)}\n")
     command = [
-        redis_server(), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state), "--save", "", "--appendonly", "yes",
-        "--maxmemory-policy", "noeviction", "--daemonize", "no",
+        redis_server(), str(configuration), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state),
+        "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--daemonize", "no",
     ]  # fmt: skip
-    return LocalProcess("redis", command, lambda: _redis_ready(port), state, state.parent / "logs" / "redis.log")
+    url = redis_url(state, port)
+    return LocalProcess("redis", command, lambda: _redis_ready(url, state), state, state.parent / "logs" / "redis.log")
+
+
+def redis_url(state: Path, port: int) -> str:
+    """Return the URL of that Redis, with its password."""
+    password = (state / "redis.conf").read_text().split()[1]
+    return f"redis://:{password}@{LOOPBACK}:{port}/0"
 
 
 FOR_WORKERS = ("CREDENTIALS_KEYS", "CREDENTIALS_PRIVATE_KEYS")
@@ -118,14 +130,14 @@ def maintenance_process(environment: dict[str, str], logs: Path) -> LocalProcess
     return LocalProcess("maintenance", command, _log_says(log, '"maintenance started"'), ROOT, log, environment)
 
 
-def environment(*, redis_port: int, sqs_url: str, directus_url: str, queues: dict[str, str], work: Path) -> dict[str, str]:
+def environment(*, redis_url: str, sqs_url: str, directus_url: str, queues: dict[str, str], work: Path) -> dict[str, str]:
     """Return the settings that connect the API, the workers and the maintenance task to the local services."""
     return {
         **AWS_ENVIRONMENT,
         **queues,
         "AWS_ENDPOINT_URL": sqs_url,
         "SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/mediaq-local-schedules",
-        "REDIS_URL": f"redis://{LOOPBACK}:{redis_port}/0",
+        "REDIS_URL": redis_url,
         "DIRECTUS_URL": directus_url,
         "DIRECTUS_TOKEN": accounts.SERVICE_TOKEN,
         "DIRECTUS_SECRET": accounts.SECRET,
@@ -150,10 +162,11 @@ def http_ok(url: str) -> bool:
         return False
 
 
-def _redis_ready(port: int) -> bool:
+def _redis_ready(url: str, state: Path) -> bool:
+    """Return whether the Redis that answers is ours: one without a password accepts every password."""
     try:
-        with redis.Redis(host=LOOPBACK, port=port, socket_timeout=1) as client:
-            return bool(client.ping())
+        with redis.Redis.from_url(url, socket_timeout=1, decode_responses=True) as client:
+            return bool(client.config_get("dir") == {"dir": str(state.resolve())})
     except redis.RedisError:
         return False
 

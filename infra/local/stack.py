@@ -47,6 +47,11 @@ class Stack:
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
     @property
+    def redis_url(self) -> str:
+        """The URL of Redis, with its password."""
+        return processes.redis_url(self.home / "redis", self.ports["redis"])
+
+    @property
     def logs(self) -> Path:
         """The folder of the logs."""
         return self.home / "logs"
@@ -61,7 +66,7 @@ class Stack:
             self._start_stores()
             processes.make_bucket(self.url("sqs"))
             self.environment = processes.environment(
-                redis_port=self.ports["redis"],
+                redis_url=self.redis_url,
                 sqs_url=self.url("sqs"),
                 directus_url=self.url("directus"),
                 queues=processes.make_queues(self.url("sqs")),
@@ -123,7 +128,7 @@ class Stack:
             "api": self.url("api"),
             "directus": self.url("directus"),
             "sqs": self.url("sqs"),
-            "redis": f"redis://{LOOPBACK}:{self.ports['redis']}/0",
+            "redis": self.redis_url,
             "token": tokens.get(accounts.BEST.tier, ""),
             "tokens": tokens,
             "admin_token": accounts.ADMIN_TOKEN,

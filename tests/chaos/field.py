@@ -88,17 +88,18 @@ class Field:
             part.launch()
         for part in self.stores.values():
             part.wait()
+        redis_url = processes.redis_url(self.home / "redis", self.ports["redis"])
         plans = self.home / "plans.json"
         plans.write_text(PLANS)
         processes.make_bucket(self.url("sqs"))
         self.environment = processes.environment(
-            redis_port=self.ports["redis"],
+            redis_url=redis_url,
             sqs_url=self.url("sqs"),
             directus_url=self.url("directus"),
             queues=processes.make_queues(self.url("sqs")),
             work=self.home / "work",
         ) | {"PLANS_FILE": str(plans), "FETCH_ALLOW": os.environ.get("FETCH_ALLOW", ""), **SPLIT}
-        self.scripts = Scripts(f"redis://{LOOPBACK}:{self.ports['redis']}/0", "{mediaq}")
+        self.scripts = Scripts(redis_url, "{mediaq}")
         self.ledger = Ledger(self.scripts)
         self.token = login(self.url("directus"), accounts.BEST.email, accounts.BEST.password)
         self._add("api", lambda environment: processes.api_process(environment, self.logs, self.ports["api"]))

@@ -40,7 +40,7 @@ class Backends:
 
 
 @pytest.fixture(scope="session")
-def backends(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+def backends(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     home = tmp_path_factory.mktemp("contract")
     sqs_port, directus_port = pick_port(), pick_port()
     running = [processes.sqs_process(home / "sqs", sqs_port), processes.stand_in_process(home / "directus", directus_port)]
@@ -55,7 +55,7 @@ def backends(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
             raise
     directus, sqs = f"http://{LOOPBACK}:{directus_port}", f"http://{LOOPBACK}:{sqs_port}"
     environment = processes.environment(
-        redis_port=redis_port, sqs_url=sqs, directus_url=directus, queues=processes.make_queues(sqs), work=home / "work"
+        redis_url=redis_url, sqs_url=sqs, directus_url=directus, queues=processes.make_queues(sqs), work=home / "work"
     )
     tokens = {user.tier: login(directus, user.email, user.password) for user in accounts.DEMO_USERS}
     yield Backends(directus, environment | {"MEDIAQ_REDIS_PREFIX": PREFIX}, tokens)

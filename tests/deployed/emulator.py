@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -40,7 +41,6 @@ class Cloud:
         """Start the emulator and the stores; put the bucket, the secret and the worker's code where an operator would."""
         port, redis_port, directus_port = pick_port(), pick_port(), pick_port()
         self.directus = f"http://{LOOPBACK}:{directus_port}"
-        self.redis = f"redis://{LOOPBACK}:{redis_port}/0"
         self.endpoint = f"http://{LOOPBACK}:{port}"
         self.log = self.home / "logs" / "sqs.log"
         self.running = [
@@ -52,6 +52,8 @@ class Cloud:
             part.launch()
         for part in self.running:
             part.wait()
+        redis = urlsplit(processes.redis_url(self.home / "redis", redis_port))
+        self.redis = f"redis://{redis.hostname}:{redis.port}/0"
         self.session = _Session(self.endpoint)
         self.account = Account(self.session, poll_seconds=0.1)
         self.client("s3").create_bucket(Bucket=BUCKET)
@@ -67,6 +69,9 @@ class Cloud:
         }
         made = self.client("secretsmanager").create_secret(Name="mediaq/local", SecretString=json.dumps(secret))
         self.secret_arn = str(made["ARN"])
+        token = json.dumps({"token": redis.password})
+        made = self.client("secretsmanager").create_secret(Name="mediaq/redis", SecretString=token)
+        self.redis_secret_arn = str(made["ARN"])
         folder = self.home / "worker"
         archive.ours(folder, "chalicelib", "workers")
         archive.pack(folder, self.home / WORKER_KEY)
@@ -90,6 +95,7 @@ class Cloud:
             "DirectusUrl": self.directus,
             "SecretArn": self.secret_arn,
             "RedisUrl": self.redis,
+            "RedisSecretArn": self.redis_secret_arn,
             "WorkerImage": "zip",
         }
 

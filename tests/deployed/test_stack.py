@@ -183,7 +183,7 @@ def nothing_is_left(cloud: Cloud) -> None:
 def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What docs/deploying.md says: the foundation, the stack on it, the stack deleted. No image, so no worker."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
-    settings = {"DirectusUrl": cloud.directus, "SecretArn": cloud.secret_arn, "RedisUrl": cloud.redis}
+    settings = {name: cloud.parameters[name] for name in ("DirectusUrl", "SecretArn", "RedisUrl", "RedisSecretArn")}
     deploy = ["deploy", "dev", *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
     assert cli.main(deploy) == 1
     assert "make it with `python -m infra.cloud foundation`" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from chalicelib.ledger.scripts import Scripts
 from infra.local import processes
 from infra.local.client import CreatorApp
 from infra.local.directus import accounts
-from infra.local.process import LOOPBACK, LocalProcess
+from infra.local.process import LocalProcess
 from infra.local.stack import Stack, login
 from tests.integration import guarded_site as guarded
 from tests.integration.slow_site import SlowSite, serve
@@ -77,7 +77,7 @@ class System:
     def __post_init__(self) -> None:
         self.token = login(self.stack.url("directus"), accounts.BEST.email, accounts.BEST.password)
         self.app = CreatorApp(self.stack.url("directus"), self.stack.url("api"), self.token)
-        self.scripts = Scripts(f"redis://{LOOPBACK}:{self.stack.ports['redis']}/0", "{mediaq}")
+        self.scripts = Scripts(self.stack.redis_url, "{mediaq}")
         self.ledger = Ledger(self.scripts)
 
     def submit(

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 import requests
 
 from infra.local import processes
-from infra.local.process import alive
+from infra.local.process import StartFailed, alive, answers, pick_port
 from tests.integration.conftest import run_example, until
 from workers.media import probe
 
@@ -124,3 +125,33 @@ def test_help() -> None:
     for module in ("infra.local", "infra.local.gateway", "workers"):
         done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
         assert "usage:" in done.stdout
+
+
+def test_redis_accepts_nobody_without_the_password_of_the_system(tmp_path: Path) -> None:
+    state, port = tmp_path / "redis", pick_port()
+    server = processes.redis_process(state, port).start()
+    try:
+        assert [file.stat().st_mode & 0o077 for file in state.glob("*.conf")] == [0]
+        assert redis.Redis.from_url(processes.redis_url(state, port)).ping()
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=port).ping()
+        assert (
+            processes.redis_url(state, port).split("@")[0].removeprefix("redis://:").encode()
+            not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+        )
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("password", [[], ["--requirepass", "another"]])
+def test_a_redis_of_somebody_else_is_not_taken_for_ours(password: list[str], tmp_path: Path) -> None:
+    port = pick_port()
+    command = [processes.redis_server(), "--port", str(port), "--save", "", "--dir", str(tmp_path), *password]
+    other = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: answers(port), 10, "the other Redis listens")
+        with pytest.raises(StartFailed, match="redis ended with code 1"):
+            processes.redis_process(tmp_path / "redis", port).start()
+    finally:
+        other.kill()
+        other.wait()

@@ -51,7 +51,9 @@ def test_a_redis_whose_password_is_a_setting_of_its_own(tmp_path: Path) -> None:
     server = processes.redis_process(tmp_path / "redis", port).start()
     url = f"redis://{LOOPBACK}:{port}/0"
     try:
-        Scripts(url, "{test}").redis.execute_command("ACL", "SETUSER", "default", ">old", ">new")
+        Scripts(processes.redis_url(tmp_path / "redis", port), "{test}").redis.execute_command(
+            "ACL", "SETUSER", "default", ">old", ">new"
+        )
         for password in ("old", "new"):
             assert Ledger(Scripts(url, "{test}", password)).stats().waiting == 0
         for wrong in ("", "neither"):

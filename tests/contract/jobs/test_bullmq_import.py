@@ -41,9 +41,9 @@ process.exit(0);
 
 
 @pytest.fixture
-def old(api: Api, redis_port: int) -> Iterator[str]:
+def old(api: Api, redis_url: str) -> Iterator[str]:
     """The Redis of the BullMQ server: a database of its own."""
-    return f"redis://{LOOPBACK}:{redis_port}/1"
+    return redis_url.removesuffix("/0") + "/1"
 
 
 def fill(url: str, *added: tuple[dict[str, Any], dict[str, Any]], taken: int = 0, paused: bool = False) -> dict[str, int]:

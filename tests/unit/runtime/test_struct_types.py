@@ -24,7 +24,9 @@ QUEUES = {
 @pytest.mark.parametrize("process", STARTS)
 def test_first_conversions_in_several_threads(process: str, tmp_path: Path) -> None:
     """Without the preparation at start, the process ends with SIGSEGV."""
-    settings = processes.environment(redis_port=1, sqs_url=UNUSED, directus_url=UNUSED, queues=QUEUES, work=tmp_path)
+    settings = processes.environment(
+        redis_url="redis://127.0.0.1:1", sqs_url=UNUSED, directus_url=UNUSED, queues=QUEUES, work=tmp_path
+    )
     command = [sys.executable, "-m", "tests.unit.runtime.first_conversions", process]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
