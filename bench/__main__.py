@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, quotes, recovery
+from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, quotes, recovery, secrets
 from bench.media import captions, packages, parts, quality, thumbnails
 from infra.local.processes import ROOT
 
@@ -24,6 +24,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "recovery": recovery.run,
     "idle": idle.run,
     "cold": cold.run,
+    "secrets": secrets.run,
     "cost": cost.run,
     "thumbnails": thumbnails.run,
     "captions": captions.run,

@@ -42,7 +42,7 @@ SLOT_VCPU, SLOT_GB = 2.0, 8.0
 """A container worker as in the template: 4 vCPU and 16 GB for two jobs."""
 GAUGES = 24
 HOURS_A_MONTH = 730
-ALWAYS = ("metrics", "alarms", "dashboard", "maintenance", "secrets", "key of the credentials")
+ALWAYS = ("metrics", "alarms", "dashboard", "maintenance", "secrets", "keys")
 """What a stack costs in any form."""
 OPERATIONS: dict[str, dict[str, Any]] = {
     "thumbnail": {"width": 320},
@@ -116,7 +116,7 @@ def fixed() -> Figures:
         "dashboard": PRICES["dashboard month"],
         "maintenance": maintenance * 60 * HOURS_A_MONTH,
         "secrets": 2 * PRICES["secret month"],
-        "key of the credentials": PRICES["key month"],
+        "keys": 2 * PRICES["key month"],
         "container worker, 4 vCPU and 16 GB": 2 * slot_hour() * HOURS_A_MONTH,
     }
     always = sum(parts[name] for name in ALWAYS)

@@ -11,6 +11,8 @@ from typing import Any
 Json = dict[str, Any]
 NONE = {"Ref": "AWS::NoValue"}
 KEY = {"Fn::If": ["HasDataKey", {"Ref": "DataKeyArn"}, NONE]}
+SETTINGS_KEY = {"Fn::If": ["HasDataKey", {"Ref": "DataKeyArn"}, {"Fn::GetAtt": ["SettingsKey", "Arn"]}]}
+"""Who may call `lambda:GetFunctionConfiguration` but may not use this key sees no secret: see ADR 11."""
 MANAGED_BY_SQS = {"Fn::If": ["HasDataKey", NONE, True]}
 PUBLIC = ("stats", "pools", "trend", "health", "metrics", "dashboard", "openapi.json")
 """Routes that need no token: a poller of one of them must not starve the others."""
@@ -38,7 +40,6 @@ DECIDED: dict[str, tuple[tuple[str, ...], str]] = {
     "CKV_AWS_120": (("RestAPI",), "Answers differ by caller"),
     "CKV_AWS_149": (("RedisAuth",), "DataKeyArn encrypts it"),
     "CKV_AWS_158": ((*LOGS, "ApiAccessLog"), "DataKeyArn encrypts them"),
-    "CKV_AWS_173": (FUNCTIONS, "DataKeyArn encrypts it"),
 }
 """Check of checkov -> resources, and why the template is as it is."""
 
@@ -54,7 +55,7 @@ def apply(resources: Json) -> None:
         resources[name]["Properties"]["KmsKeyId"] = KEY
     resources["RedisAuth"]["Properties"]["KmsKeyId"] = KEY
     for name in FUNCTIONS:
-        resources[name]["Properties"]["KmsKeyArn"] = KEY
+        resources[name]["Properties"]["KmsKeyArn"] = SETTINGS_KEY
     resources["RestAPI"]["Properties"]["MethodSettings"] += [
         {
             "ResourcePath": f"/~1queue~1{route}",

@@ -26,6 +26,7 @@ def resources() -> Json:
             *_enqueueing(),
             _credentials("Encrypt"),
             _data_key(),
+            _settings_key(),
         ),
         "OperatorRole": _role("ecs-tasks", *_enqueueing(), _data_key(), condition="HasContainers"),
         "MaintenanceRole": _role(
@@ -36,6 +37,7 @@ def resources() -> Json:
             _queues("sqs:SendMessage", of=QUEUES),
             _queues(*RECEIVING, of=DEAD_LETTERS),
             _data_key(),
+            _settings_key(),
         ),
         "LambdaWorkerRole": _role(
             "lambda",
@@ -46,6 +48,7 @@ def resources() -> Json:
             _queues("sqs:SendMessage", of=QUEUES + DEAD_LETTERS[:1]),
             _credentials("Decrypt"),
             _data_key(),
+            _settings_key(),
             *_parts(),
             condition="HasWorker",
         ),
@@ -103,7 +106,8 @@ def resources() -> Json:
             _data_key(),
             condition="HasContainers",
         ),
-        "CredentialsKey": _key(),
+        "CredentialsKey": _key("Credentials of the users", kept=True),
+        "SettingsKey": _key("Settings of the functions", kept=False) | {"Condition": "NoDataKey"},
         "ScheduleRole": _role("scheduler", _queues("sqs:SendMessage", of=QUEUES), _data_key()),
         "Schedules": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": {"Fn::Sub": "mediaq-${Stage}"}}},
     }
@@ -122,16 +126,15 @@ def _enqueueing() -> list[Json]:
     ]
 
 
-def _key() -> Json:
-    """The key of the users' credentials. It outlives the stack: without it they are lost."""
+def _key(purpose: str, *, kept: bool) -> Json:
+    """A key for the roles that may use it. `kept`: it outlives the stack, because what it sealed would be lost."""
     account = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
     by_roles = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "kms:*", "Resource": ANYWHERE}
     return {
         "Type": "AWS::KMS::Key",
-        "DeletionPolicy": "Retain",
-        "UpdateReplacePolicy": "Retain",
+        **({"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"} if kept else {}),
         "Properties": {
-            "Description": {"Fn::Sub": "Credentials of the users of mediaq ${Stage}"},
+            "Description": {"Fn::Sub": f"{purpose} of mediaq ${{Stage}}"},
             "EnableKeyRotation": True,
             "KeyPolicy": {"Version": "2012-10-17", "Statement": [by_roles]},
         },
@@ -146,6 +149,11 @@ def _credentials(action: str) -> Json:
 def _data_key() -> Json:
     """The rights that SQS, Lambda and Secrets Manager need of the caller, where the operator's key encrypts."""
     return _if("HasDataKey", _allow("kms:Decrypt", "kms:GenerateDataKey", on=[{"Ref": "DataKeyArn"}]))
+
+
+def _settings_key() -> Json:
+    """The right of a function to read its own environment, where our key encrypts it."""
+    return _if("NoDataKey", _allow("kms:Decrypt", on=[{"Fn::GetAtt": ["SettingsKey", "Arn"]}]))
 
 
 def _parts() -> list[Json]:

@@ -26,8 +26,8 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 ACCOUNT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
 """The principal of a key policy that leaves access to the policies of roles."""
-DATA_KEY = [{"Ref": "DataKeyArn"}]
-"""The operator's key for queues, logs and secrets. No credential of a user is sealed with it."""
+OTHER_KEYS = ([{"Ref": "DataKeyArn"}], [{"Fn::GetAtt": ["SettingsKey", "Arn"]}])
+"""The operator's key for queues, logs and secrets, and that of the functions' settings. No credential is sealed with them."""
 OPENERS = ("LambdaWorkerRole", "ContainerRole")
 """The roles of workers: no other may open the credentials of users."""
 
@@ -87,11 +87,12 @@ def _keys(resources: Json) -> Iterator[tuple[str, str]]:
                 yield name, "may be used by others than roles of the account"
         if key.get("EnableKeyRotation") is not True:
             yield name, "is not rotated"
-        if resources[name].get("DeletionPolicy") != "Retain" or resources[name].get("UpdateReplacePolicy") != "Retain":
+        kept = [resources[name].get(policy) for policy in ("DeletionPolicy", "UpdateReplacePolicy")]
+        if name != "SettingsKey" and kept != ["Retain", "Retain"]:  # that one opens nothing that outlives the functions
             yield name, "is lost with the stack, and what it sealed with it"
     for name, role in _of(resources, "AWS::IAM::Role"):
         opening = [
-            one for one in _walk(role) if "kms:Decrypt" in _listed(one.get("Action", [])) and one["Resource"] != DATA_KEY
+            one for one in _walk(role) if "kms:Decrypt" in _listed(one.get("Action", [])) and one["Resource"] not in OTHER_KEYS
         ]
         if opening and name not in OPENERS:
             yield name, "may open the credentials of users"

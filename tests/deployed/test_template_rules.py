@@ -160,7 +160,6 @@ class TestProtection:
             "AWS::Logs::LogGroup": "KmsKeyId",
             "AWS::SecretsManager::Secret": "KmsKeyId",
         }
-        names |= dict.fromkeys(("AWS::Lambda::Function", "AWS::Serverless::Function"), "KmsKeyArn")
         found = [
             (one["Type"], one["Properties"].get(names[one["Type"]]))
             for one in built["Resources"].values()
@@ -173,6 +172,17 @@ class TestProtection:
             if role["Type"] == "AWS::IAM::Role":
                 statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
                 assert {"Fn::If": ["HasDataKey", may, {"Ref": "AWS::NoValue"}]} in statements, name
+
+    def test_who_may_read_the_configuration_of_a_function_needs_a_key_to_see_its_secrets(self, built: Json) -> None:
+        key = {"Fn::If": ["HasDataKey", {"Ref": "DataKeyArn"}, {"Fn::GetAtt": ["SettingsKey", "Arn"]}]}
+        functions = [one for one in built["Resources"].values() if one["Type"].endswith("::Function")]
+        assert len(functions) == 3
+        assert [one["Properties"]["KmsKeyArn"] for one in functions] == [key] * 3
+        may = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": [{"Fn::GetAtt": ["SettingsKey", "Arn"]}]}
+        allowed = {"Fn::If": ["NoDataKey", may, {"Ref": "AWS::NoValue"}]}
+        for function in functions:
+            role = function["Properties"]["Role"]["Fn::GetAtt"][0]
+            assert allowed in properties(built, role)["Policies"][0]["PolicyDocument"]["Statement"], role
 
     def test_public_routes_have_a_limit_of_their_own(self, built: Json) -> None:
         settings = {one["ResourcePath"]: one for one in properties(built, "RestAPI")["MethodSettings"]}
