@@ -80,6 +80,11 @@ def as_bytes(body: bytes | str) -> bytes:
     return body if isinstance(body, bytes) else body.encode()
 
 
+def reusable(body: Any, seconds: int) -> Response:
+    """Return a public response that a browser or a cache may use again for `seconds`."""
+    return Response(body=body, headers={"Cache-Control": f"public, max-age={seconds}"})
+
+
 def published(answer: msgspec.Struct) -> Any:
     """Return a response as Chalice expects it."""
     return msgspec.to_builtins(answer)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from chalice import Blueprint, Response
 
-from chalicelib.api.http import endpoint, published
+from chalicelib.api.http import endpoint, published, reusable
 from chalicelib.services import services
 
 blueprint = Blueprint(__name__)
+TREND_SECONDS = 10
+OPENAPI_SECONDS = 300
 
 
 @blueprint.route("/metrics", methods=["GET"], cors=True)
@@ -25,7 +25,7 @@ def metrics() -> Response:
 
 @blueprint.route("/trend", methods=["GET"], cors=True)
 @endpoint
-def trend() -> Any:
+def trend() -> Response:
     """Return the samples of the last 15 minutes."""
     from chalicelib.directus.records import iso  # noqa: PLC0415
     from chalicelib.domain.schemas import TrendAnswer, TrendSample  # noqa: PLC0415
@@ -33,7 +33,7 @@ def trend() -> Any:
     samples = [
         TrendSample(iso(one.at_ms), one.completed, one.failed, one.waiting, one.active) for one in services().ledger.trend()
     ]
-    return published(TrendAnswer(samples=samples))
+    return reusable(published(TrendAnswer(samples=samples)), TREND_SECONDS)
 
 
 @blueprint.route("/dashboard", methods=["GET"])
@@ -48,8 +48,8 @@ def dashboard() -> Response:
 
 @blueprint.route("/openapi.json", methods=["GET"], cors=True)
 @endpoint
-def openapi() -> dict[str, Any]:
+def openapi() -> Response:
     """Return the OpenAPI document."""
     from chalicelib.api import openapi as described  # noqa: PLC0415
 
-    return described.document()
+    return reusable(described.document(), OPENAPI_SECONDS)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from chalice import Blueprint, Response
 
-from chalice import Blueprint
-
-from chalicelib.api.http import endpoint
+from chalicelib.api.http import endpoint, reusable
 from chalicelib.errors import LedgerUnavailable
 from chalicelib.services import services
 
 blueprint = Blueprint(__name__)
+GOOD_FOR_SECONDS = 1
 
 
 @blueprint.route("/stats", methods=["GET"], cors=True)
 @endpoint
-def stats() -> dict[str, Any]:
+def stats() -> Response:
     """Return the five counts and the figures of the taxonomy cache."""
     try:
         found = services().ledger.stats()
     except LedgerUnavailable as error:
         raise LedgerUnavailable("Failed to connect to Redis") from error
     names = ("waiting", "active", "completed", "failed", "delayed")
-    return {
+    body = {
         "ok": True,
         "stats": {name: getattr(found, name) for name in names},
         "taxonomy_cache": {"size": found.size, "hits": found.hits, "misses": found.misses},
     }
+    return reusable(body, GOOD_FOR_SECONDS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.errors import ApiError
+from chalicelib.errors import ApiError, LedgerUnavailable
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
@@ -49,9 +49,23 @@ def test_a_bug_shows_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_answers_are_not_cached_nor_sniffed(api: Api) -> None:
-    for answer in (api.call("GET", "/stats"), api.call("GET", "/nothing"), api.call("POST", "/media")):
+    for answer in (api.call("GET", "/pools"), api.call("GET", "/nothing"), api.call("POST", "/media")):
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/stats", 1), ("/trend", 10), ("/openapi.json", 300)])
+def test_public_answers_may_be_used_again_for_some_seconds(path: str, seconds: int, api: Api) -> None:
+    assert api.call("GET", path).headers["Cache-Control"] == f"public, max-age={seconds}"
+
+
+def test_an_error_is_not_cached(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable() -> None:
+        raise LedgerUnavailable("unreachable")
+
+    monkeypatch.setattr(api.services.ledger, "stats", unreachable)
+    answer = api.call("GET", "/stats")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
 
 
 def test_every_api_error_has_an_error_text() -> None:
