@@ -23,6 +23,7 @@ ALONE ?=
 STAGE ?= dev
 SET ?=
 DEBUG ?=
+BASE ?=
 # By themselves: the kernel counts the memory of a media process from that of the process that started it.
 SECURITY_TESTS := tests/security
 # The longest first: a file runs in one process, and none should be left at the end.
@@ -87,7 +88,11 @@ scan: $(DEV) $(SCAN)  ## look for policy violations in the template (part of lin
 verify: $(DEV)  ## run all tests with long outages, all hostile files, 2 GB inputs and many examples (about an hour)
 	@$(PY) -m infra.local.directus.installation
 	@MEDIAQ_CORPUS=all $(PY) -m pytest $(SECURITY_TESTS) -q -n 2 --timeout 1800
-	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800 --ignore $(SECURITY_TESTS)
+	@MEDIAQ_OUTAGE_SECONDS=30 MEDIAQ_EXAMPLES=2000 MEDIAQ_INPUT_MB=2048 MEDIAQ_CHAOS_SECONDS=60 MEDIAQ_SCHEMA_EXAMPLES=1000 $(PY) -m pytest tests -q -n 2 --dist loadfile --timeout 1800 --ignore $(SECURITY_TESTS) --ignore tests/image
+
+.PHONY: image
+image: $(DEV)  ## build the worker image without Docker and test its containers (root; BASE=... for another base)
+	@BASE="$(BASE)" $(PY) -m pytest tests/image -q -n 0 --timeout 1200
 
 .PHONY: coverage
 coverage: $(DEV)  ## run all tests of `make test` and print the branch coverage, subprocesses included

@@ -47,7 +47,9 @@ def foundation(options: argparse.Namespace) -> int:
     """Create the foundation of a deployment: network, bucket, image repository."""
     template = json.loads((RESOURCES / "foundation.json").read_text())
     _say("a NAT gateway takes some minutes")
-    _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, {"Egress": options.egress} if options.egress else {}))
+    chosen = {"Egress": options.egress, "ApiGatewayLogs": options.api_gateway_logs}
+    parameters = {name: value for name, value in chosen.items() if value}
+    _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, parameters))
     return 0
 
 
@@ -116,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(command=make)
     sub = commands.add_parser("foundation", help=foundation.__doc__, description=foundation.__doc__)
     sub.add_argument("--egress", choices=("nat", "endpoints", "both"), help="how it reaches AWS (nat, or what it is)")
+    sub.add_argument(
+        "--api-gateway-logs",
+        choices=("on", "off"),
+        help="off: API Gateway has a role for CloudWatch in this region already (on, or what it is)",
+    )
     sub.set_defaults(command=foundation)
     sub = commands.add_parser("deploy", help=deploy.__doc__, description=deploy.__doc__)
     sub.add_argument("stage", help="dev, prod, or a name of your own")

@@ -28,7 +28,7 @@ DECIDED: dict[str, tuple[tuple[str, ...], str]] = {
     "CKV_AWS_27": (QUEUES, "Encrypted by SQS, or by DataKeyArn; the check knows only the latter"),
     "CKV_AWS_65": (("Cluster",), "ContainerInsights turns it on; our own gauges and alarms cover the workers"),
     "CKV_AWS_73": (("RestAPI",), "Tracing turns it on"),
-    "CKV_AWS_76": (("RestAPI",), "ApiAccessLogs turns it on; it needs a role of the whole account"),
+    "CKV_AWS_76": (("RestAPI",), "On in prod; ApiAccessLogs turns it on elsewhere"),
     "CKV_AWS_115": (
         FUNCTIONS,
         "ApiRate and LambdaWorkerConcurrency are the limits; a reserve takes from the account",

@@ -66,10 +66,11 @@ def packaged(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield system
 
 
-def test_its_bases_are_pinned_and_it_is_nobody() -> None:
+def test_its_base_is_a_digest_and_it_is_nobody() -> None:
     bases = re.findall(r"^ARG \w+=(\S+)$", DOCKERFILE, re.MULTILINE)
-    assert len(bases) == 2
-    assert all(re.fullmatch(r"docker\.io/library/python:3\.11\.\d+(-slim)?-bookworm", base) for base in bases)
+    assert len(bases) == 1
+    assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", bases[0])
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
     assert steps("USER") == ["10001:10001"]
     assert steps("VOLUME") == ['["/work", "/tmp"]']
 

@@ -83,4 +83,4 @@ def test_the_compose_file_mounts_files_that_exist_and_publishes_to_this_machine_
             source = volume.split(":")[0]
             assert not source.startswith("./") or (HERE / source).is_file()
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
-        assert not service["image"].endswith(":latest")
+        assert service["image"] == "${WORKER_IMAGE:-mediaq-worker}" or re.search("@sha256:[0-9a-f]{64}$", service["image"])

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from tests.integration.slow_site import SlowSite
 
 
+UNLUCKY = """#!/bin/sh
+case "$*" in -hide_banner\\ -*s|-hide_banner\\ -version) exec {ffmpeg} "$@" ;; esac
+echo '[error] Device or resource busy' >&2
+exit 1
+"""
+
+
 @pytest.fixture
 def broken_ffmpeg(tmp_path: Path) -> str:
     """An ffmpeg that says what it can do, and ends every job with an error that is not the media's fault."""
     file = tmp_path / "ffmpeg"
-    lists = f'case "$*" in -hide_banner\\ -*s|-hide_banner\\ -version) exec {programs.find().ffmpeg} "$@" ;; esac'
-    file.write_text(f"#!/bin/sh\n{lists}\necho '[error] Device or resource busy' >&2\nexit 1\n")
+    file.write_text(UNLUCKY.format(ffmpeg=programs.find().ffmpeg))
     file.chmod(0o755)
     return str(file)
 

@@ -1,0 +1,46 @@
+"""A container of the image: who it is, what it may write, and its health check."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.integration.conftest import System, until
+from workers.runtime import health
+
+if TYPE_CHECKING:
+    from tests.image.conftest import Image
+
+
+def test_its_worker_is_nobody_on_a_read_only_root(system: System, clip: Path) -> None:
+    assert system.app.wait(system.submit(clip), 60)["status"] == "completed"
+    worker = system.stack.processes["worker"].process
+    assert worker is not None
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines())
+    assert (status["Uid"].split(), status["Gid"].split()) == (["10001"] * 4, ["10001"] * 4)
+    assert (status["CapEff"].strip("0"), status["Groups"].strip()) == ("", "10001")
+    mounts = [line.split() for line in Path(f"/proc/{worker.pid}/mounts").read_text().splitlines()]
+    options = {words[1]: words[3].split(",") for words in mounts}
+    assert "ro" in options["/"]
+    assert {folder for folder in ("/tmp", "/work") if "rw" in options[folder]} == {"/tmp", "/work"}
+
+
+def test_its_health_check_turns_bad_and_good_again(system: System, built: Image) -> None:
+    worker = system.stack.processes["worker"]
+
+    def healthy() -> bool:
+        return subprocess.run(built.healthy(worker), capture_output=True, check=False).returncode == 0
+
+    until(healthy, 20, "the worker polls")
+    assert worker.process is not None
+    os.killpg(worker.process.pid, signal.SIGSTOP)
+    try:
+        file = health.health_file(system.stack.home / "work")
+        os.utime(file, (0, file.stat().st_mtime - health.SILENT_SECONDS))  # in place of a minute
+        assert not healthy()
+    finally:
+        os.killpg(worker.process.pid, signal.SIGCONT)
+    until(healthy, 20, "it goes on")
