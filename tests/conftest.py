@@ -34,7 +34,14 @@ PREFIX = "{test}"
 
 REAL_DIRECTUS = tuple(
     f"tests/integration/{name}.py"
-    for name in ("test_path", "media/test_operations", "test_captions", "test_credentials", "packages/test_players")
+    for name in (
+        "test_path",
+        "media/test_operations",
+        "test_captions",
+        "test_credentials",
+        "test_upload",
+        "packages/test_players",
+    )
 )
 """Files that share one system on the real Directus."""
 

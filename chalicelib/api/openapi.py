@@ -17,7 +17,7 @@ from chalicelib.domain.captions import schemas as c
 from chalicelib.domain.captions.formats import MIME
 from chalicelib.domain.estimates import quotes as q
 from chalicelib.domain.jobs import OPERATIONS
-from chalicelib.domain.queries import JobsQuery
+from chalicelib.domain.queries import JobsQuery, TrendQuery
 from chalicelib.domain.requests import BULK_AT_MOST, MediaRequest
 from chalicelib.settings import POOLS
 from chalicelib.usecases.usage import UsageQuery
@@ -110,7 +110,7 @@ ROUTES = (
     Route("post", "/queue/pools/{pool}/resume", "Resume a pool", p.PoolAnswer, refuses=(403, 404)),
     Route("get", "/queue/workers", "List the workers", p.WorkersAnswer, refuses=(403,)),
     Route("get", "/queue/health", "Dependencies and active alarms", p.HealthAnswer, "none", away=p.HealthAnswer),
-    Route("get", "/queue/trend", "The last 15 minutes", p.TrendAnswer, "none"),
+    Route("get", "/queue/trend", "Samples of the counts", p.TrendAnswer, "none", query=TrendQuery, refuses=(400,)),
     Route("get", "/queue/metrics", "Metrics for Prometheus", None, "none", content="text/plain"),
     Route("get", "/queue/dashboard", "The dashboard page", None, "none", content="text/html", away=None),
     Route("get", "/queue/openapi.json", "This description", None, "none", away=None),

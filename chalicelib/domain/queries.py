@@ -22,11 +22,19 @@ PAGE_MAX = 100
 EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """The allowed range of times. At the ends of the calendar, a time zone would overflow."""
 PAGE = 20
+RANGES = {"15m": 15, "1h": 60, "24h": 1440}
+"""Range of the trend -> minutes."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
 def _wants(description: str, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=description, **limits)
+
+
+class TrendQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /queue/trend`."""
+
+    range: Annotated[Literal[tuple(RANGES)], _wants(f"one of {', '.join(RANGES)}")] = "15m"  # type: ignore[valid-type]
 
 
 class JobsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

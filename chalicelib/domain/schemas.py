@@ -227,7 +227,7 @@ class TrendSample(msgspec.Struct):
 
 
 class TrendAnswer(Answer):
-    """The samples of the last 15 minutes, one a minute."""
+    """The samples of a range of time, oldest first: at most one a minute, and one in five minutes of 24 hours."""
 
     samples: list[TrendSample]
 

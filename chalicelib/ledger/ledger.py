@@ -219,9 +219,9 @@ class Ledger:
             for pool, waiting, paused, pace_ms in zip(POOLS, flat[::3], flat[1::3], flat[2::3], strict=True)
         }
 
-    def trend(self) -> list[Sample]:
-        """Return the recent samples of the maintenance task, oldest first."""
-        lines = [line.split() for line in self._scripts.call("pools/trend")]
+    def trend(self, minutes: int = 15) -> list[Sample]:
+        """Return the samples of the last `minutes`, oldest first: up to 15 every one, of more one a minute."""
+        lines = [line.split() for line in self._scripts.call("pools/trend", minutes)]
         return [
             Sample(*map(int, line)) for line in lines if len(line) == len(Sample._fields)
         ]  # an older release wrote fewer fields

@@ -86,6 +86,12 @@ class TestWhatItShows:
         expect(card.get_by_role("heading", level=2)).to_contain_text("completed")
         expect(card.get_by_role("progressbar")).to_have_attribute("value", "100")
         expect(card.locator("li").first).to_contain_text("Attempt 1: completed")
+        expect(card.get_by_role("img", name=re.compile(r"^Attempts: waited [\d.]+ s, ran [\d.]+ s$"))).to_be_visible()
+        assert card.locator("svg rect title").all_text_contents()[1].startswith("Attempt 1: completed, ")
+        facts, log = card.locator("dl").bounding_box(), card.locator("svg").bounding_box()
+        assert facts is not None
+        assert log is not None
+        assert facts["x"] + facts["width"] < log["x"]  # beside each other
         expect(card.get_by_label("Log")).to_contain_text("process took")
         expect(card.locator("#picture")).to_be_visible()
         assert desk.page.evaluate("document.getElementById('picture').naturalWidth") == 160

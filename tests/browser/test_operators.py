@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
 from tests.browser.conftest import axe, ended, state
 from tests.browser.test_figures import _text_file
+from tests.integration.conftest import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,11 +96,24 @@ class TestViews:
         desk.open()
         chart = desk.page.get_by_role("img", name=re.compile("Depth"))
         axis = desk.page.locator(".axis").first
-        expect(axis).to_have_text("15 min agonow")
+        expect(axis).to_have_text(re.compile(r"15 min ago\d+:\d\d.*now"))
         chart.hover()
         expect(axis).to_have_text(re.compile(r"\d:\d\d.*: waiting \d+, active \d+"))
         desk.page.get_by_role("heading", name="mediaq").hover()
-        expect(axis).to_have_text("15 min agonow")
+        expect(axis).to_have_text(re.compile("15 min ago.*now"))
+
+    def test_a_day_in_the_charts(self, desk: Desk, system: System) -> None:
+        until(lambda: system.scripts.redis.exists("{mediaq}:trend"), 30, "the maintenance task ran")
+        hours = [f"{int(time.time() * 1000) - hour * 3_600_000} {100 - hour} 0 {hour} 0" for hour in range(23, 0, -1)]
+        system.scripts.redis.lpush("{mediaq}:trend:day", *reversed(hours))
+        desk.open()
+        desk.page.get_by_label("Range").select_option("24 h")
+        expect(desk.page.locator(".axis").first).to_have_text(re.compile("24 h ago.*now"))
+        expect(desk.page.get_by_text("most 23")).to_be_visible()
+        assert desk.page.url.endswith("#range=24h")
+        desk.page.reload()
+        expect(desk.page.get_by_label("Range")).to_have_value("24h")
+        expect(desk.page.get_by_text("most 23")).to_be_visible()
 
 
 class TestWorkers:

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 SCRIPTS = (
     "basics.js",
     "figures.js",
-    "parts.js",
+    "timelines.js",
     "captions.js",
     "credentials.js",
     "stream.js",
@@ -23,6 +23,7 @@ SCRIPTS = (
     "jobs.js",
     "many.js",
     "workers.js",
+    "submit.js",
     "page.js",
 )
 """The parts of the script, in dependency order."""
@@ -36,12 +37,16 @@ class Page(NamedTuple):
 
 
 @cache
-def page(directus: str) -> Page:
-    """Return the page, assembled from its files. `directus` is the address that its player loads films from."""
+def page(directus: str, presets: tuple[str, ...] = ()) -> Page:
+    """Return the page, assembled from its files.
+
+    `directus`: the address that it loads films from and uploads files to; `presets`: the names that a new job may have.
+    """
     style = _compact((FOLDER / "style.css").read_text())
     script = "\n".join(_without_comments((FOLDER / name).read_text()) for name in SCRIPTS).replace(" => ", "=>")
     html = _without_comments((FOLDER / "page.html").read_text())
     html = html.replace('data-directus=""', f'data-directus="{escape(directus)}"')
+    html = html.replace('data-presets=""', f'data-presets="{escape(" ".join(presets))}"')
     html = html.replace("<style></style>", f"<style>{style}</style>").replace("<script></script>", f"<script>{script}</script>")
     policy = "; ".join(
         [

@@ -3,6 +3,7 @@
 const $ = id => document.getElementById(id);
 const base = location.pathname.replace(/\/dashboard\/?$/, '');
 const directus = document.documentElement.dataset.directus;
+const OPERATIONS = ['transcoding', 'thumbnail', 'caption_generation', 'download', 'upload', 'analysis'];
 let token = sessionStorage.getItem('token') || '';
 let asker = 0;  // grows when somebody else signs in: what was asked for before is not theirs to see
 

@@ -1,7 +1,8 @@
 // Figures: what everybody may see.
 const COUNTS = ['waiting', 'active', 'delayed', 'completed', 'failed'];
-const WINDOW = 15 * 60000, RATE = 60000, FAILURES = 300000;
-let samples = [], knownPools = [], away = false, seenAt = null;
+const SPANS = { '': ['15 min', 15 * 60000], '1h': ['1 h', 3600000], '24h': ['24 h', 86400000] };
+const RATE = 60000, FAILURES = 300000;
+let samples = [], span = SPANS[''], knownPools = [], away = false, seenAt = null;
 
 function tiles(stats) {
   draw('tiles', stats, () => COUNTS.map(name => make('div', { class: 'card tile', 'data-count': name },
@@ -21,10 +22,10 @@ function svg(tag, attributes) {
 }
 function plot(title, unit, lines) {
   const most = Math.max(1, ...lines.flatMap(line => line.values.map(value => value || 0)));
-  const end = samples[samples.length - 1].at, x = at => Math.max(0, 300 - 300 * (end - at) / WINDOW), y = value => 92 - 88 * value / most;
+  const end = samples[samples.length - 1].at, x = at => Math.max(0, 300 - 300 * (end - at) / span[1]), y = value => 92 - 88 * value / most;
   const now = line => { const value = line.values[line.values.length - 1]; return line.name + ' ' + (value == null ? 'not known yet' : figure(value) + unit); };
   const drawing = svg('svg', { class: 'plot', viewBox: '0 0 300 96', preserveAspectRatio: 'none', role: 'img', 'aria-label': title + ': ' + lines.map(now).join(', ') });
-  drawing.append(svg('line', { x1: 0, x2: 300, y1: 92, y2: 92 }));
+  drawing.append(svg('line', { x1: 0, x2: 300, y1: 92, y2: 92 }), svg('line', { x1: 150, x2: 150, y1: 4, y2: 92 }));
   for (const line of lines) {
     const points = line.values.map((value, i) => value == null ? null : x(samples[i].at).toFixed(1) + ' ' + y(value).toFixed(1)).filter(Boolean);
     if (points.length) drawing.append(svg('path', { class: line.kind, d: 'M' + points.join('L') }));
@@ -32,7 +33,7 @@ function plot(title, unit, lines) {
   const legend = make('div', { class: 'legend' }, ...lines.map(line => make('span', {}, make('i', { class: line.kind }), now(line))),
     make('span', { class: 'grow' }), make('span', {}, 'most ' + figure(most) + unit));
   const mark = svg('line', { y1: 0, y2: 92 }), axis = make('div', { class: 'legend axis' });
-  const plain = () => { mark.remove(); axis.replaceChildren('15 min ago', make('span', { class: 'grow' }), 'now'); };
+  const plain = () => { mark.remove(); axis.replaceChildren(span[0] + ' ago', make('span', { class: 'grow' }), new Date(end - span[1] / 2).toLocaleTimeString([], { timeStyle: 'short' }), make('span', { class: 'grow' }), 'now'); };
   drawing.addEventListener('pointermove', event => {
     const box = drawing.getBoundingClientRect(), wanted = 300 * (event.clientX - box.left) / box.width;
     const near = samples.reduce((best, one, i) => Math.abs(x(one.at) - wanted) < Math.abs(x(samples[best].at) - wanted) ? i : best, 0);
@@ -46,7 +47,7 @@ function plot(title, unit, lines) {
 }
 function charts() {
   const rates = samples.map((_, at) => ended(at, RATE)), ratios = samples.map((_, at) => ended(at, FAILURES) || ended(at, RATE));
-  draw('charts', samples, () => [
+  draw('charts', [samples, span], () => [
     plot('Depth', '', [{ name: 'waiting', kind: 'a', values: samples.map(one => one.waiting) }, { name: 'active', kind: 'b', values: samples.map(one => one.active) }]),
     plot('Throughput', ' a minute', [{ name: 'ended', kind: 'b', values: rates.map(one => one && one.rate) }]),
     plot('Failure rate', ' %', [{ name: 'failed, of 5 minutes', kind: 'c', values: ratios.map(one => one && one.ratio) }])]);
@@ -67,8 +68,10 @@ function alarms(health) {
   draw('alarms', lines, () => lines.map(text => make('div', { class: 'notice away', role: 'alert' }, text)));
 }
 async function figures() {
-  const [trend, { stats, now }, found] = await Promise.all([call('/trend'), call('/stats'), call('/pools')]);
-  const past = trend.samples.map(one => ({ ...one, at: Date.parse(one.at) })).filter(one => one.at < now && one.at >= now - WINDOW);
+  const range = $('range').value;
+  const [trend, { stats, now }, found] = await Promise.all([call('/trend' + (range ? '?range=' + range : '')), call('/stats'), call('/pools')]);
+  const past = trend.samples.map(one => ({ ...one, at: Date.parse(one.at) })).filter(one => one.at < now && one.at >= now - SPANS[range][1]);
+  span = SPANS[range];
   samples = [...past, { at: now, ...stats }];
   tiles(stats);
   charts();

@@ -1,7 +1,7 @@
 // Jobs: the list of them, and one of them.
 const OPEN = ['waiting', 'delayed', 'active'];
 let cursors = [null], next = null, listing = 0;  // the cursor of every page up to the one that is shown
-const FILTERS = ['state', 'operation', 'search'];
+const FILTERS = ['state', 'operation', 'search'], VIEW = [...FILTERS, 'range'];
 let listed = [];  // the jobs that are shown
 let moving = false, picture = { id: null, src: '' };
 
@@ -32,15 +32,15 @@ function shown(jobs) {
   draw('jobs', [jobs, [...chosen], Math.floor(Date.now() / 60000)], () => jobs.map(row));
   many();
 }
-// The filter is in the address, so that a view can be kept and sent to others.
+// The filter and the range of the charts are in the address, so that a view can be kept and sent to others.
 function address() {
   const asked = new URLSearchParams(location.hash.slice(1));
-  for (const name of FILTERS) if ($(name).value.trim()) asked.set(name, $(name).value.trim()); else asked.delete(name);
+  for (const name of VIEW) if ($(name).value.trim()) asked.set(name, $(name).value.trim()); else asked.delete(name);
   history.replaceState(null, '', location.pathname + (asked.size ? '#' + asked : ''));
 }
 function fromAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
-  for (const name of FILTERS) if (asked.get(name)) $(name).value = asked.get(name);
+  for (const name of VIEW) if (asked.get(name)) $(name).value = asked.get(name);
 }
 function turn(pages) { address(); cursors = pages; return relist(); }
 async function relist() { try { await list(); tell('jobs-away', ''); } catch (error) { personal(error); } }
@@ -102,14 +102,14 @@ function jobView(found) {
       copying(found.jobId), canEdit(found) ? button('Edit captions', 'Edit captions', () => edit(found)) : null,
       button('Close', 'Close', close)),
     make('progress', { max: 100, value: found.progress, 'aria-label': 'Progress' }), make('span', { class: 'soft' }, found.progress + ' %'),
-    src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null,
-    make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
-    ...partsView(found),
-    ...section('Warnings', found.warnings, one => one.code + ': ' + one.message),
-    ...section('Attempts', found.attempts, one => 'Attempt ' + one.attempt + ': ' + (one.outcome || 'running') + ', ' + clock(one.started_at) + (one.error ? ': ' + one.error : '')),
-    ...section('Webhook deliveries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error),
-    ...(found.log.length ? text('Log', found.log.map(line => line.at.slice(11, 23) + '  ' + line.text).join('\n')) : []),
-    ...(found.result ? text('Result', JSON.stringify(found.result, null, 1)) : []),
+    make('div', { class: 'columns' },
+      make('div', {}, make('dl', {}, ...facts.filter(([, value]) => value != null && value !== '').flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
+        src ? make('img', { id: 'picture', alt: 'Output of the job', src }) : null),
+      make('div', {}, ...attemptsView(found), ...partsView(found),
+        ...section('Warnings', found.warnings, one => one.code + ': ' + one.message),
+        ...section('Webhook deliveries', found.callback ? found.callback.deliveries : [], one => clock(one.at) + ' ' + (one.status || 'no answer') + ' ' + one.error)),
+      make('div', {}, ...(found.log.length ? text('Log', found.log.map(line => line.at.slice(11, 23) + '  ' + line.text).join('\n')) : [])),
+      make('div', {}, ...(found.result ? text('Result', JSON.stringify(found.result, null, 1)) : []))),
   ].filter(Boolean);
 }
 function text(title, body) { return [make('h3', {}, title), make('pre', { tabindex: '0', 'aria-label': title, 'data-key': title }, body)]; }

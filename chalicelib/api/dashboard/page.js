@@ -1,7 +1,6 @@
 // The page: its rounds, and what a person does.
 const EVERY = 5000, MOVING_EVERY = 2000;
 const STATES = ['pending', 'waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'];
-const OPERATIONS = ['transcoding', 'thumbnail', 'caption_generation', 'download', 'upload', 'analysis'];
 let busy = false, again = false;
 
 // The round: everything that is shown, every five seconds, and never two at a time
@@ -45,6 +44,8 @@ function sign(given) {
   crewShown = false;
   $('crew').hidden = true;
   $('workers-part').hidden = !token;
+  $('submit-part').hidden = !token || !directus;
+  forget();
   pools();
   for (const id of ['said', 'jobs-away']) tell(id, '');
   if (opened()) card(opened(), null, token ? 'Loading' : 'Sign in to see it.');
@@ -70,6 +71,7 @@ $('token-form').addEventListener('submit', async event => {
   $('sign').focus();
 });
 $('filter').addEventListener('submit', event => { event.preventDefault(); turn([null]); });
+$('range').addEventListener('change', () => { address(); round(); });
 for (const name of ['state', 'operation']) $(name).addEventListener('change', () => turn([null]));
 $('older').addEventListener('click', () => { if (next) { $('older').disabled = true; turn([...cursors, next]); } });
 $('newer').addEventListener('click', () => { if (cursors.length > 1) { $('newer').disabled = true; turn(cursors.slice(0, -1)); } });

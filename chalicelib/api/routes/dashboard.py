@@ -9,6 +9,8 @@ from chalicelib.services import services
 
 blueprint = Blueprint(__name__)
 TREND_SECONDS = 10
+TREND_SAMPLES = 288
+"""The most samples of an answer: one in five minutes of a day."""
 OPENAPI_SECONDS = 300
 
 
@@ -26,13 +28,16 @@ def metrics() -> Response:
 @blueprint.route("/trend", methods=["GET"], cors=True)
 @endpoint
 def trend() -> Response:
-    """Return the samples of the last 15 minutes."""
+    """Return the samples of a range: 15 minutes, an hour, a day."""
     from chalicelib.directus.records import iso  # noqa: PLC0415
+    from chalicelib.domain.queries import RANGES, TrendQuery  # noqa: PLC0415
     from chalicelib.domain.schemas import TrendAnswer, TrendSample  # noqa: PLC0415
+    from chalicelib.domain.validation import validate  # noqa: PLC0415
 
-    samples = [
-        TrendSample(iso(one.at_ms), one.completed, one.failed, one.waiting, one.active) for one in services().ledger.trend()
-    ]
+    minutes = RANGES[validate(dict(blueprint.current_request.query_params or {}), TrendQuery).range]
+    apart_ms = minutes * 60_000 // TREND_SAMPLES
+    seen = {one.at_ms // apart_ms: one for one in services().ledger.trend(minutes)}.values()
+    samples = [TrendSample(iso(one.at_ms), one.completed, one.failed, one.waiting, one.active) for one in seen]
     return reusable(published(TrendAnswer(samples=samples)), TREND_SECONDS)
 
 
@@ -41,8 +46,10 @@ def trend() -> Response:
 def dashboard() -> Response:
     """Return the dashboard page."""
     from chalicelib.api import dashboard as made  # noqa: PLC0415
+    from chalicelib.domain.presets import load_presets  # noqa: PLC0415
 
-    page = made.page(services().settings.directus_public_url)
+    settings = services().settings
+    page = made.page(settings.directus_public_url, tuple(load_presets(settings.presets_file)))
     return Response(body=page.html, headers={**page.headers})
 
 

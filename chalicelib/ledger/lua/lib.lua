@@ -23,6 +23,7 @@
 --                          the last id), observed_ms, moved and moved_ms (state of the running jobs, and since when)
 --   <p>:estimates          hash   cursor (the beginning of the last summary that was learned), "<quantity>|<kind>" -> model, as JSON
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one per observation, for the failure window
+--   <p>:trend:day          list   the same, one a minute, of the last 24 hours
 --   <p>:webhooks           zset   score due time (ms), member jobId: webhook events to deliver
 --   <p>:webhook:<jobId>    string the last event of the job, as MessagePack: id, user, url, outcome, attempts, body; finished
 --                          instead of body after the last attempt, for one day

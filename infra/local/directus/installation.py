@@ -109,6 +109,10 @@ def _write_environment(state: Path, port: int) -> None:
         "LOGIN_STALL_TIME": "0",
         "CORS_ENABLED": "true",  # players and the dashboard are on other origins
         "CORS_ORIGIN": "true",
+        "CORS_ALLOWED_HEADERS": "Content-Type,Authorization,Tus-Resumable,Upload-Length,Upload-Metadata,Upload-Offset",
+        "CORS_EXPOSED_HEADERS": "Content-Range,Location,Upload-Offset,Directus-File-Id",
+        "TUS_ENABLED": "true",  # uploads that can be resumed
+        "TUS_CHUNK_SIZE": "8mb",
         "IMPORT_IP_DENY_LIST": "169.254.169.254",  # the default forbids Flows to call this machine
     }
     lines = [f"{name}={value}" for name, value in settings.items()]

@@ -58,6 +58,10 @@ def make_app(state: Path) -> Flask:
     def ping() -> str:
         return "pong"
 
+    @app.get("/server/info")
+    def about() -> Response:
+        return jsonify(data={"project": {"project_name": "Directus"}})  # no `uploads`: it has no tus
+
     _add_users(app, home)
     _add_files(app, home)
     _add_rows(app, home, "/items/<collection>", "")

@@ -97,6 +97,17 @@ class TestTrend:
         }
         assert sample["at"].startswith("20")
 
+    def test_a_range_is_thinned(self, api: Api) -> None:
+        redis = api.services.scripts.redis
+        redis.rpush(
+            f"{api.services.settings.redis_prefix}:trend:day", *(f"{number * 60_000} 0 0 {number} 0" for number in range(1440))
+        )
+        assert len(api.call("GET", "/trend?range=1h").json["samples"]) == 60
+        day = api.call("GET", "/trend?range=24h").json["samples"]
+        assert (len(day), day[0]["waiting"], day[-1]["waiting"]) == (288, 4, 1439)
+        answer = api.call("GET", "/trend?range=2h")
+        assert (answer.status_code, answer.json["error"]) == (400, "range must be one of 15m, 1h, 24h")
+
 
 class TestPools:
     def test_an_administrator_pauses_and_resumes(self, api: Api) -> None:

@@ -257,6 +257,20 @@ class TestCallbacks:
         ledger.observe(10**15)
         assert len(ledger.trend()) == 1
 
+    def test_a_day_has_one_sample_a_minute(self, ledger: Ledger, clock: Clock) -> None:
+        for _ in range(30):
+            ledger.observe(900_000)
+            clock.advance(20_000)
+        assert len(ledger.trend(1440)) == 10
+        assert len(ledger.trend(60)) == 10
+        assert len(ledger.trend()) == 30
+
+    def test_a_day_is_all_that_is_kept(self, ledger: Ledger, clock: Clock) -> None:
+        ledger._scripts.redis.rpush("{test}:trend:day", *["1 2 3 4 5"] * 1440)
+        ledger.observe(900_000)
+        assert ledger._scripts.redis.llen("{test}:trend:day") == 1440
+        assert ledger.trend(1440)[-1].at_ms == clock.ms
+
     def test_a_job_put_back_after_a_wipe_still_calls_back(self, ledger: Ledger) -> None:
         from chalicelib.ledger.ledger import LostJob
 

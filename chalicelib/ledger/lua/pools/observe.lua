@@ -9,6 +9,8 @@
 local now, window = time_ms(ARGV[1]), tonumber(ARGV[2])
 local FIRST = 10
 local PRIORITIES = 100
+local MINUTE = 55000  -- the maintenance task may be some seconds early
+local DAY = 1440
 local totals = call('HMGET', P .. 'totals', 'completed', 'failed', 'cancelled')
 local completed, failed = tonumber(totals[1] or 0), tonumber(totals[2] or 0)
 born(now)
@@ -17,7 +19,14 @@ born(now)
 local trend = P .. 'trend'
 local waiting = 0
 for i = 3, #ARGV do waiting = waiting + call('ZCARD', P .. 'waiting:' .. ARGV[i]) end
-call('RPUSH', trend, string.format('%d %d %d %d %d', now, completed, failed, waiting, call('ZCARD', P .. 'active')))
+local seen = string.format('%d %d %d %d %d', now, completed, failed, waiting, call('ZCARD', P .. 'active'))
+call('RPUSH', trend, seen)
+local day = P .. 'trend:day'
+local newest = call('LINDEX', day, -1)
+if not newest or now - tonumber(newest:match('%d+')) >= MINUTE then
+  call('RPUSH', day, seen)
+  call('LTRIM', day, -DAY, -1)
+end
 local function sample()
   local at, was_completed, was_failed = call('LINDEX', trend, 0):match('(%d+) (%d+) (%d+)')
   return tonumber(at), tonumber(was_completed), tonumber(was_failed)

@@ -13,5 +13,5 @@ end
 if call('HSETNX', P .. 'meta', 'seeded', 1) == 0 then return {'known'} end
 call('HSET', P .. 'totals',
   'completed', seeded(totals[1], ARGV[1], ARGV[3]), 'failed', seeded(totals[2], ARGV[2], ARGV[4]))
-call('DEL', P .. 'trend')  -- these jobs did not end just now
+call('DEL', P .. 'trend', P .. 'trend:day')  -- these jobs did not end just now
 return {'ok'}
