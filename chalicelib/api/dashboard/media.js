@@ -38,7 +38,7 @@ function showMedia(found) {
 }
 function sideBySide(found, result, outputs) {
   const was = result.input || {}, size = of => of.width ? of.width + ' x ' + of.height : null;
-  const rows = [['Container', was.container, result.container || result.format], ['Picture', was.video_codec, result.video_codec], ['Size', size(was), size(result)],
+  const rows = [['Container', was.container, result.format || result.container], ['Picture', was.video_codec, result.video_codec], ['Size', size(was), size(result)],
     ['Frames a second', was.fps, result.fps], ['Sound', was.audio_codec, result.audio_codec], ['Channels', was.channels, result.channels],
     ['Duration', result.input_duration && result.input_duration + ' s', result.duration && result.duration + ' s'], ['Bytes', result.input_bytes && bytes(result.input_bytes), result.bytes && bytes(result.bytes)],
     ['VMAF', null, result.quality && result.quality.vmaf.mean.toFixed(1) + ' (lowest ' + result.quality.vmaf.lowest.toFixed(1) + ')'],
