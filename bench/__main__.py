@@ -9,7 +9,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import charts, cold, cost, idle, ledger, looking, overhead, queues, quotes, recovery, secrets
+from bench import charts, cold, cost, growth, idle, ledger, looking, overhead, queues, quotes, recovery, secrets
 from bench.media import captions, packages, parts, quality, thumbnails
 from infra.local.processes import ROOT
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BENCHES: dict[str, Callable[[], Figures]] = {
     "ledger": ledger.run,
+    "growth": growth.run,
     "queues": queues.run,
     "recovery": recovery.run,
     "idle": idle.run,

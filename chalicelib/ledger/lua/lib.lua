@@ -20,7 +20,8 @@
 --   <p>:spent              hash   since_ms (when the costs were first counted), operation -> cost of the jobs that ended since
 --                          (billionths of a dollar)
 --   <p>:meta               hash   born_ms (first write after a wipe or restart), run_id (of the server), seeded, last_us (of
---                          the last id), observed_ms, moved and moved_ms (state of the running jobs, and since when)
+--                          the last id), observed_ms, progress_ms (when a running job last made progress), ended and ended_ms (how many
+--                          jobs have ended, and when that was seen)
 --   <p>:estimates          hash   cursor (the beginning of the last summary that was learned), "<quantity>|<kind>" -> model, as JSON
 --   <p>:trend              list   "<ms> <completed> <failed> <waiting> <active>", one per observation, for the failure window
 --   <p>:trend:day          list   the same, one a minute, of the last 24 hours

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.ledger.ledger import Ledger
 from tests.conftest import Clock, LossyScripts
-from tests.unit.factories import admit, job, run_new
+from tests.unit.factories import admit, claim, job, run_new
 
 WINDOW = 900_000
 MINUTE = 60_000
@@ -93,6 +93,24 @@ def test_active_jobs_are_counted_by_pool(ledger: Ledger) -> None:
     run_new(ledger)
     admit(ledger)
     assert ledger.observe(WINDOW).active == {"lambda": 0, "container": 1}
+
+
+def test_many_active_jobs_are_counted_in_proportion(ledger: Ledger) -> None:
+    for number in range(150):
+        claim(ledger, admit(ledger, pool="lambda" if number % 3 == 0 else "container"))
+    active = ledger.observe(WINDOW).active
+    assert sum(active.values()) == 150
+    assert 35 <= active["lambda"] <= 65
+
+
+def test_the_oldest_is_found_behind_jobs_that_were_admitted_first_and_are_due_since_now(ledger: Ledger, clock: Clock) -> None:
+    for _ in range(5):
+        ledger.admit(job(), "pending", -1, 30 * MINUTE)
+    clock.advance(10 * MINUTE)
+    admit(ledger)
+    clock.advance(20 * MINUTE)
+    ledger.sweep()
+    assert max(ledger.observe(WINDOW).oldest_waiting_ms.values()) == 20 * MINUTE
 
 
 def test_a_limit_of_memory_is_seen(ledger: Ledger, scripts: LossyScripts) -> None:

@@ -20,7 +20,11 @@ if job.state == 'waiting' then
   job.stalls = math.max(0, (job.stalls or 0) - 1)
 end
 hold(job, now, tonumber(ARGV[5]), token)
-if ARGV[6] ~= '' then job.progress = tonumber(ARGV[6]) end
+local progress = tonumber(ARGV[6])
+if progress and progress ~= job.progress then
+  job.progress = progress
+  call('HSET', P .. 'meta', 'progress_ms', now)
+end
 note(job, ARGV[8])
 if ARGV[7] ~= 'starting' then job.starting = nil end
 if ARGV[7] == 'closing' and not job.cancel then job.closing = true end
