@@ -49,8 +49,17 @@ def foundation(options: argparse.Namespace) -> int:
     _say("a NAT gateway takes some minutes")
     chosen = {"Egress": options.egress, "ApiGatewayLogs": options.api_gateway_logs}
     parameters = {name: value for name, value in chosen.items() if value}
+    if (role := _other_logs_role()) and not options.api_gateway_logs:
+        _say(f"API Gateway keeps its role for CloudWatch, {role}")
+        parameters["ApiGatewayLogs"] = "off"
     _tell(Account(boto3.Session(), _say).apply(FOUNDATION, template, parameters))
     return 0
+
+
+def _other_logs_role() -> str:
+    """Return the role for CloudWatch that API Gateway has in this region, if it is not that of the foundation."""
+    role = str(boto3.Session().client("apigateway").get_account().get("cloudwatchRoleArn", ""))
+    return "" if f":role/{FOUNDATION}-" in role else role
 
 
 def deploy(options: argparse.Namespace) -> int:
@@ -121,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--api-gateway-logs",
         choices=("on", "off"),
-        help="off: API Gateway has a role for CloudWatch in this region already (on, or what it is)",
+        help="on: give API Gateway a role for CloudWatch, in the whole region (on, unless it has one, or what it is)",
     )
     sub.set_defaults(command=foundation)
     sub = commands.add_parser("deploy", help=deploy.__doc__, description=deploy.__doc__)

@@ -115,7 +115,7 @@ def _welcome(description: dict[str, object], file: Path, kind: str) -> str:
         f"  dashboard   {description['api']}/api/queue/dashboard",
         f"  Directus    {description['directus']} ({kind})",
         f"  SQS         {description['sqs']}",
-        f"  Redis       {description['redis']}",
+        f"  Redis       {str(description['redis']).partition('@')[2]}",
         f"  logs        {HOME / 'logs'}",
         f"  for scripts {file}",
     ]

@@ -51,8 +51,10 @@ def redis_process(state: Path, port: int) -> LocalProcess:
     state.mkdir(parents=True, exist_ok=True)
     configuration = state / "redis.conf"  # a command line can be read by every user of the machine
     if not configuration.exists():
-        configuration.touch(mode=0o600)
-        configuration.write_text(f"requirepass {secrets.token_hex(24)}\n")
+        temporary = configuration.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_text(f"requirepass {secrets.token_hex(24)}\n")
+        temporary.replace(configuration)
     command = [
         redis_server(), str(configuration), "--port", str(port), "--bind", LOOPBACK, "--dir", str(state),
         "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--daemonize", "no",

@@ -44,6 +44,23 @@ class TestManyJobs:
         expect(desk.page.locator("#said")).to_have_text("1 of 1 jobs are cancelled")
         assert state(system, waiting) == "cancelled"
 
+    def test_all_that_match_the_filter(self, desk: Desk, system: System, paused: None, clip: Path) -> None:
+        waiting = [system.submit(clip, {}, "caption_generation") for _ in range(2)]
+        other = system.submit(clip)
+        asked: list[str] = []
+        desk.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+        desk.open()
+        desk.sign_in(system.token)
+        cancel = desk.page.get_by_role("button", name="Cancel all that match")
+        expect(cancel).to_have_count(0)
+        desk.page.locator("#state").select_option("waiting")
+        desk.page.locator("#operation").select_option("caption_generation")
+        expect(desk.page.locator(f"a[href='#job={waiting[0]}']")).to_be_visible()
+        cancel.click()
+        expect(desk.page.locator("#said")).to_have_text("2 of 2 jobs are cancelled")
+        assert asked == ["Cancel 2 jobs that match the filter?"]
+        assert [state(system, job) for job in (*waiting, other)] == ["cancelled", "cancelled", "waiting"]
+
     def test_all_that_are_shown(self, desk: Desk, system: System, paused: None, clip: Path) -> None:
         jobs = [system.submit(clip) for _ in range(3)]
         desk.open()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Desk
     from tests.integration.conftest import System
 
-PAGE_MAX_BYTES = 75_000
+PAGE_MAX_BYTES = 80_000
 
 
 class TestThePage:

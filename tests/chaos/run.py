@@ -23,6 +23,8 @@ from tests.integration.conftest import make_clip
 if TYPE_CHECKING:
     from pathlib import Path
 
+LONG_SECONDS = 60.0
+"""So long a run must compare a film in parts with the undisturbed one."""
 SETTLE_SECONDS = 240.0
 TOTALS_SECONDS = 30.0
 OPEN = ("waiting", "active", "delayed")
@@ -55,7 +57,9 @@ class Run:
         self.field = Field(self.home, random.Random(self._dice.random()), self.recorder).start()
         try:
             self.load = Load(self.field, clip, slow, film, random.Random(self._dice.random()))
-            self._reference = self._output_hash(self._record(self.load.undisturbed()))
+            undisturbed = self._record(self.load.undisturbed())
+            assert undisturbed["result"]["parts"]["count"] > 1, undisturbed["result"]
+            self._reference = self._output_hash(undisturbed)
             self.load.start()
             sampler = threading.Thread(target=self._sample, daemon=True)
             sampler.start()
@@ -124,7 +128,15 @@ class Run:
                 files.setdefault(job, []).append(file["id"])
         wrong = broken_rules(self.recorder, self.load.accepted, rows, files, self._stats())
         done = [rows[job] for job in self.load.in_parts & set(rows) if rows[job]["status"] == "completed"]
-        return wrong + [(row["id"], "has other bytes than an undisturbed job") for row in done if not self._as_expected(row)]
+        wrong += [(row["id"], "has other bytes than an undisturbed job") for row in done if not self._as_expected(row)]
+        if not done and self._seconds >= LONG_SECONDS:
+            wrong.append(("", "no film in parts was completed"))
+        return wrong
+
+    @property
+    def compared(self) -> int:
+        """How many films in parts had the bytes of the undisturbed one."""
+        return len(self._checked)
 
     def _as_expected(self, row: dict[str, Any]) -> bool:
         """Rule 6: a film in parts has the same bytes, whatever happened."""
@@ -167,7 +179,7 @@ def report(run: Run, wrong: list[tuple[str, str]]) -> str:
     kinds = [event.kind for event in run.recorder.events]
     line = (
         f"seed {run.seed}: {len(run.load.accepted)} jobs accepted, {kinds.count('fault')} faults, {kinds.count('restart')} restarts, "
-        f"{len(wrong)} broken rules"
+        f"{run.compared} films in parts compared, {len(wrong)} broken rules"
     )
     texts = [f"\n{job or 'all'}: {text}\n{run.history(job) if job else ''}" for job, text in wrong[:10]]
     return "".join([line, *texts, f"\nthe whole history: {run.home}" if wrong else ""])

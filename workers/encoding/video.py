@@ -30,6 +30,11 @@ class Quality(NamedTuple):
     """The highest bit rate of a constant rate factor."""
 
 
+THREADS = {"h264": ["-threads", "4"], "vp9": ["-threads", "4"], "av1": ["-svtav1-params", "lp=4"]}
+X265_THREADS = "pools=4:frame-threads=2"
+"""The output depends on the number of threads. Where it must be the same on all workers, so is this number."""
+
+
 def wanted(params: TranscodingParams, codec: str) -> Quality:
     """Return the quality that the parameters name, else the default of the codec."""
     if params.bitrate is not None:
@@ -70,3 +75,8 @@ def _rate(codec: str, quality: Quality) -> list[str]:
     if quality.ceiling is None:
         return crf
     return [*crf, "-maxrate", str(quality.ceiling), "-bufsize", str(quality.ceiling * 2)]
+
+
+def fixed_threads(codec: str) -> list[str]:
+    """Return the arguments with which the output of an encoder does not depend on the machine."""
+    return ["-x265-params", f"log-level=error:{X265_THREADS}"] if codec == "h265" else THREADS[codec]

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 RELEASE = 2
 """Raise it when the same recipe would give other bytes."""
-THREADS = {"h264": ["-threads", "4"], "vp9": ["-threads", "4"], "av1": ["-svtav1-params", "lp=4"]}
-"""The output depends on the number of threads, so it is the same on all workers."""
 WITHOUT_FRAMES = re.compile(r"^\[out#0[^\]]*\] \[warning\] Output file is empty", re.MULTILINE)
-X265_THREADS = "pools=4:frame-threads=2"
 
 
 class Rendition(msgspec.Struct, frozen=True):
@@ -142,9 +139,9 @@ def _stream(recipe: Recipe, params: TranscodingParams, one: Rendition, number: i
         words += video.forced_keyframes(one.codec, one.keyframes_every)
     elif one.codec == "h265":
         words += ["-x265-params", "log-level=error"]
-    words += THREADS.get(one.codec, [])
+    words += video.THREADS.get(one.codec, [])
     if recipe.rate is not None:
         words += ["-enc_time_base", f"{recipe.rate[1]}:{recipe.rate[0]}", "-fps_mode", "vfr"]
     named = [word if place % 2 else f"{word.removesuffix(':v')}:v:{number}" for place, word in enumerate(words)]
-    named = [f"{word}:{X265_THREADS}" if word.endswith("log-level=error") else word for word in named]
+    named = [f"{word}:{video.X265_THREADS}" if word.endswith("log-level=error") else word for word in named]
     return ["-map", f"[picture{number}]", *named]

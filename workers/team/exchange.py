@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import SimpleQueue
@@ -35,6 +36,8 @@ WATCH_SECONDS = 0.5
 STORED_AT_ONCE = 4
 """How many files are on their way to and from the store at a time."""
 SETTLE_SECONDS = 10.0
+STORE_AGAIN_SECONDS = 30.0
+"""How long a store that failed is left alone."""
 LAMBDA_SECONDS_MAX, LAMBDA_PIXELS_MAX = 240.0, 4_000_000
 """The largest part that a Lambda may take: seconds on two processors, and pixels of a frame in all renditions together."""
 PARTS_OF_A_LAMBDA = 3
@@ -73,7 +76,7 @@ class Exchange:
         self._sources: dict[int, NewPart] = {}
         """The parts that were added to the ledger."""
         self._planned: PartPlan | None = None
-        self._store_works = True
+        self._store_failed_at: float | None = None
         self._called = False
         """Whether Lambdas were called."""
         self._lock = threading.Lock()
@@ -246,8 +249,13 @@ class Exchange:
         self.broken.put(n)
         self.changed.set()
 
+    @property
+    def _store_works(self) -> bool:
+        """Whether the store is to be tried: it has not failed lately."""
+        return self._store_failed_at is None or time.monotonic() - self._store_failed_at >= STORE_AGAIN_SECONDS
+
     def _store_fails(self, error: Exception) -> None:
-        """Go on without the store: nobody else can take the parts that are not in it."""
+        """Go on without the store for a while: nobody else can take the parts that are not in it."""
         if self._store_works:
             logger.warning("the store failed: encoding alone", extra={"job_id": self._team.job.job_id, "error": str(error)})
-        self._store_works = False
+        self._store_failed_at = time.monotonic()

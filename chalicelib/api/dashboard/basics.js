@@ -46,7 +46,7 @@ async function call(path, method = 'GET', { root = base, body: sent, version } =
   const mine = asker, headers = token ? { Authorization: 'Bearer ' + token } : {};
   if (sent) headers['Content-Type'] = 'application/json';
   if (version) headers['If-Match'] = String(version);
-  const answer = await fetch(root + path, { method, headers, cache: 'no-store', body: sent && JSON.stringify(sent), signal: AbortSignal.timeout(10000) });
+  const answer = await fetch(root + path, { method, headers, cache: path.startsWith('/trend') ? 'default' : 'no-store', body: sent && JSON.stringify(sent), signal: AbortSignal.timeout(10000) });
   const body = await answer.json().catch(() => ({}));
   if (mine !== asker) throw new Outdated();
   if (path === '/health' && body.dependencies) return body;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from chalice import Blueprint, Response
 
 from chalicelib.api.http import endpoint, published, reusable
@@ -10,7 +12,7 @@ from chalicelib.services import services
 blueprint = Blueprint(__name__)
 TREND_SECONDS = 10
 TREND_SAMPLES = 288
-"""The most samples of an answer: one in five minutes of a day."""
+"""About the most samples of an answer: one in five minutes of a day."""
 OPENAPI_SECONDS = 300
 
 
@@ -36,7 +38,8 @@ def trend() -> Response:
 
     minutes = RANGES[validate(dict(blueprint.current_request.query_params or {}), TrendQuery).range]
     apart_ms = minutes * 60_000 // TREND_SAMPLES
-    seen = {one.at_ms // apart_ms: one for one in services().ledger.trend(minutes)}.values()
+    since_ms = (time.time() - 60 * minutes) * 1000
+    seen = {one.at_ms // apart_ms: one for one in services().ledger.trend(minutes) if one.at_ms >= since_ms}.values()
     samples = [TrendSample(iso(one.at_ms), one.completed, one.failed, one.waiting, one.active) for one in seen]
     return reusable(published(TrendAnswer(samples=samples)), TREND_SECONDS)
 

@@ -113,6 +113,7 @@ def _write_environment(state: Path, port: int) -> None:
         "CORS_EXPOSED_HEADERS": "Content-Range,Location,Upload-Offset,Directus-File-Id",
         "TUS_ENABLED": "true",  # uploads that can be resumed
         "TUS_CHUNK_SIZE": "8mb",
+        "TUS_UPLOAD_EXPIRATION": "1d",  # from its beginning; the default of ten minutes is too short for large files
         "IMPORT_IP_DENY_LIST": "169.254.169.254",  # the default forbids Flows to call this machine
     }
     lines = [f"{name}={value}" for name, value in settings.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -98,13 +99,15 @@ class TestTrend:
         assert sample["at"].startswith("20")
 
     def test_a_range_is_thinned(self, api: Api) -> None:
-        redis = api.services.scripts.redis
-        redis.rpush(
-            f"{api.services.settings.redis_prefix}:trend:day", *(f"{number * 60_000} 0 0 {number} 0" for number in range(1440))
-        )
-        assert len(api.call("GET", "/trend?range=1h").json["samples"]) == 60
+        minute = int(time.time()) // 60
+        old = [f"{(minute - 3000) * 60_000} 0 0 9 0"] * 20  # before a day without the maintenance task
+        seen = [f"{(minute - ago) * 60_000} 0 0 {ago} 0" for ago in range(1419, -1, -1)]
+        api.services.scripts.redis.rpush(f"{api.services.settings.redis_prefix}:trend:day", *old, *seen)
+        hour = api.call("GET", "/trend?range=1h").json["samples"]
+        assert [one["waiting"] for one in (hour[0], hour[-1])] == [59, 0]
         day = api.call("GET", "/trend?range=24h").json["samples"]
-        assert (len(day), day[0]["waiting"], day[-1]["waiting"]) == (288, 4, 1439)
+        assert len(day) in (284, 285)
+        assert day[-1]["waiting"] == 0
         answer = api.call("GET", "/trend?range=2h")
         assert (answer.status_code, answer.json["error"]) == (400, "range must be one of 15m, 1h, 24h")
 

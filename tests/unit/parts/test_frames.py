@@ -93,7 +93,7 @@ def in_one_pass(work: Work) -> Path:
 @pytest.fixture
 def lossless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "arguments", lambda *given: list(LOSSLESS))
-    monkeypatch.setattr(encode, "THREADS", {})
+    monkeypatch.setattr(video, "THREADS", {})
 
 
 @pytest.fixture

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.team.test_team import encoding, expected, film, ledgers
 from workers.sandbox import accounting
-
-__all__ = ["encoding", "expected", "film", "ledgers"]
 
 
 def test_the_work_of_helpers_is_counted_once(encoding: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,101 +3,30 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.errors import AttemptFailed, LedgerUnavailable, MediaRejected, WorkerStopping
-from chalicelib.ledger.ledger import Ledger, new_token
+from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.parts import NewPart, PartPlan, PartsLedger
 from chalicelib.queues.tickets import Ticket, read_ticket
-from tests.media import make_tools, make_work
+from tests.media import make_tools
 from tests.unit.factories import claim, run_new
-from tests.unit.parts.films import FILMS
-from tests.unit.parts.team import Alone
-from tests.unit.team.bucket import Bucket, forgetful, full, honest, lying, unreachable
-from workers.attempt.attempt import RUN
+from tests.unit.team.bucket import Bucket
+from tests.unit.team.conftest import coordinator, digest
 from workers.parts import encode
 from workers.runtime.runner import Runner
-from workers.team import exchange, run
 from workers.team import helper as helper_module
-from workers.team.coordinator import Coordinator
 from workers.team.helper import Helper
 from workers.team.store import PartStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from chalicelib.domain.jobs import MediaJob
-    from chalicelib.ledger.scripts import Scripts
 
 BUCKET = "parts"
-PARAMS = {"format": "mp4", "preset": "ultrafast", "audio_codec": "none", "deinterlace": "off"}
-
-
-@pytest.fixture
-def ledgers(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> tuple[Ledger, PartsLedger]:
-    """On the clock of Redis, because leases are renewed in threads."""
-    monkeypatch.setattr(exchange, "WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(run, "WATCH_SECONDS", 0.05)
-    return Ledger(scripts), PartsLedger(scripts)
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return FILMS["h264 closed"](tmp_path_factory.mktemp("films"))
-
-
-@pytest.fixture(scope="module")
-def expected(film: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    work = make_work("transcoding", film, tmp_path_factory.mktemp("alone") / "job", PARAMS)
-    return digest(RUN["transcoding"](replace(work, team=Alone(6))))
-
-
-def digest(done: Any) -> str:
-    return hashlib.sha256(done.outputs[0].path.read_bytes()).hexdigest()
-
-
-def coordinator(
-    job: MediaJob, token: str, parts: PartsLedger, store: PartStore, called: list[int] | None = None
-) -> Coordinator:
-    calls = [] if called is None else called
-    return Coordinator(job, token, parts, store, "me", from_seconds=0.001, parts_wanted=6, call_lambdas=calls.append)
-
-
-@pytest.fixture
-def encoding(ledgers: tuple[Ledger, PartsLedger], store: PartStore, film: Path, tmp_path: Path) -> Callable[..., Any]:
-    """Run the job in parts, with a helper beside the coordinator unless `alone`."""
-    ledger, parts = ledgers
-    job, token = run_new(ledger)
-
-    def run_it(alone: bool = False, **changes: Any) -> Any:
-        team = changes.pop("team", None) or coordinator(job, token, parts, store)
-        work = make_work("transcoding", film, tmp_path / f"job-{new_token()}", PARAMS, **changes)
-        helper = Helper(parts, store, make_tools(tmp_path / "helper"), "helper")
-        over = threading.Event()
-
-        def help_until_over() -> None:
-            while not over.wait(0.02):
-                helper.help("container")
-
-        thread = threading.Thread(target=help_until_over)
-        if not alone:
-            thread.start()
-        try:
-            return RUN["transcoding"](replace(work, team=team))
-        finally:
-            over.set()
-            if not alone:
-                thread.join()
-
-    run_it.job, run_it.token, run_it.ledger, run_it.parts = job, token, ledger, parts  # type: ignore[attr-defined]
-    return run_it
 
 
 def test_two_workers_make_the_same_file(encoding: Any, expected: str) -> None:
@@ -106,27 +35,6 @@ def test_two_workers_make_the_same_file(encoding: Any, expected: str) -> None:
     assert done.result["parts"]["count"] == 5
     assert done.result["parts"]["workers"] == 2
     assert {row["runs"] for row in done.result["parts"]["timeline"]} == {1}
-
-
-@pytest.mark.parametrize("fault", [unreachable, full, lying, forgetful], ids=lambda fault: fault.__name__)
-def test_a_store_that_fails_loses_nothing(encoding: Any, bucket: Bucket, expected: str, fault: Any) -> None:
-    bucket.fault = fault
-    done = encoding()
-    assert digest(done) == expected
-    assert done.result["parts"]["workers"] == 1
-
-
-def test_a_store_that_fails_later_loses_nothing(encoding: Any, bucket: Bucket, expected: str) -> None:
-    """Every third call fails, whatever it is."""
-    calls = 0
-
-    def sometimes(call: str, answer: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return (unreachable if calls % 3 == 0 else lying if calls % 5 == 0 else honest)(call, answer)
-
-    bucket.fault = sometimes
-    assert digest(encoding()) == expected
 
 
 def test_without_the_ledger_it_goes_on_alone(encoding: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,18 @@ local function fits(part)
   return (part.bytes or 0) <= tonumber(ARGV[10]) and part.weight <= tonumber(ARGV[11])
 end
 
+-- Another worker than the holders: theirs is the slow one.
+local function elsewhere(part)
+  for _, holder in ipairs(part.holders) do
+    if holder.worker == ARGV[9] then return false end
+  end
+  return true
+end
+
 local function straggler(job, plan)
   for _, n in ipairs(call('ZRANGEBYSCORE', P .. 'parts_late:' .. job.job_id, '-inf', now, 'LIMIT', 0, PARTS_LOOKED_AT)) do
     local part = load_part(job.job_id, n)
-    if part and fits(part) and part.runs < 2 * plan.attempts then
+    if part and fits(part) and elsewhere(part) and part.runs < 2 * plan.attempts then
       call('ZREM', P .. 'parts_late:' .. job.job_id, n)
       return part
     end
