@@ -23,5 +23,5 @@ def restore(scripts: LossyScripts, key: str, value: Any) -> None:
 @cache
 def _raw(scripts: LossyScripts) -> Any:
     """A connection that leaves bytes alone."""
-    arguments = scripts.redis.connection_pool.connection_kwargs
-    return redis.Redis(host=arguments["host"], port=arguments["port"], db=arguments["db"])
+    known = scripts.redis.connection_pool.connection_kwargs
+    return redis.Redis(host=known["host"], port=known["port"], db=known["db"], password=known["password"])
