@@ -96,6 +96,20 @@ class TestWhatItShows:
         expect(card.locator("#picture")).to_be_visible()
         assert desk.page.evaluate("document.getElementById('picture').naturalWidth") == 160
 
+    def test_the_attempts_over_time(self, desk: Desk) -> None:
+        """Two that failed or run, with the waits before them."""
+        desk.open()
+        lines = desk.page.evaluate("""() => attemptsView({ created_at: "2026-11-28T09:00:00Z", attempts: [
+          { attempt: 1, started_at: "2026-11-28T09:00:03Z", ended_at: "2026-11-28T09:00:05Z", outcome: "retry", error: "x" },
+          { attempt: 2, started_at: "2026-11-28T09:00:09Z", ended_at: "2026-11-28T09:00:10Z", outcome: "completed" }] })
+          .flatMap(one => [...one.querySelectorAll("rect")].map(bar => bar.className.baseVal + " " + bar.textContent))""")
+        assert lines == [
+            "w Attempt 1: waited 3 s",
+            "c Attempt 1: retry, 2 s",
+            "w Attempt 2: waited 4 s",
+            "b Attempt 2: completed, 1 s",
+        ]
+
     def test_the_next_person_sees_nothing_of_the_last(self, desk: Desk, system: System, admin_token: str, clip: Path) -> None:
         theirs = system.submit(clip)
         desk.open(theirs)

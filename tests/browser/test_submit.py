@@ -106,6 +106,17 @@ def test_an_upload_is_stopped_and_begun_again(form: Desk, system: System, clip: 
     assert ended(system, opened(form)) == "completed"
 
 
+def test_what_may_run_already_cannot_be_stopped_as_an_upload(form: Desk, system: System, clip: Path) -> None:
+    held: list[Route] = []
+    form.page.route(re.compile("/queue/media$"), lambda route: held.append(route), times=1)  # noqa: PLW0108 - as above
+    form.page.get_by_label("Drop a file here").set_input_files(clip)
+    form.page.get_by_role("button", name="Upload and submit").click()
+    until(lambda: form.page.wait_for_timeout(50) or held, 15, "the job is submitted")
+    expect(form.page.get_by_role("button", name="Stop the upload")).to_be_hidden()
+    held[0].continue_()
+    assert ended(system, opened(form)) == "completed"
+
+
 def test_what_is_uploaded_is_not_uploaded_again(form: Desk, system: System, clip: Path) -> None:
     form.outage = True  # the browser's own word on the 503
     refusal = {"status": 503, "json": {"error": "Redis is unreachable"}}

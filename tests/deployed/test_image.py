@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from infra.cloud import archive
 from infra.local.process import LocalProcess
 from infra.local.processes import ROOT
+from tests.health import check_turns_bad_and_good
 from tests.integration.conftest import System, clip, run_system, until  # noqa: F401 - a fixture
 from workers.runtime import health
 
@@ -117,21 +116,8 @@ def test_its_health_check_turns_bad_and_good_again(packaged: System, image: Path
     assert definition["HealthCheck"]["Command"] == ["CMD", *words]
     environment = packaged.stack.environment | {"PYTHONPATH": str(image / "app")}
     command = [sys.executable, "-S", "-B", *words[1:]]
-
-    def healthy() -> bool:
-        return subprocess.run(command, cwd=image / "app", env=environment, capture_output=True, check=False).returncode == 0
-
-    until(healthy, 20, "the worker polls")
-    worker = packaged.extra[-1]
-    assert worker.process is not None
-    os.killpg(worker.process.pid, signal.SIGSTOP)
-    try:
-        file = health.health_file(packaged.stack.home / "work")
-        os.utime(file, (0, file.stat().st_mtime - health.SILENT_SECONDS))  # in place of a minute
-        assert not healthy()
-    finally:
-        os.killpg(worker.process.pid, signal.SIGCONT)
-    until(healthy, 20, "it goes on")
+    work = packaged.stack.home / "work"
+    check_turns_bad_and_good(packaged.extra[-1], work, command, cwd=image / "app", env=environment)
 
 
 def test_lambda_can_start_it(image: Path) -> None:

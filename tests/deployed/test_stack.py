@@ -189,6 +189,7 @@ def test_by_the_command_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caps
     assert "make it with `python -m infra.cloud foundation`" in capsys.readouterr().err
     assert cli.main(["foundation", "--egress", "endpoints"]) == 0
     assert "SubnetIds = subnet-" in capsys.readouterr().out
+    assert ":role/mediaq-foundation-" in cloud.client("apigateway").get_account()["cloudwatchRoleArn"]
     assert cli.main(["deploy", "dev"]) == 1
     assert "mediaq-dev needs DirectusUrl, SecretArn" in capsys.readouterr().err
     assert cli.main(deploy) == 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from infra.local.process import LocalProcess
 
+WORK = "/work"
+"""The folder of jobs in a container, as in the Dockerfile."""
 MOUNTS = """
 root=$1 work=$2
 shift 2
@@ -46,7 +48,7 @@ class Image:
         work = Path(part.environment["WORK_DIR"])
         work.mkdir(parents=True, exist_ok=True)
         os.chown(work, *map(int, self.config["User"].split(":")))
-        settings = [f"{name}={value}" for name, value in (part.environment | {"WORK_DIR": "/work"}).items()]
+        settings = [f"{name}={value}" for name, value in (part.environment | {"WORK_DIR": WORK}).items()]
         command = [*settings, *self.config["Entrypoint"], *part.command[3:]]
         part.command = ["unshare", "--mount", "sh", "-ec", MOUNTS, "sh", str(self.root), str(work), *self._inside(command)]
         part.environment = {}
@@ -55,7 +57,7 @@ class Image:
     def healthy(self, container: LocalProcess) -> list[str]:
         """Return the command of the health check, in the container."""
         assert container.process is not None
-        command = ["WORK_DIR=/work", *self.config["Healthcheck"]["Test"][1:]]
+        command = [f"WORK_DIR={WORK}", *self.config["Healthcheck"]["Test"][1:]]
         return ["nsenter", "--mount", "--target", str(container.process.pid), *self._inside(command)]
 
     def _inside(self, command: list[str]) -> list[str]:

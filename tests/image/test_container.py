@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.integration.conftest import System, until
-from workers.runtime import health
+from tests.health import check_turns_bad_and_good
 
 if TYPE_CHECKING:
     from tests.image.conftest import Image
+    from tests.integration.conftest import System
 
 
 def test_its_worker_is_nobody_on_a_read_only_root(system: System, clip: Path) -> None:
@@ -30,17 +27,4 @@ def test_its_worker_is_nobody_on_a_read_only_root(system: System, clip: Path) ->
 
 def test_its_health_check_turns_bad_and_good_again(system: System, built: Image) -> None:
     worker = system.stack.processes["worker"]
-
-    def healthy() -> bool:
-        return subprocess.run(built.healthy(worker), capture_output=True, check=False).returncode == 0
-
-    until(healthy, 20, "the worker polls")
-    assert worker.process is not None
-    os.killpg(worker.process.pid, signal.SIGSTOP)
-    try:
-        file = health.health_file(system.stack.home / "work")
-        os.utime(file, (0, file.stat().st_mtime - health.SILENT_SECONDS))  # in place of a minute
-        assert not healthy()
-    finally:
-        os.killpg(worker.process.pid, signal.SIGCONT)
-    until(healthy, 20, "it goes on")
+    check_turns_bad_and_good(worker, system.stack.home / "work", built.healthy(worker))

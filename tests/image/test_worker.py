@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.image.conftest import WORK
 from tests.integration.test_worker import *  # noqa: F403 - the same tests
 from tests.integration.test_worker import UNLUCKY
 
@@ -21,4 +22,4 @@ def broken_ffmpeg(system: System, built: Image) -> str:
     file = system.stack.home / "work" / "ffmpeg"
     file.write_text(UNLUCKY.format(ffmpeg=f"/{real.relative_to(built.root)}"))
     file.chmod(0o755)
-    return "/work/ffmpeg"
+    return f"{WORK}/{file.name}"

@@ -39,6 +39,11 @@ def submitted(page: Page, system: System, token: str, film: Path) -> dict[str, A
     page.get_by_label("Drop a file here").set_input_files(film)
     page.get_by_label("Operation").first.select_option("thumbnail")
     expect(page.locator("#quote")).to_contain_text("Accepted")
+    page.evaluate("""() => {
+      window.said = [];
+      const line = document.querySelector("#upload span");
+      new MutationObserver(() => said.push(line.textContent)).observe(line, { childList: true });
+    }""")
     page.get_by_role("button", name="Upload and submit").click()
     found = until(lambda: page.wait_for_timeout(50) or re.search("#job=([0-9a-f-]{36})", page.url), 60, "the job")
 
@@ -46,6 +51,8 @@ def submitted(page: Page, system: System, token: str, film: Path) -> dict[str, A
         record: dict[str, Any] = system.admin("GET", f"/items/media_jobs/{found[1]}")
         return record if record["status"] in ("completed", "failed") else None
 
+    said = page.evaluate("said")
+    assert said[-1].endswith(" of 17.3 MB uploaded")
     record: dict[str, Any] = until(ended, 60, "the job ends")
     assert (record["status"], record["error"]) == ("completed", None)
     file = system.admin("GET", f"/files/{record['input_file_id']}")
@@ -70,6 +77,7 @@ def test_an_upload_goes_on_where_it_was_cut_off(piece: int, real_system: System,
     lost: list[int] = []
     page.route(re.compile("/files/tus/"), lose)
     submitted(page, real_system, accounts.ADMIN_TOKEN, film)
+    assert {"1 kB of 17.3 MB uploaded", "8.4 MB of 17.3 MB uploaded"} <= set(page.evaluate("said"))
     page.close()
     assert [offset for method, offset in sent if method == "PATCH"] == ["0", str(PIECE), str(2 * PIECE)]  # each one once
     assert [method for method, _ in sent].count("HEAD") == 1

@@ -148,7 +148,9 @@ def find(
 
 def _try(work: Work, samples: Samples, made: Path, codec: str, crf: float, preset: str, lose: float) -> Probe:
     """Encode the samples once; return the VMAF that it predicts."""
-    encoder = [*video.arguments(codec, preset, video.Quality(crf)), *video.fixed_threads(codec)]  # the same factor everywhere
+    encoder = video.arguments(codec, preset, video.Quality(crf))
+    if work.team is not None:  # the next attempt uses the finished parts only if it finds the same factor
+        encoder += video.fixed_threads(codec)
     command = [*ffmpeg.input_arguments(samples.file), *encoder, "-an", "-f", "matroska", f"file:{made}"]
     ffmpeg.run(work, command, counts=False, share=(0, 0))
     screen = min(samples.width, samples.height)

@@ -89,6 +89,7 @@ async function submitJob() {
       mine.fileId = chunk && await uploadChunks(mine, chunk, signal) || await uploadWhole(mine.file, signal);
     }
     still();
+    $('stop-upload').hidden = true;  // from here on a job may run, and can be cancelled
     if (!mine.record.written) await written({ id, ...body, status: 'pending', input_file_id: mine.fileId }, signal);
     mine.record.written = true;
     still();
@@ -141,6 +142,7 @@ async function chunkBytes(signal) {
 }
 function pause(ms, signal) {
   return new Promise((done, stop) => {
+    signal.throwIfAborted();
     const timer = setTimeout(done, ms);
     signal.addEventListener('abort', () => { clearTimeout(timer); stop(signal.reason); });
   });
@@ -189,6 +191,7 @@ async function uploadChunks(mine, chunk, signal) {
     }
     if (answer && [404, 410].includes(answer.status)) {  // over: the last answer was lost, or it took too long
       const id = mine.tus.last && await newest(file, signal);
+      signal.throwIfAborted();
       mine.tus = null;
       if (id) return id;
       throw new Refused('Directus has given the upload up: submit again');

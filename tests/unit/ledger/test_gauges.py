@@ -103,6 +103,13 @@ def test_many_active_jobs_are_counted_in_proportion(ledger: Ledger) -> None:
     assert 35 <= active["lambda"] <= 65
 
 
+def test_a_member_without_a_job_does_not_end_the_proportion(ledger: Ledger, scripts: LossyScripts) -> None:
+    for _ in range(150):
+        claim(ledger, admit(ledger))
+    scripts.redis.zadd("{test}:active", {f"{'0' * 36}:gone": 1})  # the first of the sample
+    assert ledger.observe(WINDOW).active == {"lambda": 0, "container": 151}
+
+
 def test_the_oldest_is_found_behind_jobs_that_were_admitted_first_and_are_due_since_now(ledger: Ledger, clock: Clock) -> None:
     for _ in range(5):
         ledger.admit(job(), "pending", -1, 30 * MINUTE)

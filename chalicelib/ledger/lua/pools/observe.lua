@@ -62,7 +62,7 @@ for _, m in ipairs(call('ZRANGE', P .. 'active', 0, SAMPLE - 1)) do
     sampled = sampled + 1
   end
 end
-local share = sampled < SAMPLE and 1 or total / sampled
+local share = total > SAMPLE and sampled > 0 and total / sampled or 1
 
 -- How long the job has waited that was admitted first of the first ones of each priority. A job may be due since later.
 local function oldest_of(pool)
