@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.params.transcoding import TranscodingParams
+from tests.unit.parts.team import Alone
 from workers.context.work import Work
 from workers.quality import search
 from workers.quality.search import Probe, Samples
@@ -53,3 +55,20 @@ def test_samples_are_at_most_a_tenth_of_the_film(seconds: float) -> None:
     assert 1 <= count <= search.CLIPS_MAX
     assert count * length <= max(seconds * 0.1, min(seconds, 0.2)) + 1e-6
     assert count * length <= 40
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1"])
+def test_the_samples_of_a_job_in_parts_are_the_same_on_all_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    """Alone, the encoder chooses its threads."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(search.ffmpeg, "run", lambda work, command, **given: commands.append(command))
+    monkeypatch.setattr(search.measure, "compare", lambda *given, **named: SimpleNamespace(mean=90))
+    (tmp_path / "probe.mkv").write_bytes(b"x")
+    for team in (None, Alone(4)):
+        work: Any = Work(TranscodingParams(), tmp_path, tmp_path, 0, None, team=team)  # type: ignore[arg-type]
+        search._try(work, Samples(tmp_path, 640, 360, 6, 25), tmp_path / "probe.mkv", codec, 23, "medium", 0)
+    alone, together = commands
+    fixed = {"-threads 4", "-svtav1-params lp=4", "-x265-params log-level=error:pools=4:frame-threads=2"}
+    assert [any(one in " ".join(command) for one in fixed) for command in (alone, together)] == [False, True]
