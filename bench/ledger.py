@@ -18,6 +18,7 @@ from chalicelib.domain import jobs
 from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.scripts import Scripts
+from chalicelib.ledger.types import NextClaim
 from infra.local import processes
 from infra.local.process import pick_port
 
@@ -94,11 +95,8 @@ SIDES = ("mediaq", "bullmq")
 def _ours(scripts: Scripts, made: list[MediaJob], concurrency: int) -> dict[str, Measured]:
     scripts.redis.flushall()
     ledger = Ledger(scripts)
-    tickets: list[MediaJob] = []
-    admit = _measured(
-        scripts, lambda: tickets.extend(_each(made, concurrency, lambda one: ledger.admit(one, "pending", -1).send))
-    )
-    finish = _measured(scripts, lambda: _drain_all(ledger, tickets, concurrency))
+    admit = _measured(scripts, lambda: _each(made, concurrency, lambda one: ledger.admit(one, "pending", -1)))
+    finish = _measured(scripts, lambda: _drain(ledger, concurrency))
     assert ledger.stats().completed == len(made)
     return {"mediaq admit": admit, "mediaq drain": finish}
 
@@ -123,22 +121,24 @@ def delayed(scripts: Scripts) -> Figures:
             _each(
                 [job(number) for number in range(count)], 8, partial(ledger.admit, record="pending", limit=-1, delay_ms=HOUR_MS)
             )
-            tickets = [admitted for _ in range(1000) if (admitted := ledger.admit(job(0), "pending", -1).send)]
-            seconds.setdefault(count, []).append(timed(partial(_drain_all, ledger, tickets)))
+            for _ in range(1000):
+                ledger.admit(job(0), "pending", -1)
+            seconds.setdefault(count, []).append(timed(partial(_drain, ledger, 1)))
     rates = {f"beside {count}": round(1000 / statistics.median(values)) for count, values in seconds.items()}
     return {"jobs a second beside delayed ones": rates}
 
 
-def _drain_all(ledger: Ledger, tickets: list[MediaJob], concurrency: int = 1) -> None:
-    """Claim and finish with each ticket until nothing waits: with concurrency, some find their own job running."""
-    while ledger.stats().waiting:
-        _each(tickets, concurrency, partial(_drain, ledger))
+def _drain(ledger: Ledger, concurrency: int) -> None:
+    """Claim and finish until nothing waits, as the slots of a busy worker do: the end of a job claims the next one."""
+    _each(list(range(concurrency)), concurrency, lambda _: _work(ledger))
+    assert not ledger.stats().waiting
 
 
-def _drain(ledger: Ledger, ticket: MediaJob) -> None:
-    claim = ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
-    if claim.job is not None:
-        ledger.finish(claim.job, claim.token, "completed", {})
+def _work(ledger: Ledger) -> None:
+    claim = ledger.claim_next("container", new_token())
+    while claim is not None and claim.job is not None:
+        wanted = NextClaim(new_token(), ("container",))
+        claim = ledger.finish_and_claim(claim.job, claim.token, "completed", {}, 0, "", 0, wanted).next
 
 
 def waiting(scripts: Scripts, url: str) -> Figures:

@@ -7,17 +7,20 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from chalicelib.domain.cost import load_prices
 from chalicelib.ledger.ledger import Ledger
 from chalicelib.ledger.scripts import Scripts
-from chalicelib.queues.tickets import Tickets, client
+from chalicelib.queues.tickets import RECEIVE_AT_MOST, Tickets, client
+from chalicelib.settings import PRICES_FILE
 from infra.local import processes
 from infra.local.process import LOOPBACK, pick_port
-from workers.runtime.runner import Runner
+from workers.runtime.runner import Ended, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +34,12 @@ class NoopRunner(Runner):
     """Claims, holds a lease, finishes, deletes the ticket: everything except the work."""
 
     def __init__(self, ledger: Ledger, tickets: Tickets) -> None:
-        nothing: Any = None  # neither Directus nor the tools are used
-        super().__init__(ledger, tickets, nothing, nothing)
+        nothing: Any = None  # Directus is not used
+        tools: Any = SimpleNamespace(prices=load_prices(PRICES_FILE))
+        super().__init__(ledger, tickets, nothing, tools, next_pools=lambda: ["container"], at_once=False)
         self.ran: list[str] = []
 
-    def _attempt(self, claim: Claim, lease: Lease) -> bool:
+    def _attempt(self, claim: Claim, lease: Lease) -> Ended:
         self.ran.append(lease.job.job_id)
         return self._finish(claim, lease, "completed", {})
 
@@ -69,8 +73,10 @@ class System:
         """Run jobs one at a time until `count`, then drop the remaining tickets; return the order."""
         runner = NoopRunner(self.ledger, tickets)
         while len(runner.ran) < count or self.left():
-            for ticket in tickets.receive("container", 1, 1):
-                runner.handle(ticket)
+            taken = runner.claims.claim("container", tickets.receive("container", RECEIVE_AT_MOST, 1), 1)
+            for claim, ticket in taken.jobs:
+                runner.run(claim, ticket)
+            runner.kept_tickets.flush()
         return runner.ran
 
     def left(self) -> int:

@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     swept = sandbox.sweep(current.work_dir)
     if swept:
         logger.warning("deleted the folders of a killed worker", extra={"folders": swept})
-    runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools, make_teams(parts).helper(tools))
+    helper = make_teams(parts).helper(tools)
+    runner = Runner(parts.ledger, parts.polling_tickets, parts.directus, tools, helper, at_once=False)
     concurrency = options.concurrency or current.worker_concurrency
     ContainerWorker(
         runner,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,7 +60,12 @@ def python(script: str, command: str, arguments: Any, environment: dict[str, str
 def bullmq_home() -> Path:
     """Return the folder in which BullMQ is installed."""
     package = HERE / "bullmq"
-    return once(f"bullmq-{digest(package.iterdir(), node.version())}", lambda folder: node.install(package, folder))
+    return once(f"bullmq-{digest(package.iterdir(), node.version())}", _install_bullmq)
+
+
+def _install_bullmq(folder: Path) -> None:
+    node.install(HERE / "bullmq", folder)
+    shutil.copy(HERE / "bullmq" / "bench.mjs", folder)  # Node looks for packages from where a script is
 
 
 def _install(folder: Path) -> None:

@@ -14,17 +14,22 @@ import msgspec
 
 from chalicelib.domain import jobs
 from chalicelib.domain.cost import nano
-from chalicelib.domain.jobs import MediaJob
 from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.webhooks import WebhookEvent
+from chalicelib.ledger import codec
 from chalicelib.ledger.types import (
     Admission,
     AlarmStates,
     Claim,
+    Claims,
+    Finished,
     Forecast,
     JobSnapshot,
+    NextClaim,
     Observation,
+    Phase,
     Pool,
+    Renewal,
     Sample,
     Stats,
     Sweep,
@@ -33,33 +38,21 @@ from chalicelib.ledger.types import (
 from chalicelib.settings import POOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.codec import LostJob, RecordState
     from chalicelib.ledger.scripts import Scripts
 
 LEASE_MS = 10_000
 SUSPECT_MS = 3_000
 STARVED_MS = 60_000
 SWEEP_AT_MOST = 100
-SCHEDULED_AT_MOST = 1000
-"""The largest number of jobs with a `delay` or `run_at` that one user may have."""
 UNREADABLE_MS = 30_000
 HISTORY = {"completed": 100, "failed": 1000, "cancelled": 0, "retry": 0}
 
 Outcome = Literal["completed", "failed", "cancelled", "retry"]
-RecordState = Literal["pending", "processing", "failed", "reopened"]
-Phase = Literal["starting", "started", "closing", "cancelling"]
-"""What the lease holder does with the record: see `lua/jobs/renew.lua`."""
 Clock = Callable[[], int]
-
-
-class LostJob(msgspec.Struct):
-    """A job that the ledger lost in a wipe, as `adopt` restores it."""
-
-    job: MediaJob
-    record: Literal["pending", "processing"]
-    attempts: int = 0
-    token: str = ""
 
 
 def new_token() -> str:
@@ -85,7 +78,7 @@ class Ledger:
         `token` takes the record lock, if the record has to be reopened. `budget`: what the user's jobs may cost in the cycle,
         in billionths of a dollar (-1: no limit).
         """
-        word, *rest = self._call("jobs/admit", *_admission(job, record, limit, delay_ms), token, budget, 0)
+        word, *rest = self._call("jobs/admit", *codec.admission(job, record, limit, delay_ms), token, budget, 0)
         if word == "admitted":
             return Admission(word, rest[0], msgspec.structs.replace(job, id=rest[0]), delay_ms)
         if word == "open":
@@ -95,7 +88,7 @@ class Ledger:
 
     def would_admit(self, job: MediaJob, record: RecordState, limit: int, delay_ms: int = 0, *, budget: int) -> Forecast:
         """Return what `admit` would answer, and change nothing. The answer is `admitted` where `admit` says to reopen."""
-        word, *rest = self._call("jobs/admit", *_admission(job, record, limit, delay_ms), "", budget, 1)
+        word, *rest = self._call("jobs/admit", *codec.admission(job, record, limit, delay_ms), "", budget, 1)
         return Forecast("admitted", rest[0], rest[1], bool(rest[2])) if word == "admissible" else Forecast(word)
 
     def retract(self, job_id: str, id_: str, token: str = "") -> str:
@@ -116,25 +109,51 @@ class Ledger:
 
     def claim(self, pool: str, id_: str, job_id: str, token: str) -> Claim:
         """Claim the best waiting job of `pool`, with the ticket of (`id_`, `job_id`)."""
-        word, *rest = self._call("jobs/claim", pool, id_, job_id, token, LEASE_MS)
-        if word == "run":
-            id_, best, attempt, stalls, runs, body, journal, cancel = rest
-            try:
-                job = jobs.decode(body, id_)
-            except jobs.UnknownEnvelope:  # of a later release: released unchanged, for a worker that can read it
-                self._call("jobs/release", best, id_, token, UNREADABLE_MS)
-                return Claim("hold", hold_ms=1000)
-            return Claim(
-                word, job=job, token=token, attempt=attempt, stalls=stalls, runs=runs, journal=journal, cancelled=bool(cancel)
-            )
-        return Claim(word, hold_ms=int(rest[0]) if rest else 0)
+        found = self.claim_with(pool, [(id_, job_id)], [token])
+        if found.jobs:
+            return found.jobs[0]
+        [ticket] = found.tickets
+        return Claim("hold", hold_ms=1000) if ticket.word == "wait" else ticket  # the best job is of a later release
+
+    def claim_with(self, pool: str, tickets: Sequence[tuple[str, str]], tokens: Sequence[str]) -> Claims:
+        """Claim one job for each ticket (id, job id) of a waiting job, at most one for each token.
+
+        The answer says what to do with each ticket whose job was not claimed; `wait`: make it visible again.
+        """
+        flat = [part for ticket in tickets for part in ticket]
+        answer = self._call("jobs/claim", pool, LEASE_MS, len(tokens), *tokens, *flat)
+        verdicts, taken = answer[: len(tickets)], answer[len(tickets) :]
+        claims = [self._claimed(one, token) for one, token in zip(taken, tokens, strict=False)]
+        return Claims(
+            [Claim(word, hold_ms=int(hold[0]) if hold else 0) for word, *hold in verdicts], [one for one in claims if one]
+        )
+
+    def claim_next(self, pool: str, token: str) -> Claim | None:
+        """Claim the best waiting job of `pool` without a ticket. None: there is none to claim."""
+        answer = self._call("jobs/claim", pool, LEASE_MS, 1, token)
+        return self._claimed(answer[0], token) if answer else None
+
+    def _claimed(self, answer: list[Any], token: str) -> Claim | None:
+        try:
+            return codec.claimed(answer, token)
+        except jobs.UnknownEnvelope:  # of a later release: released unchanged, for a worker that can read it
+            self._call("jobs/release", answer[1], answer[0], token, UNREADABLE_MS, "")
+            return None
 
     def renew(
         self, job: MediaJob, token: str, progress: int | None = None, *, phase: Phase = "started", journal: str = ""
     ) -> str:
-        """Renew the lease: ok, cancelled, locked, lost or unknown."""
-        event = "" if progress is None else progress
-        return str(self._call("jobs/renew", job.job_id, job.id, token, LEASE_MS, event, phase, journal)[0])
+        """Renew a lease: ok, cancelled, locked, lost or unknown."""
+        return self.renew_all([Renewal(job, token, progress, phase, journal)])[0]
+
+    def renew_all(self, renewals: Iterable[Renewal]) -> list[str]:
+        """Renew several leases in one call; for each: ok, cancelled, locked, lost or unknown."""
+        flat = [
+            part
+            for job, token, progress, phase, journal in renewals
+            for part in (job.job_id, job.id, token, "" if progress is None else progress, phase, journal)
+        ]
+        return self._call("jobs/renew", LEASE_MS, *flat)
 
     def finish(
         self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int = 0, journal: str = "",
@@ -144,11 +163,19 @@ class Ledger:
 
         `usd`: the cost of the whole job, counted when it ends.
         """
+        return self.finish_and_claim(job, token, outcome, summary, delay_ms, journal, usd, NextClaim("", ())).word
+
+    def finish_and_claim(
+        self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int, journal: str,
+        usd: float, wanted: NextClaim,
+    ) -> Finished:  # fmt: skip
+        """End the attempt as `finish` does, and claim the next job in the same call."""
         line = msgspec.json.encode(
             {"id": job.id, "jobId": job.job_id, "operation": job.operation, "user": job.user_id, **summary}
         ).decode()
         args = (job.job_id, job.id, token, outcome, delay_ms, line, HISTORY[outcome], journal, nano(usd))
-        return str(self._call("jobs/finish", *args)[0])
+        word, *taken = self._call("jobs/finish", *args, wanted.token, LEASE_MS, int(wanted.after_parts), *wanted.pools)
+        return Finished(word, self._claimed(taken, wanted.token) if taken else None)
 
     def release(self, job: MediaJob, token: str, delay_ms: int = 0, journal: str = "") -> str:
         """Return the job to its queue without spending an attempt: ok, lost or unknown."""
@@ -182,22 +209,12 @@ class Ledger:
         paused, due, undelivered, tests, offered, *flat = self._call(
             "pools/sweep", SWEEP_AT_MOST, SUSPECT_MS, STARVED_MS, *POOLS
         )
-        found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
-        missing = [job for job in found if job is not None]
-        return Sweep(missing, frozenset(filter(None, paused.split(","))), due, undelivered, tests, offered)
+        waiting, missing = dict(zip(POOLS, flat, strict=False)), list(codec.readable(flat[len(POOLS) :]))
+        return Sweep(missing, frozenset(filter(None, paused.split(","))), due, undelivered, tests, offered, waiting)
 
     def adopt(self, forgotten: list[LostJob]) -> list[str]:
         """Restore jobs that the ledger lost; for each: adopted, known, lost or old."""
-        entries = [
-            {
-                "job_id": one.job.job_id, "id": one.job.id, "record": one.record, "token": one.token,
-                "attempts": one.attempts, "user": one.job.user_id, "operation": one.job.operation,
-                "pool": one.job.pool, "priority": one.job.priority, "wall_ms": one.job.wall_ms,
-                "cycle": one.job.cycle, "body": jobs.encode(one.job), "callback_url": one.job.callback_url or "",
-            }
-            for one in forgotten
-        ]  # fmt: skip
-        return self._call("jobs/adopt", LEASE_MS, msgspec.json.encode(entries).decode())
+        return self._call("jobs/adopt", LEASE_MS, codec.lost_jobs(forgotten))
 
     def stats(self) -> Stats:
         """Read all counts in one round trip, at the same cost for any number of jobs."""
@@ -205,11 +222,11 @@ class Ledger:
 
     def get(self, job_id: str) -> JobSnapshot | None:
         """Return a job that is open or ended within the last day."""
-        return _snapshot(self._call("jobs/get", 1, job_id)[0])
+        return codec.snapshot(self._call("jobs/get", 1, job_id)[0])
 
     def get_many(self, job_ids: list[str]) -> list[JobSnapshot | None]:
         """Return several jobs in one round trip, without envelopes and journals."""
-        return [_snapshot(one) for one in self._call("jobs/get", 0, *job_ids)] if job_ids else []
+        return [codec.snapshot(one) for one in self._call("jobs/get", 0, *job_ids)] if job_ids else []
 
     def pools(self) -> dict[str, Pool]:
         """Return the queue of each pool."""
@@ -243,9 +260,7 @@ class Ledger:
 
     def overdue_webhooks(self, at_most: int) -> list[MediaJob]:
         """Return the jobs whose webhook event is due but not taken by any worker."""
-        flat = self._call("webhooks/overdue", at_most)
-        found = [_readable(body, id_) for body, id_ in zip(flat[::2], flat[1::2], strict=True)]
-        return [job for job in found if job is not None]
+        return list(codec.readable(self._call("webhooks/overdue", at_most)))
 
     def read_totals(self) -> TotalsSnapshot:
         """Return what seeding the totals needs."""
@@ -271,27 +286,3 @@ class Ledger:
     def seed_totals(self, counted: tuple[int, int], before: TotalsSnapshot) -> None:
         """Set the totals to (completed, failed) as counted by Directus after `before` was read."""
         self._scripts.call("pools/seed_totals", *counted, before.completed, before.failed)
-
-
-def _readable(body: str, id_: str) -> MediaJob | None:
-    """Decode an envelope; None for one of a later release, whose own processes send its ticket."""
-    try:
-        return jobs.decode(body, id_)
-    except jobs.UnknownEnvelope:
-        return None
-
-
-def _snapshot(text: str) -> JobSnapshot | None:
-    return msgspec.json.decode(text, type=JobSnapshot, strict=False) if text else None
-
-
-def _admission(job: MediaJob, record: RecordState, limit: int, delay_ms: int) -> tuple[str | float, ...]:
-    return (
-        job.job_id, _random_tail(), record, jobs.encode(job), job.user_id, job.operation, job.pool, job.priority, delay_ms,
-        job.wall_ms, job.cycle, limit, SCHEDULED_AT_MOST, job.callback_url or "",
-    )  # fmt: skip
-
-
-def _random_tail() -> str:
-    """Return the 16 random hex digits of a UUIDv7, its variant bits set."""
-    return f"{secrets.randbits(64) & (1 << 62) - 1 | 1 << 63:016x}"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 from chalicelib.domain.jobs import MediaJob  # noqa: TC001 - msgspec reads the annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Phase = Literal["starting", "started", "closing", "cancelling"]
+"""What the lease holder does with the record: see `lua/jobs/renew.lua`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,45 @@ class Claim:
     """True: the job was cancelled. The worker closes it and does not start it."""
 
 
+class Claims(NamedTuple):
+    """The answer of a claim with several tickets."""
+
+    tickets: list[Claim]
+    """What to do with each ticket whose job is not among `jobs`."""
+    jobs: list[Claim]
+    """The claimed jobs."""
+
+
+class NextClaim(NamedTuple):
+    """The claim of the next job by a worker that ends one."""
+
+    token: str
+    pools: Sequence[str]
+    """Of the worker, in the order in which it looks for a job."""
+    after_parts: bool = False
+    """Leave the turn of jobs with parts to them: the worker can take parts."""
+
+
+class Finished(NamedTuple):
+    """The answer of `finish`."""
+
+    word: str
+    """ok, lost or unknown"""
+    next: Claim | None = None
+    """The job that was claimed next; None: there is none to claim, or it was not wanted."""
+
+
+class Renewal(NamedTuple):
+    """A lease to renew."""
+
+    job: MediaJob
+    token: str
+    progress: int | None = None
+    """0 to 100."""
+    phase: Phase = "started"
+    journal: str = ""
+
+
 class Stats(NamedTuple):
     """The published counts, and the figures of the taxonomy cache."""
 
@@ -92,6 +137,8 @@ class Sweep(NamedTuple):
     """Tests of credentials that wait for a worker."""
     offered: int
     """Jobs with parts that another worker may take."""
+    waiting: dict[str, int]
+    """Waiting jobs, by pool."""
 
 
 class Observation(NamedTuple):

@@ -185,8 +185,17 @@ class Tickets:
 
     def hold(self, ticket: Ticket, delay_ms: int = 0) -> None:
         """Make the ticket visible again after `delay_ms`; at once by default."""
-        seconds = min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
-        self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=seconds)
+        visibility = _visibility(delay_ms)
+        self._do("change_message_visibility", self._url(ticket), ReceiptHandle=ticket.receipt, VisibilityTimeout=visibility)
+
+    def delete_all(self, tickets: Sequence[Ticket]) -> None:
+        """Delete the tickets of ended jobs, ten with a call."""
+        self._change("delete_message_batch", [(ticket, {}) for ticket in tickets])
+
+    def hold_all(self, delays: Sequence[tuple[Ticket, int]]) -> None:
+        """Make tickets visible again, each after its delay in ms, ten with a call."""
+        entries = [(ticket, {"VisibilityTimeout": _visibility(delay_ms)}) for ticket, delay_ms in delays]
+        self._change("change_message_visibility_batch", entries)
 
     def send_to_dead_letter_queue(self, ticket: Ticket) -> None:
         """Move an unreadable ticket to the dead-letter queue, for an operator."""
@@ -204,6 +213,18 @@ class Tickets:
         answer = self._do("get_queue_attributes", self._dead_letter_urls[pool], AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
+    def _change(self, call: str, changes: list[tuple[Ticket, dict[str, int]]]) -> None:
+        """Change tickets in batches. One that SQS refuses is received again after its visibility timeout."""
+        by_queue: dict[str, list[dict[str, Any]]] = {}
+        for ticket, values in changes:
+            entries = by_queue.setdefault(self._url(ticket), [])
+            entries.append({"Id": str(len(entries)), "ReceiptHandle": ticket.receipt, **values})
+        for url, entries in by_queue.items():
+            for first in range(0, len(entries), BATCH_AT_MOST):
+                answer = self._do(call, url, Entries=entries[first : first + BATCH_AT_MOST])
+                if failed := [one.get("Code") for one in answer.get("Failed", ()) if not _gone(one.get("Code", ""))]:
+                    logger.warning("tickets not changed", extra={"call": call, "codes": failed})
+
     def _url(self, ticket: Ticket) -> str:
         return (self._dead_letter_urls if ticket.dead else self._urls)[ticket.pool]
 
@@ -211,11 +232,20 @@ class Tickets:
         try:
             return getattr(sqs or self._sqs, call)(QueueUrl=url, **arguments)
         except ClientError as error:
-            if error.response["Error"]["Code"].endswith(("ReceiptHandleIsInvalid", "MessageNotInflight")):
-                return {}  # the visibility timeout has passed: nothing to change
+            if _gone(error.response["Error"]["Code"]):
+                return {}
             raise TicketsUnavailable("SQS refused the call") from error
         except BotoCoreError as error:
             raise TicketsUnavailable from error
+
+
+def _visibility(delay_ms: int) -> int:
+    return min(VISIBILITY_MAX_SECONDS, -(-delay_ms // 1000))
+
+
+def _gone(code: str) -> bool:
+    """Return whether a ticket cannot be changed because its visibility timeout has passed."""
+    return code.endswith(("ReceiptHandleIsInvalid", "MessageNotInflight"))
 
 
 def read_ticket(pool: str, body: str, receipt: str, *, dead: bool = False) -> Ticket:

@@ -18,7 +18,7 @@ from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.requests import parse
 from chalicelib.domain.validation import is_web_address
 from chalicelib.errors import BadRequest, Conflict, TierLimitReached, TooManyDelayed
-from chalicelib.ledger.ledger import SCHEDULED_AT_MOST
+from chalicelib.ledger.codec import SCHEDULED_AT_MOST
 from chalicelib.usecases.input_checks import InputChecker
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.presets import Presets
     from chalicelib.domain.requests import MediaRequest
     from chalicelib.errors import ApiError
-    from chalicelib.ledger.ledger import RecordState
+    from chalicelib.ledger.codec import RecordState
 
 COMPLETED = "jobId names a record that is completed already"
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.directus.records import Record
     from chalicelib.domain.jobs import MediaJob
-    from chalicelib.ledger.ledger import Ledger, RecordState
+    from chalicelib.ledger.codec import RecordState
+    from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.types import Admission
     from chalicelib.queues.tickets import Tickets
     from chalicelib.usecases.admission import AdmissionChecks, Checked

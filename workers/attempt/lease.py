@@ -1,12 +1,11 @@
-"""Keeps the lease of a running job alive, and tells the run when to stop.
+"""The lease of a running job: tells the run when to stop.
 
-A thread renews the lease every two seconds. The renewal stores progress, reports a cancel, and extends the visibility timeout
-of the ticket from time to time. If Redis is unreachable the run continues: nobody else can claim the job either.
+`LeaseKeeper` renews it every two seconds. A renewal stores progress and the journal, and reports a cancel. If Redis is
+unreachable the run continues: nobody else can claim the job either.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -19,32 +18,30 @@ from chalicelib.errors import (
     LeaseLost,
     LedgerUnavailable,
     MediaRejected,
-    TicketsUnavailable,
     WorkerStopping,
 )
-from chalicelib.ledger.ledger import LostJob
-from chalicelib.queues.tickets import RECEIVE_VISIBILITY_SECONDS, RUN_VISIBILITY_SECONDS
+from chalicelib.ledger.codec import LostJob
+from chalicelib.ledger.types import Renewal
 from workers.attempt.journal import Journal
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from chalicelib.domain.jobs import MediaJob
-    from chalicelib.ledger.ledger import Ledger, Phase
-    from chalicelib.ledger.types import Claim
-    from chalicelib.queues.tickets import Ticket, Tickets
+    from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.types import Claim, Phase
+    from chalicelib.queues.tickets import Ticket
+    from workers.attempt.lease_keeper import LeaseKeeper
 
 logger = Logger(service="mediaq", child=True)
-RENEW_SECONDS = 2.0
 LOCKED_SECONDS = 0.1
-STARTED_SECONDS = 0.2
-"""How soon the ledger learns that the record is processing. A cancel waits for it; a shorter job need not report it."""
 
 
 class Lease:
     """A context manager: inside it, `check` raises as soon as the run must stop."""
 
-    def __init__(self, claim: Claim, ticket: Ticket | None, ledger: Ledger, tickets: Tickets) -> None:
+    def __init__(self, claim: Claim, ticket: Ticket | None, ledger: Ledger, keeper: LeaseKeeper) -> None:
+        """`ticket`: of the job itself; None: it was claimed without one, or with that of another job."""
         assert claim.job is not None
         self.job: MediaJob = claim.job
         self.token = claim.token
@@ -52,24 +49,19 @@ class Lease:
         self.journal = Journal(claim)
         self._attempt = claim.attempt
         self._ledger = ledger
-        self._tickets = tickets
+        self._keeper = keeper
         self.percent = 0
         self._stop: JobStopped | None = None
         self._closed = False
         self._phase: Phase = "starting"
-        self._over = threading.Event()
-        self._wake = threading.Event()
         self._deadline = time.monotonic() + self.job.wall_ms / 1000
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{self.job.job_id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._keeper.add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._over.set()
-        self._wake.set()
-        self._thread.join()
+        self._keeper.discard(self)
 
     @property
     def seconds_left(self) -> float:
@@ -130,7 +122,7 @@ class Lease:
     def started(self) -> None:
         """Report that the record is processing: from now on a cancel may write it."""
         self._phase = "started"
-        self._wake.set()
+        self._keeper.renew_soon(self)
 
     def closed(self) -> None:
         """Report that the record is closed. A ledger that lost the job counts it from Directus, not from us."""
@@ -143,28 +135,13 @@ class Lease:
             self.check_fence()
             time.sleep(min(0.2, max(0.0, until - time.monotonic())))
 
-    def _keep(self) -> None:
-        ticket_due = time.monotonic() + RECEIVE_VISIBILITY_SECONDS / 2
-        while not self._pause():
-            try:
-                self._renew()
-                if self.ticket is not None and time.monotonic() >= ticket_due:
-                    self._tickets.hold(self.ticket, RUN_VISIBILITY_SECONDS * 1000)
-                    ticket_due = time.monotonic() + RUN_VISIBILITY_SECONDS / 2.5
-            except (LedgerUnavailable, TicketsUnavailable) as error:
-                logger.warning("lease not renewed", extra={"job_id": self.job.job_id, "error": str(error)})
-            except Exception:  # a lease that is not renewed is worse than any bug
-                logger.exception("lease not renewed", extra={"job_id": self.job.job_id})
-
-    def _pause(self) -> bool:
-        """Wait until the next renewal; True if the run has ended."""
-        if self._wake.wait(RENEW_SECONDS) and not self._over.wait(STARTED_SECONDS):
-            self._wake.clear()
-        return self._over.is_set()
-
-    def _renew(self, phase: Phase | None = None) -> str:
+    def renewal(self, phase: Phase | None = None) -> tuple[Renewal, int]:
+        """Return the next renewal, and what to pass to `renewed`. `phase`: as of `confirm`."""
         journal, changes = self.journal.unsent()
-        word = self._ledger.renew(self.job, self.token, self.percent, phase=phase or self._phase, journal=journal)
+        return Renewal(self.job, self.token, self.percent, phase or self._phase, journal), changes
+
+    def renewed(self, word: str, changes: int, phase: Phase | None = None) -> str:
+        """Act on the answer of a renewal, and return it, or that of a second one after a wipe."""
         self.journal.sent(changes if word != "unknown" else 0)
         if word == "unknown" and self._closed:
             return "ok"
@@ -179,3 +156,7 @@ class Lease:
         elif word == "cancelled":
             self.stop(JobCancelled(CANCELLED))
         return word
+
+    def _renew(self, phase: Phase | None) -> str:
+        renewal, changes = self.renewal(phase)
+        return self.renewed(self._ledger.renew_all([renewal])[0], changes, phase)

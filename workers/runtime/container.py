@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import signal
 import threading
@@ -13,12 +14,14 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.errors import TicketsUnavailable, Unavailable
 from chalicelib.maintenance.maintenance import send_missing
+from chalicelib.queues.tickets import RECEIVE_AT_MOST
 from workers.runtime.task_protection import TaskProtection
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.types import Claim
     from chalicelib.queues.tickets import Ticket, Tickets
     from workers.runtime.credential_tester import CredentialTester
     from workers.runtime.heartbeat import Heartbeats
@@ -71,6 +74,8 @@ class ContainerWorker:
         self._busy = 0
         self._paused: frozenset[str] = frozenset()
         self._idle = threading.Condition()
+        self._turns = itertools.cycle(range(len(pools)))
+        runner.next_pools = self._next_pools
         self._polled = dict.fromkeys(pools, time.monotonic())
         """When each pool was polled last."""
 
@@ -104,6 +109,7 @@ class ContainerWorker:
                 while thread.is_alive() and self._signals <= 1:
                     thread.join(0.1)
             self._drain(deadline)  # a poll may have started a job at the last moment
+            self._runner.kept_tickets.flush()
         if self._heartbeats is not None:
             self._heartbeats.stop()
         logger.info("stopped")
@@ -155,10 +161,9 @@ class ContainerWorker:
             self._free.acquire()  # wait for a slot, but do not hold it during a long poll: another pool may need it
             self._free.release()
             try:
-                with self._idle:
-                    free = self._concurrency - self._busy
-                for ticket in self._tickets.receive(pool, max(1, free), self._poll_seconds):
-                    self._start(ticket)
+                tickets = self._tickets.receive(pool, RECEIVE_AT_MOST, self._poll_seconds)
+                if tickets:
+                    self._start(pool, tickets)
             except TicketsUnavailable as error:
                 logger.warning("cannot receive", extra={"pool": pool, "error": str(error), "cause": repr(error.__cause__)})
                 self._stopping.wait(RETRY_SECONDS)
@@ -166,33 +171,57 @@ class ContainerWorker:
                 logger.exception("cannot receive", extra={"pool": pool})
                 self._stopping.wait(RETRY_SECONDS)
 
-    def _start(self, ticket: Ticket) -> None:
-        if self._stopping.is_set() or not self._take_slot():
-            self._tickets.hold(ticket)
-            return
-        self._slots.submit(self._work, ticket)
-
-    def _work(self, ticket: Ticket) -> None:
+    def _start(self, pool: str, tickets: list[Ticket]) -> None:
+        """Claim jobs for free slots. Tickets that find none go back at once."""
+        slots = 0
         try:
-            self._runner.handle(ticket)
+            while slots < len(tickets) and not self._stopping.is_set() and self._take_slot():
+                slots += 1
+            taken = self._runner.claims.claim(pool, tickets, slots)
+            for claim, ticket in taken.jobs:
+                slots -= 1
+                self._slots.submit(self._work, claim, ticket)
+        finally:
+            for _ in range(slots):
+                self._free_slot()
+        if taken.calls_for_parts:
+            self._start_looking(1)
+
+    def _work(self, claim: Claim, ticket: Ticket | None) -> None:
+        try:
+            self._runner.run(claim, ticket)
+            if self._runner.helper is not None:
+                self._look()  # the turn may be that of a job with parts
         except Exception:  # the slot must be freed
-            logger.exception("a ticket was not handled")
+            logger.exception("a job was not run")
         finally:
             self._free_slot()
 
-    def _start_helpers(self, offered: int) -> None:
-        """Let free slots take parts of other jobs."""
-        while offered and self._runner.helper is not None and not self._stopping.is_set() and self._take_slot():
-            self._slots.submit(self._help)
+    def _start_looking(self, most: int) -> None:
+        """Let up to `most` free slots look for work without a ticket."""
+        while most > 0 and not self._stopping.is_set() and self._take_slot():
+            most -= 1
+            self._slots.submit(self._look_and_free)
 
-    def _help(self) -> None:
+    def _look_and_free(self) -> None:
         try:
-            while not self._stopping.is_set() and any(self._helps(pool) for pool in self._pools):
-                pass
+            self._look()
         except Exception:  # the next sweep tries again
-            logger.exception("cannot take parts")
+            logger.exception("cannot look for work")
         finally:
             self._free_slot()
+
+    def _look(self) -> None:
+        """Run parts and jobs of all pools as long as there are any. A part is not taken if the turn is that of a job."""
+        while not self._stopping.is_set() and any(self._helps(pool) or self._runner.look(pool) for pool in self._next_pools()):
+            pass
+
+    def _next_pools(self) -> list[str]:
+        """Return the pools in which to look for the next job: each is the first in turn. None: the worker stops."""
+        if self._stopping.is_set():
+            return []
+        first = next(self._turns)
+        return [*self._pools[first:], *self._pools[:first]]
 
     def _helps(self, pool: str) -> bool:
         return self._runner.helper is not None and self._runner.helper.help(pool)
@@ -216,7 +245,10 @@ class ContainerWorker:
                 self._paused = swept.paused
                 self._webhook_sender.wake(swept.due)
                 self._credential_tester.wake(swept.tests)
-                self._start_helpers(swept.offered)
+                waiting = sum(
+                    count for pool, count in swept.waiting.items() if pool in self._pools and pool not in swept.paused
+                )
+                self._start_looking(waiting + swept.offered)
                 send_missing(swept.missing, self._tickets)
             except Unavailable as error:
                 logger.warning("cannot sweep", extra={"error": str(error)})

@@ -1,4 +1,4 @@
-"""Handles one ticket, from claim to commit, for both pools.
+"""Runs claimed jobs to their commit, for both pools.
 
 Commit order: upload the outputs, close the record, count in the ledger, delete the ticket. After a crash between two steps, the
 next attempt does only what is missing.
@@ -10,7 +10,7 @@ import errno
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -26,27 +26,30 @@ from chalicelib.errors import (
     LedgerUnavailable,
     MediaRejected,
     RetryLater,
-    TicketsUnavailable,
     Unavailable,
     WorkerStopping,
 )
 from chalicelib.ledger.ledger import new_token
-from chalicelib.ledger.types import Claim
+from chalicelib.ledger.types import NextClaim
 from workers.attempt.attempt import Attempt
 from workers.attempt.lease import Lease
-from workers.runtime import recovery
+from workers.attempt.lease_keeper import LeaseKeeper
+from workers.runtime.claims import TicketClaims
+from workers.runtime.ticket_keeper import TicketKeeper
 from workers.sandbox import lambda_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger, Outcome
+    from chalicelib.ledger.types import Claim
     from chalicelib.queues.tickets import Ticket, Tickets
     from workers.context.work import Tools
     from workers.team.helper import Helper
 
 logger = Logger(service="mediaq", child=True)
 ERROR_MAX = 300
-UNKNOWN_STATE_MS = (30_000, 60_000)
 DISK_FULL_RETRIES_MAX = 20
 """A job that failed so often for lack of disk space fails for good."""
 DEFERRALS_MAX = 50
@@ -56,109 +59,113 @@ MOVE_MS = 2000
 """The visibility timeout while Redis does not answer: short, so that the ticket returns soon."""
 
 
+class Ended(NamedTuple):
+    """The end of a run."""
+
+    ended: bool
+    """The job ended, or has another ticket."""
+    following: Claim | None = None
+    """The job that was claimed next."""
+
+
 class Runner:
     """Runs jobs, any number in parallel. `stop` makes all of them release their jobs."""
 
     def __init__(
-        self, ledger: Ledger, tickets: Tickets, directus: Directus, tools: Tools, helper: Helper | None = None
+        self,
+        ledger: Ledger,
+        tickets: Tickets,
+        directus: Directus,
+        tools: Tools,
+        helper: Helper | None = None,
+        *,
+        next_pools: Callable[[], Sequence[str]] = tuple,
+        at_once: bool = True,
     ) -> None:
+        """`next_pools`: where to look for the next job when one ends; `at_once`: see `TicketKeeper`."""
         self._ledger = ledger
         self._tickets = tickets
         self._directus = directus
         self._tools = tools
         self.helper = helper
         """Takes parts of other workers' jobs; None: there is no store for them."""
-        self._leases: set[Lease] = set()
+        self.next_pools = next_pools
+        self.claims = TicketClaims(ledger, tickets, directus)
+        self.kept_tickets = TicketKeeper(tickets, at_once=at_once)
+        self._leases = LeaseKeeper(ledger)
+        self._running: set[Lease] = set()
         self._lock = threading.Lock()
         self._stopped: WorkerStopping | None = None
         self.last_error = ("", 0)
         """Of the last job that failed or was released, and when (ms since 1970)."""
 
     def handle(self, ticket: Ticket) -> bool:
-        """Handle a ticket and return whether it is no longer needed. Never raises for an unreachable dependency."""
+        """Handle one ticket and return whether it is no longer needed. Never raises for an unreachable dependency."""
+        taken = self.claims.claim(ticket.pool, [ticket], 1)
+        if taken.calls_for_parts:
+            while self.helper is not None and self.helper.help(ticket.pool):
+                pass
+            return True
+        for claim, own in taken.jobs:
+            ended = self.run(claim, own)
+            return ended and own is not None
+        return bool(taken.ended)
+
+    def run(self, claim: Claim, ticket: Ticket | None) -> bool:
+        """Run a claimed job, and then those that are claimed when one ends.
+
+        Returns whether the first job ended, or has another ticket than `ticket`.
+        """
+        ended, following = self._run(claim, ticket)
+        while following is not None:
+            _, following = self._run(following, None)
+        return ended
+
+    def look(self, pool: str) -> bool:
+        """Claim a job without a ticket, and run it. False: there is none. Never raises for an unreachable dependency."""
         try:
-            return self._handle(ticket)
-        except Unavailable as error:
-            logger.warning(
-                "ledger unreachable, keeping the ticket", extra={"error": str(error), "cause": repr(error.__cause__)}
-            )
-            self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
+            claim = self._ledger.claim_next(pool, new_token())
+        except LedgerUnavailable:
             return False
+        if claim is None:
+            return False
+        self.run(claim, None)
+        return True
 
     def running(self) -> list[str]:
         """Return the ids of the records that are being processed."""
         with self._lock:
-            return [lease.job.job_id for lease in self._leases]
+            return [lease.job.job_id for lease in self._running]
 
     def stop(self, reason: WorkerStopping | None = None) -> None:
         """Make every running job release its lease, also those that are about to start."""
         with self._lock:
             self._stopped = reason or WorkerStopping("The worker is shutting down")
-            for lease in self._leases:
+            for lease in self._running:
                 lease.stop(self._stopped)
         if self.helper is not None:
             self.helper.stop(self._stopped)
 
-    def _handle(self, ticket: Ticket) -> bool:
-        if ticket.calls_for_parts:
-            self._delete(ticket)  # first: it is visible again before the help ends, and nothing depends on it
-            while self.helper is not None and self.helper.help(ticket.pool):
-                pass
-            return True
-        if ticket.job is None:
-            if ticket.poison:
-                logger.error("unreadable ticket moved to the dead-letter queue", extra={"body": ticket.body[:500]})
-                self._tickets.send_to_dead_letter_queue(ticket)
-            else:
-                logger.warning("ticket of a later release kept for a newer worker")
-                self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
-            return ticket.poison
-        claim = self._claim(ticket)
-        match claim.word:
-            case "run":
-                assert claim.job is not None
-                own = claim.job.id == ticket.job.id
-                if not own:
-                    self._hold(ticket, 0)
-                done = self._run(claim, ticket if own else None)
-                return own and done
-            case "hold":
-                self._tickets.hold(ticket, claim.hold_ms)
-            case "unknown":
-                self._hold(ticket, _jitter(UNKNOWN_STATE_MS))
-            case _:  # `drop` or `elsewhere`
-                self._tickets.delete(ticket)
-                return True
-        return False
-
-    def _claim(self, ticket: Ticket) -> Claim:
-        assert ticket.job is not None
-        pool, job, token = ticket.pool, ticket.job, new_token()
-        claim = self._ledger.claim(pool, job.id, job.job_id, token)
-        if claim.word == "unknown":
-            if not recovery.put_back(ticket, self._ledger, self._tickets, self._directus):
-                return Claim("drop")
-            claim = self._ledger.claim(pool, job.id, job.job_id, token)
-        return claim
-
-    def _run(self, claim: Claim, ticket: Ticket | None) -> bool:
-        """Run a claimed job; True if it ended, or has another ticket."""
-        lease = Lease(claim, ticket, self._ledger, self._tickets)
+    def _run(self, claim: Claim, ticket: Ticket | None) -> Ended:
+        """Run one claimed job."""
+        lease = Lease(claim, ticket, self._ledger, self._leases)
         job = lease.job
         keys = {"job_id": job.job_id, "bull_job_id": job.id, "attempt": claim.attempt}
         logger.thread_safe_append_keys(**keys, **tracing.trace_id(job.traceparent))
         logger.info("claimed", extra={"operation": job.operation, "own_ticket": ticket is not None, "run": claim.runs})
         with self._lock:
-            self._leases.add(lease)
+            self._running.add(lease)
             if self._stopped is not None:
                 lease.stop(self._stopped)
+        if ticket is not None:
+            self.kept_tickets.keep(ticket)
         try:
             with tracing.span(f"job {job.operation}", parent=job.traceparent, kind="consumer", **keys, pool=job.pool), lease:
                 return self._attempt(claim, lease)
         except LeaseLost:
             logger.warning("lease lost, the job is another worker's")
         except LambdaExceeded as error:
-            return self._move(lease, str(error))
+            return Ended(self._move(lease, str(error)))
         except WorkerStopping:
             self._release(lease, 0, "The worker is shutting down")
         except RetryLater as error:
@@ -167,12 +174,14 @@ class Runner:
         except (Unavailable, AttemptFailed) as error:  # the second for a record that cannot be closed
             self._release(lease, _jitter(RELEASE_MS), str(error), cause=error.__cause__)
         finally:
+            if ticket is not None:
+                self.kept_tickets.let_go(ticket)
             with self._lock:
-                self._leases.discard(lease)
+                self._running.discard(lease)
             logger.thread_safe_clear_keys()
-        return False
+        return Ended(False)
 
-    def _attempt(self, claim: Claim, lease: Lease) -> bool:
+    def _attempt(self, claim: Claim, lease: Lease) -> Ended:
         attempt = Attempt(claim, lease, self._directus, self._tools)
         started = time.monotonic()
         error = ""
@@ -201,15 +210,18 @@ class Runner:
         note: dict[str, object] = {"error": error, "seconds": round(time.monotonic() - started, 3)}
         return self._finish(claim, lease, outcome, note | (attempt.measures() if outcome == "completed" else {}))
 
-    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> bool:
-        """Count the outcome, waiting for Redis as long as necessary, and update the ticket; True if the job ended."""
+    def _finish(self, claim: Claim, lease: Lease, outcome: Outcome, note: dict[str, object]) -> Ended:
+        """Count the outcome, waiting for Redis as long as necessary, claim the next job, and update the ticket."""
         job, delay_ms = lease.job, retry_policy.backoff_ms(claim.attempt) if outcome == "retry" else 0
         cost = lease.journal.total_cost(self._tools.prices.of_pool(job.pool))
         summary = {"outcome": outcome, "attempt": claim.attempt, **note, "usd": cost.usd, "cpu_seconds": cost.cpu_seconds}
+        wanted = self._next_claim()
         lost = False
         while True:
             try:
-                word = self._ledger.finish(job, lease.token, outcome, summary, delay_ms, lease.journal.text(), cost.usd)
+                word, following = self._ledger.finish_and_claim(
+                    job, lease.token, outcome, summary, delay_ms, lease.journal.text(), cost.usd, wanted
+                )
                 break
             except LedgerUnavailable:
                 if lost:
@@ -221,14 +233,17 @@ class Runner:
         logger.info("finished", extra={name: value for name, value in summary.items() if name != "shapes"} | {"ledger": word})
         if note["error"]:
             self.last_error = (str(note["error"])[:ERROR_MAX], round(time.time() * 1000))
-        if word == "lost":
-            return False
-        if outcome == "retry":
-            self._release_for_later(lease, delay_ms)
-            return False
-        if lease.ticket is not None:
-            self._delete(lease.ticket)
-        return True
+        ended = word != "lost" and outcome != "retry"
+        if ended:
+            self.kept_tickets.delete(lease.ticket)
+        elif word != "lost":
+            self.kept_tickets.hold_or_send(lease.ticket, job, delay_ms)
+        return Ended(ended, following)
+
+    def _next_claim(self) -> NextClaim:
+        """Return the claim that follows the end of a job; a worker that stops wants none."""
+        pools = () if self._stopped is not None else self.next_pools()
+        return NextClaim(new_token() if pools else "", pools, self.helper is not None)
 
     def _move(self, lease: Lease, reason: str) -> bool:
         """Move the job to the container pool, new ticket first; True if the old one is no longer needed."""
@@ -241,8 +256,8 @@ class Runner:
             self._release(lease, 0, f"{reason}, and cannot move ({error})")
             return False
         logger.warning("moved to the container pool", extra={"job_id": moved.job_id, "reason": reason, "ledger": word})
-        if word == "ok" and lease.ticket is not None:
-            self._delete(lease.ticket)
+        if word == "ok":
+            self.kept_tickets.delete(lease.ticket)
         return word == "ok"
 
     def _release(self, lease: Lease, delay_ms: int, reason: str, cause: BaseException | None = None) -> None:
@@ -255,29 +270,7 @@ class Runner:
         except LedgerUnavailable:
             return  # the lease expires, and a sweep finds the job
         if word != "lost":
-            self._release_for_later(lease, delay_ms)
-
-    def _release_for_later(self, lease: Lease, delay_ms: int) -> None:
-        """Make sure that a ticket is visible when the job is due."""
-        if lease.ticket is not None:
-            self._hold(lease.ticket, delay_ms)
-            return
-        try:
-            self._tickets.send(lease.job, delay_ms)
-        except TicketsUnavailable as error:
-            logger.warning("no ticket sent; the maintenance task will send one", extra={"error": str(error)})
-
-    def _hold(self, ticket: Ticket, delay_ms: int) -> None:
-        try:
-            self._tickets.hold(ticket, delay_ms)
-        except TicketsUnavailable:
-            logger.warning("ticket not returned; its visibility timeout returns it")
-
-    def _delete(self, ticket: Ticket) -> None:
-        try:
-            self._tickets.delete(ticket)
-        except TicketsUnavailable:
-            logger.warning("ticket not deleted; it is dropped at its next delivery")
+            self.kept_tickets.hold_or_send(lease.ticket, lease.job, delay_ms)
 
 
 def _without_disk(claim: Claim, failed: OSError) -> AttemptFailed:

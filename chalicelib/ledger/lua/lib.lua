@@ -4,6 +4,7 @@
 -- repeated because its answer was lost.
 --
 --   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and the fields below
+--   <p>:claim:<token>      string jobId of a claimed job, for a call that is repeated, for a minute
 --   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that ended or was retracted, for one day
 --   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>; equal scores are first in, first out
 --   <p>:delayed            zset   score due time (ms), same members
@@ -86,7 +87,7 @@ end
 
 local function drop(job)
   if job.parts then erase_parts(job) end
-  call('DEL', P .. 'job:' .. job.job_id)
+  call('DEL', P .. 'job:' .. job.job_id, P .. 'claim:' .. (job.token or ''))
 end
 
 -- id, outcome, token of a finished marker, or nil.

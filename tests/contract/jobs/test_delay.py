@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.ledger import ledger
+from chalicelib.ledger import codec
 from tests.conftest import PREFIX
 from tests.contract.api.test_media import drain_tickets
 from tests.contract.conftest import serve
@@ -114,7 +114,7 @@ def test_without_a_scheduler_a_quarter_of_an_hour_is_the_limit(backends: Backend
 
 
 def test_a_user_may_have_so_many(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "SCHEDULED_AT_MOST", 2)
+    monkeypatch.setattr(codec, "SCHEDULED_AT_MOST", 2)
     answers = [api.enqueue({"jobId": api.record(), "operation": "transcoding", "delay": 60_000}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json["error"].startswith("delay and run_at must wait")

@@ -30,7 +30,7 @@ from chalicelib.usecases.enqueue_created import CreatedRecords
 from infra.local.directus import accounts
 from tests.contract.jobs.actors import WAITS_SECONDS, Actor, SteppedDirectus, Tickets, step
 from tests.media import make_tools
-from workers.attempt import lease
+from workers.attempt import lease, lease_keeper
 from workers.attempt.attempt import Attempt
 from workers.context.work import Done
 from workers.runtime import recovery, runner
@@ -125,7 +125,7 @@ class Scene:
             case "flow":
                 return self.flow.enqueue(self.record)
             case "adopt":
-                return recovery.put_back(self.ticket(), self.ledger, self.tickets, self.directus)
+                return recovery.put_back([self.ticket()], self.ledger, self.tickets, self.directus)
         return self.work(who)
 
     def work(self, who: str) -> None:
@@ -165,7 +165,7 @@ def scene(server: Server, scripts: LossyScripts, clock: Clock, tmp_path: Path, m
     """Everybody, in a hurry."""
     for module, name, value in [
         (cancel, "WAIT_SECONDS", 0.15), (cancel, "ASK_SECONDS", 0.02), (enqueue, "LOCKED_ROUNDS", 6),
-        (enqueue, "LOCKED_SECONDS", 0.02), (lease, "STARTED_SECONDS", 0.01), (lease, "LOCKED_SECONDS", 0.02),
+        (enqueue, "LOCKED_SECONDS", 0.02), (lease_keeper, "STARTED_SECONDS", 0.01), (lease, "LOCKED_SECONDS", 0.02),
         (runner, "RELEASE_MS", (10, 10)),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)

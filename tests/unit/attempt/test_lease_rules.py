@@ -1,10 +1,8 @@
-"""The rules of a lease: time limit, reasons to stop, waiting, renewals of the ticket, and what survives a wipe."""
+"""The rules of a lease: time limit, reasons to stop, waiting, and what survives a wipe."""
 
 from __future__ import annotations
 
 import itertools
-import threading
-import time as clock_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +14,12 @@ from chalicelib.errors import (
     LeaseLost,
     LedgerUnavailable,
     MediaRejected,
-    TicketsUnavailable,
     WorkerStopping,
 )
-from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS
 from tests.unit.factories import admit, claim
 from workers.attempt import lease as module
 from workers.attempt.lease import Lease
+from workers.attempt.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.scripts import Scripts
     from tests.conftest import Clock
-
-NOTHING: Any = None
 
 
 class Time:
@@ -60,7 +55,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 @pytest.fixture
 def lease(ledger: Ledger, time: Time) -> Lease:
-    return Lease(claim(ledger, admit(ledger)), NOTHING, ledger, NOTHING)
+    return Lease(claim(ledger, admit(ledger)), None, ledger, LeaseKeeper(ledger))
 
 
 def test_the_time_limit(lease: Lease, time: Time) -> None:
@@ -123,13 +118,13 @@ def test_waiting_sleeps_in_short_steps(lease: Lease, time: Time) -> None:
 def test_confirming_waits_for_redis(lease: Lease, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = itertools.chain([LedgerUnavailable(), LedgerUnavailable()], itertools.repeat("ok"))
 
-    def renew(*_: Any, **__: Any) -> str:
+    def renew_all(_: Any) -> list[str]:
         answer = next(answers)
         if isinstance(answer, LedgerUnavailable):
             raise answer
-        return answer
+        return [answer]
 
-    monkeypatch.setattr(lease._ledger, "renew", renew)
+    monkeypatch.setattr(lease._ledger, "renew_all", renew_all)
     lease.confirm()
     assert sum(time.slept) == pytest.approx(2 * (1 + module.LOCKED_SECONDS))
 
@@ -177,7 +172,7 @@ def test_a_wipe_loses_neither_the_journal_nor_the_count_of_attempts(ledger: Ledg
     clock.advance(1000)
     second = claim(ledger, ticket)
     assert second.attempt == 2
-    lease = Lease(second, NOTHING, ledger, NOTHING)
+    lease = Lease(second, None, ledger, LeaseKeeper(ledger))
     lease.journal.say("halfway")
     lease.confirm()
     scripts.redis.flushall()
@@ -186,104 +181,3 @@ def test_a_wipe_loses_neither_the_journal_nor_the_count_of_attempts(ledger: Ledg
     seen = ledger.get(ticket.job_id)
     assert seen is not None
     assert (seen.attempts, seen.state, "halfway" in seen.journal) == (1, "active", True)
-
-
-class Tickets:
-    """Notes how long a ticket is hidden."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-        self.hidden: list[int] = []
-        self.called = threading.Event()
-
-    def hold(self, _: Any, ms: int) -> None:
-        self.hidden.append(ms)
-        self.called.set()
-        if self.errors:
-            raise self.errors.pop()
-
-
-class Renewals:
-    """A ledger that counts renewals, and fails the first ones."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-        self.count = 0
-        self.many = threading.Event()
-
-    def renew(self, *_: Any, **__: Any) -> str:
-        self.count += 1
-        if self.count >= 8:
-            self.many.set()
-        if self.errors:
-            raise self.errors.pop()
-        return "ok"
-
-
-def kept(ledger: Ledger, renewals: Any, ticket: Any, tickets: Any) -> Lease:
-    return Lease(claim(ledger, admit(ledger)), ticket, renewals, tickets)
-
-
-def test_the_ticket_is_hidden_for_as_long_as_a_run_may_need(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.1)
-    tickets, renewals = Tickets(), Renewals()
-    with kept(ledger, renewals, object(), tickets):
-        assert not tickets.called.wait(0.02)  # not before half of its first visibility timeout
-        assert tickets.called.wait(10)
-        renewals.many.clear()
-        assert renewals.many.wait(10)
-    assert tickets.hidden == [RUN_VISIBILITY_SECONDS * 1000]  # and again only after a part of that
-
-
-def test_a_job_without_a_ticket_of_its_own_hides_none(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
-    tickets, renewals = Tickets(), Renewals()
-    with kept(ledger, renewals, None, tickets):
-        assert renewals.many.wait(10)
-    assert tickets.hidden == []
-
-
-@pytest.mark.parametrize("error", [LedgerUnavailable(), RuntimeError("a bug")])
-def test_renewals_go_on_after_an_error(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
-    renewals = Renewals(error, error)
-    with kept(ledger, renewals, None, None):
-        assert renewals.many.wait(10)
-
-
-def test_renewals_go_on_while_sqs_is_unreachable(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
-    tickets, renewals = Tickets(TicketsUnavailable()), Renewals()
-    with kept(ledger, renewals, object(), tickets):
-        assert renewals.many.wait(10)
-    assert len(tickets.hidden) == 2  # the one that failed, and the next
-
-
-def test_the_ticket_is_hidden_again_before_it_would_be_seen(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RUN_VISIBILITY_SECONDS", 0.25)
-    tickets = Tickets()
-    began = clock_time.monotonic()
-    with kept(ledger, Renewals(), object(), tickets):
-        while len(tickets.hidden) < 3:
-            clock_time.sleep(0.01)
-            assert clock_time.monotonic() - began < 5
-    assert set(tickets.hidden) == {250}
-
-
-def test_a_started_job_is_reported_soon_and_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RENEW_SECONDS", 60)
-    monkeypatch.setattr(module, "STARTED_SECONDS", 1)
-    renewals = Renewals()
-    with kept(ledger, renewals, None, None) as lease:
-        lease.started()
-        clock_time.sleep(0.2)
-        assert renewals.count == 0  # a job that ends at once need not report it
-        while renewals.count == 0:
-            clock_time.sleep(0.01)
-        clock_time.sleep(0.3)
-        assert renewals.count == 1

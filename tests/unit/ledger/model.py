@@ -69,30 +69,59 @@ class Model(LedgerState):
         return "retracted"
 
     def claim(self, pool: str, id_: str, job_id: str, token: str, now: int) -> tuple[str, str]:
-        """Return the word and the job to run."""
+        """Return the word for one ticket, and the job to run."""
+        [word], jobs = self.claim_with(pool, [(id_, job_id)], [token], now)
+        return ("run", jobs[0]) if jobs else (word, "")
+
+    def claim_with(self, pool: str, tickets: list[tuple[str, str]], tokens: list[str], now: int) -> tuple[list[str], list[str]]:
+        """Return the word for each ticket, and the jobs to run."""
         self.promote(now)
+        words = [self.verdict(pool, *ticket) for ticket in tickets]
+        most = words.count("wait") if tickets else len(tokens)
+        jobs = [self.claim_best([pool], token, now) for token in tokens[:most]]
+        return words, [job_id for job_id in jobs if job_id]
+
+    def verdict(self, pool: str, id_: str, job_id: str) -> str:
+        """Say what becomes of a ticket."""
         own = self.jobs.get(job_id)
         if own is None:
-            return ("drop" if self.done.get(job_id, ("",))[0] >= id_ else "unknown"), ""
+            return "drop" if self.done.get(job_id, ("",))[0] >= id_ else "unknown"
         if own.id != id_:
-            return ("drop" if own.id > id_ else "unknown"), ""
+            return "drop" if own.id > id_ else "unknown"
         if own.state == "active":
-            return "hold", ""
+            return "hold"
         if own.pool != pool:
-            return "elsewhere", ""
-        if own.state == "delayed":
-            return "hold", ""
-        if pool in self.paused:
-            return "hold", ""
-        best = self.jobs[self.line(pool)[0]]
-        place = (pool, best.priority)
-        if best.round > self.current.get(place, 0):
-            self.current[place] = best.round
-            self.last = {key: last for key, last in self.last.items() if key[:2] != place or last > best.round}
-        best.runs += 1
-        best.deadline = now + best.wall + GRACE
-        self.hold(best, token, now)
-        return "run", best.job_id
+            return "elsewhere"
+        return "hold" if own.state == "delayed" or pool in self.paused else "wait"
+
+    def claim_best(self, pools: list[str], token: str, now: int) -> str:
+        """Claim the best job of the first pool that has one; return it, or ""."""
+        for pool in pools:
+            if pool in self.paused or not self.line(pool):
+                continue
+            best = self.jobs[self.line(pool)[0]]
+            place = (pool, best.priority)
+            if best.round > self.current.get(place, 0):
+                self.current[place] = best.round
+                self.last = {key: last for key, last in self.last.items() if key[:2] != place or last > best.round}
+            best.runs += 1
+            best.deadline = now + best.wall + GRACE
+            self.hold(best, token, now)
+            return best.job_id
+        return ""
+
+    def finish_and_claim(
+        self, job: tuple[str, str, str], outcome: str, now: int, delay: int, token: str, pools: list[str]
+    ) -> tuple[str, str]:
+        """End an attempt of (job id, id, token); return the word, and the job that `token` claims next."""
+        word = self.finish(*job, outcome, now, delay)
+        if word != "ok" or not token:
+            return word, ""
+        held = [one.job_id for one in self.in_state("active") if one.token == token]  # the call is repeated
+        if held:
+            return word, held[0]
+        self.promote(now)
+        return word, self.claim_best(pools, token, now)
 
     def hold(self, job: Job, token: str, now: int) -> None:
         """Lease a job."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.ledger.ledger import Ledger, LostJob, new_token
+from chalicelib.ledger.codec import LostJob
+from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.scripts import Scripts
 from tests.unit.factories import admit, claim, drain, job
 

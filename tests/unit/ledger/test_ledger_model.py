@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -15,25 +14,27 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 
 from chalicelib.domain.jobs import MediaJob
 from chalicelib.ledger import ledger
-from chalicelib.ledger.ledger import Ledger, LostJob, new_token
+from chalicelib.ledger.ledger import Ledger, new_token
+from chalicelib.ledger.types import NextClaim
 from chalicelib.ledger.usage import UsageLedger
 from tests.unit import factories
 from tests.unit.factories import CYCLE, Repeatable
-from tests.unit.ledger.invariants import USERS, Invariants
+from tests.unit.ledger.invariants import USERS
+from tests.unit.ledger.losses import Losses
 from tests.unit.ledger.model import Model
-from tests.unit.ledger.model_job import Job
-from tests.unit.ledger.snapshot import dump, restore
 
 if TYPE_CHECKING:
+    from chalicelib.ledger.types import Claim
     from tests.conftest import Clock, LossyScripts
 
 RECORDS = [str(uuid.UUID(int=number)) for number in range(100, 108)]
 LIMIT = 5
 EXAMPLES = int(os.environ.get("MEDIAQ_EXAMPLES", "150"))
+POOLS = st.sampled_from(["lambda", "container"])
 INDEX = st.one_of(st.integers(0, 2), st.integers(0, 50))
 
 
-class LedgerMachine(Invariants):
+class LedgerMachine(Losses):
     """One ledger, one model, the tickets that SQS would hold and the records that Directus would."""
 
     @initialize()
@@ -52,9 +53,6 @@ class LedgerMachine(Invariants):
 
     def holder(self, index: int) -> tuple[MediaJob, str]:
         return self.claims[-1 - index % len(self.claims)]  # the latest is the likeliest to hold its job still
-
-    def as_model(self, job: MediaJob) -> Job:
-        return Job(job.job_id, job.id, job.user_id, job.pool, job.priority, 0, job.wall_ms)
 
     @rule(
         record=st.sampled_from(RECORDS),
@@ -108,15 +106,42 @@ class LedgerMachine(Invariants):
         got = self.ledger.claim(pool, ticket.id, ticket.job_id, token)
         word, job_id = self.model.claim(pool, ticket.id, ticket.job_id, token, self.clock.ms)
         assert got.word == word
-        if got.job is None:
+        self.check_claim(got if got.job else None, job_id)
+
+    def check_claim(self, got: Claim | None, job_id: str) -> None:
+        """Compare a claimed job with the model's, and start it."""
+        if got is None:
+            assert job_id == ""
             return
         expected = self.model.jobs[job_id]
+        assert got.job is not None
         assert (got.job.job_id, got.job.id) == (job_id, expected.id)
         assert (got.attempt, got.stalls, got.runs) == (expected.attempts + 1, expected.stalls, expected.runs)
-        assert got.cancelled == expected.cancel
+        assert (got.cancelled, got.token) == (expected.cancel, expected.token)
         if self.records[job_id] == "pending":
             self.records[job_id] = "processing"
-        self.claims.append((got.job, token))
+        self.claims.append((got.job, got.token))
+
+    @rule(pool=POOLS, indices=st.lists(INDEX, max_size=5), slots=st.integers(0, 4), lost=st.booleans())
+    def claim_with(self, pool: str, indices: list[int], slots: int, lost: bool) -> None:
+        """A worker received several tickets, or looks without any; the same ticket may come twice."""
+        tickets = [self.tickets[-1 - index % len(self.tickets)] for index in indices if self.tickets]
+        named = [(ticket.id, ticket.job_id) for ticket in tickets]
+        tokens = [new_token() for _ in range(min(slots, len(named)) if named else 1)]
+        self.scripts.lose = lost
+        if named:
+            got = self.ledger.claim_with(pool, named, tokens)
+            words, claimed = [verdict.word for verdict in got.tickets], got.jobs
+        else:
+            found = self.ledger.claim_next(pool, tokens[0])
+            words, claimed = [], [found] if found else []
+        expected, jobs = self.model.claim_with(pool, named, tokens, self.clock.ms)
+        assert len(claimed) == len(jobs)
+        for one, job_id in zip(claimed, jobs, strict=True):
+            self.check_claim(one, job_id)
+        if lost and claimed:  # the first answer said that they wait; by the second they run
+            expected = [self.model.verdict(pool, *ticket) for ticket in named]
+        assert words == expected
 
     @rule(pool=st.sampled_from(["lambda", "container"]), paused=st.booleans())
     def pause(self, pool: str, paused: bool) -> None:
@@ -134,9 +159,15 @@ class LedgerMachine(Invariants):
             self.adopt_one(job, "processing", token)
 
     @precondition(lambda self: self.claims)
-    @rule(index=INDEX, outcome=st.sampled_from(["completed", "failed", "cancelled", "retry"]), repeat=st.booleans())
-    def finish(self, index: int, outcome: Any, repeat: bool) -> None:
-        """The record is closed first, as the commit order wants; sometimes the answer was lost."""
+    @rule(
+        index=INDEX,
+        outcome=st.sampled_from(["completed", "failed", "cancelled", "retry"]),
+        repeat=st.booleans(),
+        pools=st.sampled_from([[], [], ["lambda"], ["container", "lambda"], ["lambda", "container"]]),
+        lost=st.booleans(),
+    )
+    def finish(self, index: int, outcome: Any, repeat: bool, pools: list[str], lost: bool) -> None:
+        """The record is closed first, as the commit order wants; sometimes the answer was lost. The worker wants the next job."""
         job, token = self.holder(index)
         open_record = self.records[job.job_id] in ("pending", "processing")
         held = self.model.jobs.get(job.job_id)
@@ -147,8 +178,13 @@ class LedgerMachine(Invariants):
             elif speaks:
                 self.records[job.job_id] = "completed" if outcome == "completed" else "failed"
         for _ in range(1 + repeat):
-            got = self.ledger.finish(job, token, outcome, {}, 2_000)
-            assert got == self.model.finish(job.job_id, job.id, token, outcome, self.clock.ms, 2_000)
+            wanted = NextClaim(new_token() if pools else "", pools)
+            self.scripts.lose = lost
+            got = self.ledger.finish_and_claim(job, token, outcome, {}, 2_000, "", 0, wanted)
+            ended = (job.job_id, job.id, token)
+            word, next_id = self.model.finish_and_claim(ended, outcome, self.clock.ms, 2_000, wanted.token, pools)
+            assert got.word == word
+            self.check_claim(got.next, next_id)
 
     @precondition(lambda self: self.claims)
     @rule(index=INDEX, delay=st.sampled_from([0, 30_000]))
@@ -208,47 +244,6 @@ class LedgerMachine(Invariants):
     def wait(self, ms: int) -> None:
         """Time passes. 60 s without a renewal is a pause of everything."""
         self.clock.advance(ms)
-
-    @rule()
-    def save(self) -> None:
-        """From here on, writes may be lost."""
-        keys = self.scripts.redis.scan_iter(count=1000)
-        self.saved = ({key: dump(self.scripts, key) for key in keys}, self.model.copy())
-
-    @precondition(lambda self: self.saved is not None)
-    @rule()
-    def roll_back(self) -> None:
-        """A failover to a replica that had not heard the last writes."""
-        assert self.saved is not None
-        dump, model = self.saved
-        self.scripts.redis.flushall()
-        for key, value in dump.items():
-            restore(self.scripts, key, value)
-        self.model, self.saved = copy.deepcopy(model), None
-        self.put_back_all()
-
-    @rule()
-    def flush(self) -> None:
-        """Redis is wiped."""
-        self.scripts.redis.flushall()
-        self.model, self.saved = Model(), None
-        for user in USERS:
-            UsageLedger(self.scripts).seed_jobs(user, CYCLE, "transcoding", 0)
-        self.put_back_all()
-
-    def put_back_all(self) -> None:
-        """Every ticket is met by a worker, which adopts what the ledger does not know."""
-        for ticket in list(self.tickets):
-            record = self.records.get(ticket.job_id)
-            if record in ("pending", "processing"):
-                probe = self.ledger.claim("nowhere", ticket.id, ticket.job_id, new_token()).word
-                self.model.promote(self.clock.ms)
-                if probe == "unknown":
-                    self.adopt_one(ticket, record, "")
-
-    def adopt_one(self, job: MediaJob, record: Any, token: str) -> None:
-        got = self.ledger.adopt([LostJob(job, record, 0, token)])
-        assert got == [self.model.adopt(self.as_model(job), record, token, self.clock.ms)]
 
 
 def test_scripts_follow_the_model(shared_scripts: LossyScripts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ class TestCallbacks:
         assert ledger.trend(1440)[-1].at_ms == clock.ms
 
     def test_a_job_put_back_after_a_wipe_still_calls_back(self, ledger: Ledger) -> None:
-        from chalicelib.ledger.ledger import LostJob
+        from chalicelib.ledger.codec import LostJob
 
         ticket = with_callback(ledger)
         token = new_token()

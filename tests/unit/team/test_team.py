@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,7 +143,7 @@ def test_a_called_lambda_takes_parts_until_there_are_none(
         return "finished"
 
     deleted: list[Ticket] = []
-    queue: Any = type("Queue", (), {"delete": lambda self, ticket: deleted.append(ticket)})()
+    queue: Any = SimpleNamespace(delete_all=deleted.extend, hold_all=lambda delays: None)
     helper.until = time.monotonic() + 3 * 12.5
     call = read_ticket("lambda", '{"v":2,"parts_of":"a job"}', "receipt")
     runner = Runner(ledger, queue, None, make_tools(tmp_path), helper)  # type: ignore[arg-type]

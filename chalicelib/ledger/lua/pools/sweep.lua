@@ -3,7 +3,8 @@
 -- ARGV  1 now   2 the limit of jobs   3 time to the second check (ms)   4 a pool without a claim is starved after (ms)
 --       5... the pools
 -- Returns {paused pools, separated by commas; webhook events that are due; of these, events that no worker takes; tests of
---         credentials that wait; jobs with parts to take; body, id, body, id, ...} of the jobs that need a new ticket
+--         credentials that wait; jobs with parts to take; waiting jobs of each pool; body, id, body, id, ...} of the jobs that need
+--         a new ticket
 --
 -- An expired lease makes its job suspect. Only a second check, later, requeues it: after a pause of Redis or of the whole
 -- machine, the holders renew in between. A second stall does not fail the job here: the worker that claims it next does.
@@ -66,6 +67,7 @@ for i = 5, #ARGV do
   resend_tickets(ARGV[i])
   offered = offered + call('ZCARD', P .. 'offered:' .. ARGV[i])
 end
+for i = #ARGV, 5, -1 do table.insert(tickets, 1, call('ZCARD', P .. 'waiting:' .. ARGV[i])) end
 table.insert(tickets, 1, offered)
 table.insert(tickets, 1, call('LLEN', P .. 'credential_tests'))
 table.insert(tickets, 1, call('ZCOUNT', P .. 'webhooks', '-inf', now - UNDELIVERED_MS))

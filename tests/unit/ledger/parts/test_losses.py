@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.ledger.ledger import LostJob, new_token
+from chalicelib.ledger.codec import LostJob
+from chalicelib.ledger.ledger import new_token
 from chalicelib.ledger.parts import NewPart, PartPlan
 from tests.unit.factories import run_new
 from tests.unit.ledger.parts.test_parts import new_parts, plan, started, take

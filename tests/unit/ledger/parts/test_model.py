@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from chalicelib.ledger import ledger as ledger_module
-from chalicelib.ledger.ledger import Ledger, LostJob, new_token
+from chalicelib.ledger.codec import LostJob
+from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.parts import ATTEMPTS_MAX, LEASE_MS, ClaimedPart, NewPart, PartPlan, PartsLedger
 from tests.unit import factories
 from tests.unit.factories import Repeatable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.ledger.ledger import LostJob, new_token
+from chalicelib.ledger.codec import LostJob
+from chalicelib.ledger.ledger import new_token
 from chalicelib.ledger.parts import LEASE_MS, ClaimedPart, NewPart, PartPlan, PartsLedger
 from tests.unit.factories import admit, claim, run_new
 

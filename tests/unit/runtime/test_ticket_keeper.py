@@ -1,0 +1,151 @@
+"""What happens to the tickets of running and of ended jobs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import TicketsUnavailable
+from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS, Ticket
+from tests.unit.factories import job
+from workers.runtime import ticket_keeper as module
+from workers.runtime.ticket_keeper import TicketKeeper
+
+
+class Queue:
+    """Notes the calls, and fails the first ones."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls: list[tuple[str, list[Any]]] = []
+
+    def _note(self, call: str, about: list[Any]) -> None:
+        if about:
+            self.calls.append((call, about))
+        if about and self.errors:
+            raise self.errors.pop()
+
+    def hold_all(self, delays: list[tuple[Ticket, int]]) -> None:
+        self._note("hold", [(ticket.receipt, ms) for ticket, ms in delays])
+
+    def delete_all(self, tickets: list[Ticket]) -> None:
+        self._note("delete", [ticket.receipt for ticket in tickets])
+
+    def hold(self, ticket: Ticket, delay_ms: int) -> None:
+        self._note("return", [ticket.receipt, delay_ms])
+
+    def send(self, made: Any, delay_ms: int) -> None:
+        self._note("send", [made.job_id, delay_ms])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+
+
+def ticket(number: int = 0) -> Ticket:
+    return Ticket("container", f"receipt-{number}", "", job())
+
+
+def keeper(queue: Any, *, at_once: bool = False) -> TicketKeeper:
+    return TicketKeeper(queue, at_once=at_once)
+
+
+def until(condition: Any) -> None:
+    ends = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def test_tickets_are_hidden_together_for_as_long_as_a_run_may_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.4)
+    queue = Queue()
+    kept = keeper(queue)
+    for number in range(3):
+        kept.keep(ticket(number))
+    time.sleep(0.1)
+    assert queue.calls == []  # not before half of their first visibility timeout
+    until(lambda: queue.calls)
+    time.sleep(0.1)  # and again only after a part of that
+    assert queue.calls == [("hold", [(f"receipt-{number}", RUN_VISIBILITY_SECONDS * 1000) for number in range(3)])]
+
+
+def test_they_are_hidden_again_before_they_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RUN_VISIBILITY_SECONDS", 0.25)
+    queue = Queue()
+    keeper(queue).keep(ticket())
+    began = time.monotonic()
+    until(lambda: len(queue.calls) == 3)
+    assert time.monotonic() - began < 0.5
+    assert {ms for _, about in queue.calls for _, ms in about} == {250}
+
+
+def test_hiding_is_tried_again_while_sqs_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
+    queue = Queue(TicketsUnavailable(), TicketsUnavailable())
+    keeper(queue).keep(ticket())
+    until(lambda: len(queue.calls) == 3)
+    time.sleep(0.1)
+    assert len(queue.calls) == 3
+
+
+def test_the_ticket_of_an_ended_job_is_hidden_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.1)
+    queue = Queue()
+    kept, ended = keeper(queue), ticket()
+    kept.keep(ended)
+    kept.delete(ended)
+    time.sleep(0.2)
+    assert queue.calls == [("delete", ["receipt-0"])]
+    until(lambda: not kept._running)
+
+
+def test_jobs_that_end_at_about_the_same_time_share_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.2)
+    queue = Queue()
+    kept = keeper(queue)
+    for number in range(4):
+        kept.delete(ticket(number))
+    until(lambda: queue.calls)
+    assert queue.calls == [("delete", [f"receipt-{number}" for number in range(4)])]
+
+
+def test_a_worker_that_stops_deletes_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_SECONDS", 60)
+    queue = Queue()
+    kept = keeper(queue)
+    kept.delete(ticket())
+    kept.flush()
+    assert queue.calls == [("delete", ["receipt-0"])]
+
+
+def test_a_lambda_deletes_at_once() -> None:
+    queue = Queue()
+    kept = keeper(queue, at_once=True)
+    kept.delete(ticket())
+    assert queue.calls == [("delete", ["receipt-0"])]
+    kept.delete(None)  # the job was claimed without its ticket
+    assert len(queue.calls) == 1
+
+
+@pytest.mark.parametrize("error", [TicketsUnavailable(), RuntimeError("a bug")])
+def test_an_error_ends_neither_the_thread_nor_the_caller(error: Exception) -> None:
+    queue = Queue(error)
+    kept = keeper(queue)
+    kept.delete(ticket(1))
+    until(lambda: queue.calls)
+    kept.delete(ticket(2))
+    until(lambda: len(queue.calls) == 2)
+
+
+@pytest.mark.parametrize("error", [(), (TicketsUnavailable(),)])
+def test_a_released_job_gets_its_ticket_back_or_a_new_one(error: tuple[Exception, ...]) -> None:
+    queue = Queue(*error)
+    kept, own, released = keeper(queue, at_once=True), ticket(), job()
+    kept.hold_or_send(own, released, 2000)
+    kept.hold_or_send(None, released, 2000)
+    assert queue.calls == [("return", ["receipt-0", 2000]), ("send", [released.job_id, 2000])]
