@@ -4,8 +4,9 @@
 -- repeated because its answer was lost.
 --
 --   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and the fields below
---   <p>:claim:<token>      string jobId of a claimed job, for a call that is repeated, for a minute
---   <p>:done:<jobId>       string the marker "<id> <outcome> <token>" of a job that ended or was retracted, for one day
+--   <p>:claim:<token>      string jobId of a job that was claimed with a ticket, or by looking: for a repeated call, for a minute
+--   <p>:done:<jobId>       string the marker "<id> <outcome> <token> <next>" of a job that ended or was retracted, for one day;
+--                          next: jobId of the job that its worker claimed in the same call
 --   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>; equal scores are first in, first out
 --   <p>:delayed            zset   score due time (ms), same members
 --   <p>:active             zset   score end of the lease (ms), same members
@@ -40,7 +41,7 @@
 --   state waiting | delayed | active, attempts (failed), stalls, runs (claims), parts (it has some), charged, shared (requested by two callers),
 --   returned (see above), scheduled (not due yet), adopted (restored after a wipe), cancel (requested), starting (its holder
 --   may still set the record to processing), closing (its holder closes the record now), progress, token (of its holder),
---   former (token of the holder before a sweep), ended (token of the last release), suspect (its lease expired once),
+--   former (token of the holder before a sweep), ended (token of the last release), following (jobId that was claimed with it), suspect (its lease expired once),
 --   deadline_ms (end of every lease), since (waiting since, if not since its admission), callback_url, journal (opaque JSON)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- Redis 6.2 requires it before a write after TIME
@@ -87,16 +88,16 @@ end
 
 local function drop(job)
   if job.parts then erase_parts(job) end
-  call('DEL', P .. 'job:' .. job.job_id, P .. 'claim:' .. (job.token or ''))
+  call('DEL', P .. 'job:' .. job.job_id)
 end
 
--- id, outcome, token of a finished marker, or nil.
+-- id, outcome, token, next of a finished marker, or nil.
 local function parsed(done)
   if not done then return nil end
-  return done:match('^(%S+) (%S+) ?(%S*)$')
+  return done:match('^(%S+) (%S+) ?(%S*) ?(%S*)$')
 end
 
--- The open job, and id, outcome, token of the finished marker.
+-- The open job, and id, outcome, token, next of the finished marker.
 local function look_up(job_id)
   local found = call('MGET', P .. 'job:' .. job_id, P .. 'done:' .. job_id)
   return unpacked(found[1]), parsed(found[2])
@@ -189,8 +190,13 @@ end
 
 -- Take that round, and return its score.
 local function next_score(pool, priority, user)
-  local round = next_round(pool, priority, user)
-  call('ZADD', P .. 'rounds:' .. pool .. ':' .. priority, round, user)
+  local rounds = P .. 'rounds:' .. pool .. ':' .. priority
+  local current = tonumber(call('HGET', P .. 'pool:' .. pool, 'round:' .. priority) or 0)
+  local round = tonumber(call('ZADD', rounds, 'INCR', 1, user))
+  if round <= current then
+    round = current + 1
+    call('ZADD', rounds, round, user)
+  end
   return priority * TWO32 + round
 end
 
@@ -245,9 +251,9 @@ local function unheld(job)
 end
 
 -- The marker outlives a scheduled ticket.
-local function mark(job, outcome, token, scheduled)
+local function mark(job, outcome, token, scheduled, following)
   local seconds = scheduled and SCHEDULE_TTL or DAY
-  call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token, 'EX', seconds)
+  call('SET', P .. 'done:' .. job.job_id, table.concat({job.id, outcome, token, following}, ' '), 'EX', seconds)
 end
 
 -- Store the webhook event, due at once. It replaces an undelivered event of an older run.
@@ -258,8 +264,8 @@ local function add_webhook(job, outcome, now)
   call('ZADD', P .. 'webhooks', now, job.job_id)
 end
 
--- End a job: remove it from the sets, count it once, mark it for a day.
-local function close(job, outcome, token, now)
+-- End a job: remove it from the sets, count it once, mark it for a day. `following`: jobId that its worker claims with it.
+local function close(job, outcome, token, now, following)
   local scheduled = job.scheduled
   leave(job)
   forget_return(job)
@@ -268,6 +274,6 @@ local function close(job, outcome, token, now)
   refund(job, outcome == 'completed')
   call('HINCRBY', P .. 'totals', outcome, 1)
   drop(job)
-  mark(job, outcome, token, scheduled)
+  mark(job, outcome, token, scheduled, following)
   add_webhook(job, outcome, now)
 end

@@ -35,7 +35,9 @@ local function new_id(random)
   return string.format('%s-%s-7%03x-%s-%s', ms:sub(1, 8), ms:sub(9), us % 1000, random:sub(1, 4), random:sub(5))
 end
 
-local open, _, outcome = look_up(job_id)
+local found = call('MGET', P .. 'job:' .. job_id, P .. 'done:' .. job_id, P .. 'lock:' .. job_id)
+local open, owner = unpacked(found[1]), found[3]
+local _, outcome = parsed(found[2])
 if open then
   if open.id:sub(20, 23) .. open.id:sub(25) == ARGV[3] then return {'admitted', open.id} end  -- this call is repeated
   if record == 'failed' then return {'closing'} end
@@ -50,7 +52,7 @@ if open then
 end
 
 if outcome == 'completed' then return {'completed'} end
-if locked_by_another(job_id, ARGV[16]) then return {'locked'} end
+if owner and owner ~= ARGV[16] then return {'locked'} end
 local failed = outcome and outcome ~= 'retracted'
 if failed and record ~= 'failed' and record ~= 'reopened' then return {'stale'} end
 
@@ -76,7 +78,7 @@ if record == 'failed' then
   lock(job_id, ARGV[16])
   return {'reopen'}
 end
-unlock(job_id, ARGV[16])
+if owner then call('DEL', P .. 'lock:' .. job_id) end
 
 local job = {
   id = new_id(ARGV[3]), job_id = job_id, user = user, operation = operation, pool = ARGV[8], cycle = cycle,

@@ -14,6 +14,7 @@ local now = time_ms(ARGV[1])
 local pool, lease_ms, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local HOLD_ACTIVE_MS = 150000  -- if its worker dies and Redis is wiped, only this ticket is left of the job
 local HOLD_PAUSED_MS = 300000
+local CLAIM_KEPT = 60  -- seconds; a call is repeated within them
 promote(now, 100)
 
 local function verdict(id, job_id, paused)
@@ -37,12 +38,13 @@ for i = first_ticket, #ARGV, 2 do
 end
 
 if KEYS[2] then  -- the answer was lost; the jobs that it claimed must not be
-  for i = 5, 4 + tokens do table.insert(claims, claimed_before(ARGV[i])) end
+  for i = 5, 4 + tokens do table.insert(claims, claimed_before(call('GET', P .. 'claim:' .. ARGV[i]), ARGV[i])) end
   if #claims > 0 then most = 0 end
 end
 for i = 5, 4 + most do
   local claimed = claim_best(pool, now, ARGV[i], lease_ms)
   if not claimed then break end
+  call('SET', P .. 'claim:' .. ARGV[i], claimed[2], 'EX', CLAIM_KEPT)
   table.insert(claims, claimed)
 end
 for _, claimed in ipairs(claims) do table.insert(answers, claimed) end

@@ -11,33 +11,37 @@
 local id, token, outcome, keep = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
 local TRIM_EVERY = 20
 
-local function ok(now)
-  local next_token = ARGV[11]
-  if next_token == '' then return {'ok'} end
-  local claimed = KEYS[2] and claimed_before(next_token)
-  if not claimed then promote(now, 100) end
+local now = time_ms(ARGV[1])
+
+-- Claim the next job; nil: there is none to claim, or it is not wanted.
+local function claim_next()
+  if ARGV[11] == '' then return nil end
+  promote(now, 100)
   for i = 14, #ARGV do
-    claimed = claimed or claim_best(ARGV[i], now, next_token, tonumber(ARGV[12]), ARGV[13] == '1')
+    local claimed = claim_best(ARGV[i], now, ARGV[11], tonumber(ARGV[12]), ARGV[13] == '1')
+    if claimed then return claimed end
   end
-  return claimed and {'ok', unpack(claimed)} or {'ok'}
 end
 
-local now = time_ms(ARGV[1])
-local job, done_id, _, done_token = look_up(ARGV[2])
+local function ok(claimed) return claimed and {'ok', unpack(claimed)} or {'ok'} end
+
+local job, done_id, _, done_token, done_next = look_up(ARGV[2])
 if not job or job.id < id then
-  if done_id == id then return done_token == token and ok(now) or {'lost'} end
+  if done_id == id then return done_token == token and ok(claimed_before(done_next, ARGV[11])) or {'lost'} end
   return {done_id and done_id > id and 'lost' or 'unknown'}
 end
 if job.id > id then return {'lost'} end
-if outcome == 'retry' and job.ended == token then return ok(now) end
+if outcome == 'retry' and job.ended == token then return ok(claimed_before(job.following, ARGV[11])) end
 if not speaks(job, token) then return {'lost'} end
+local claimed = claim_next()
+local following = claimed and claimed[2]
 if outcome == 'retry' then
   let_go(job)
   note(job, ARGV[9])
   delay(job, now + tonumber(ARGV[6]))
-  job.attempts, job.ended = (job.attempts or 0) + 1, token
+  job.attempts, job.ended, job.following = (job.attempts or 0) + 1, token, following
   save(job)
-  return ok(now)
+  return ok(claimed)
 end
 if tonumber(ARGV[10]) > 0 and call('HSETNX', P .. 'spent', 'since_ms', now) == 0 then  -- the first ended before since_ms
   local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
@@ -45,9 +49,9 @@ if tonumber(ARGV[10]) > 0 and call('HSETNX', P .. 'spent', 'since_ms', now) == 0
   call('EXPIRE', usage, USAGE_TTL)
   call('HINCRBY', P .. 'spent', job.operation, ARGV[10])
 end
-close(job, outcome, token, now)
+close(job, outcome, token, now, following)
 if keep > 0 then
   local history = P .. 'history:' .. outcome
   if call('LPUSH', history, ARGV[7]) >= keep + TRIM_EVERY then call('LTRIM', history, 0, keep - 1) end
 end
-return ok(now)
+return ok(claimed)

@@ -1,6 +1,5 @@
 -- What the scripts of jobs share, after ../lib.lua.
 
-local CLAIM_KEPT = 60  -- seconds; a call is repeated within them
 local PACE_SMOOTHED = 8
 
 -- A claimed job, as `claim` and `finish` return it.
@@ -10,9 +9,8 @@ local function running(job)
 end
 
 -- The job that `token` claimed in a call whose answer was lost, if the token holds it still.
-local function claimed_before(token)
-  local job_id = call('GET', P .. 'claim:' .. token)
-  local job = job_id and load(job_id)
+local function claimed_before(job_id, token)
+  local job = job_id and job_id ~= '' and load(job_id)
   return job and job.state == 'active' and job.token == token and running(job) or nil
 end
 
@@ -58,7 +56,6 @@ local function claim_best(pool, now, token, lease_ms, after_parts)
       job.progress = nil
       hold(job, now, lease_ms, token)
       save(job)
-      call('SET', P .. 'claim:' .. token, job.job_id, 'EX', CLAIM_KEPT)
       return running(job)
     end
   end
