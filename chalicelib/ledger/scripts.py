@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
 from functools import cache, cached_property
 from hashlib import sha1
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import redis
 from redis import ConnectionPool, Redis
@@ -15,9 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from chalicelib.errors import LedgerUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from chalicelib.gathering import Gathering
 
 FOLDER = Path(__file__).with_name("lua")
 WORD = re.compile(r"\b[A-Za-z_]\w*")
@@ -32,6 +29,7 @@ UNWRITABLE = (
 UNWRITABLE_TEXT = re.compile(r"(?:^|-)(?:BUSY|OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN)\b")
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
+TOGETHER_AT_MOST = 64
 
 
 @cache
@@ -76,19 +74,9 @@ def _names(definition: str) -> set[str]:
     return set(WORD.findall(found[1])) if found else set()
 
 
-class _Call:
-    """A call of a script, and its answer or error."""
-
-    __slots__ = ("answer", "args", "name", "sends", "wake")
-
-    def __init__(self, name: str, args: tuple[str | float, ...]) -> None:
-        self.name = name
-        self.args = args
-        self.answer: Any = None
-        self.sends = False
-        """Its thread sends what has gathered."""
-        self.wake = threading.Lock()
-        self.wake.acquire()
+class _Call(NamedTuple):
+    name: str
+    args: tuple[str | float, ...]
 
 
 def _unwritable(answer: object) -> bool:
@@ -101,8 +89,7 @@ def _unwritable(answer: object) -> bool:
 class Scripts:
     """The connection to Redis, and the key prefix of mediaq.
 
-    Calls of several threads share it. While one thread waits for answers, the calls of others gather, and one sends them
-    together. That costs less time here and in Redis than a connection for each thread. A thread alone waits for nobody.
+    Threads share it, and send their calls together: that costs less time here and in Redis than a connection for each.
     """
 
     def __init__(self, url: str, prefix: str, password: str = "") -> None:
@@ -115,9 +102,7 @@ class Scripts:
         }
         self._url = url
         self.prefix = prefix
-        self._lock = threading.Lock()
-        self._sending = False
-        self._gathered: list[_Call] = []
+        self._calls = Gathering(self._answers, TOGETHER_AT_MOST)
 
     @cached_property
     def redis(self) -> Redis:
@@ -135,17 +120,7 @@ class Scripts:
         Raises:
             LedgerUnavailable: Redis is unreachable, or rejects writes.
         """
-        call = _Call(name, args)
-        with self._lock:
-            call.sends = not self._sending
-            self._sending = True
-            if not call.sends:
-                self._gathered.append(call)
-        if not call.sends:
-            call.wake.acquire()  # it has its answer then, or sends
-        if call.sends:
-            self._send_with(call)
-        answer = call.answer
+        answer = self._calls.call(_Call(name, args))
         if isinstance(answer, (redis.ConnectionError, redis.TimeoutError)):
             raise LedgerUnavailable from answer
         if _unwritable(answer):
@@ -154,25 +129,6 @@ class Scripts:
             raise answer
         return list(answer)
 
-    def _send_with(self, call: _Call) -> None:
-        """Send a call with all that have gathered; then it is the turn of one of those that gathered meanwhile."""
-        with self._lock:
-            calls, self._gathered = [call, *self._gathered], []
-        answers: Sequence[Any] = [redis.ConnectionError("the call was interrupted")] * len(calls)
-        try:
-            answers = self._answers(calls)
-        finally:
-            with self._lock:
-                following = self._gathered.pop(0) if self._gathered else None
-                self._sending = following is not None
-            if following is not None:
-                following.sends = True
-                following.wake.release()
-            for one, answer in zip(calls, answers, strict=True):
-                one.answer = answer
-                if one is not call:
-                    one.wake.release()
-
     def _answers(self, calls: list[_Call]) -> list[Any]:
         """Return the answers, or errors in their place."""
         try:
@@ -180,7 +136,7 @@ class Scripts:
                 answers = self._run(calls, (self.prefix,))
             except (redis.ConnectionError, redis.TimeoutError):
                 answers = self._run(calls, (self.prefix, self.prefix))
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - each caller raises it
             return [error] * len(calls)
         if any(map(_unwritable, answers)):
             self._connection.disconnect()  # so that a failover is followed to the new primary

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain import jobs
 from chalicelib.errors import TicketsUnavailable
+from chalicelib.gathering import Gathering
 from chalicelib.queues.schedules import DELAY_MAX_MS
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Tickets:
         self._urls = queue_urls
         self._dead_letter_urls = dead_letter_urls
         self._schedules = schedules
+        self._sends = Gathering(self._send_together, BATCH_AT_MOST)
 
     @property
     def delay_max_ms(self) -> int:
@@ -109,13 +111,10 @@ class Tickets:
         return DELAY_MAX_SECONDS * 1000 if self._schedules is None else DELAY_MAX_MS
 
     def send(self, job: MediaJob, delay_ms: int = 0) -> None:
-        """Send a ticket for `job` to its pool, visible after `delay_ms`."""
-        seconds = -(-delay_ms // 1000)
-        if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
-            self._schedules.send_later(job, self._urls[job.pool], delay_ms)
-            return
-        seconds = min(DELAY_MAX_SECONDS, seconds)
-        self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
+        """Send a ticket for `job` to its pool, visible after `delay_ms`. Tickets of one moment share a call."""
+        error = self._sends.call(Sending(job, delay_ms))
+        if error is not None:
+            raise TicketsUnavailable(str(error)) from error.__cause__
 
     def call_for_parts(self, job_id: str, count: int) -> None:
         """Ask `count` Lambdas to take parts of running jobs."""
@@ -126,6 +125,19 @@ class Tickets:
 
     def send_all(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
         """Send tickets in batches. Return the errors, by the ids of the jobs whose ticket was not sent."""
+        if len(sendings) != 1:
+            return self._send_batches(sendings)
+        try:
+            self.send(*sendings[0])
+        except TicketsUnavailable as error:
+            return {sendings[0].job.id: error}
+        return {}
+
+    def _send_together(self, sendings: list[Sending]) -> list[TicketsUnavailable | None]:
+        unsent = self._send_batches(sendings)
+        return [unsent.get(one.job.id) for one in sendings]
+
+    def _send_batches(self, sendings: Sequence[Sending]) -> dict[str, TicketsUnavailable]:
         unsent: dict[str, TicketsUnavailable] = {}
         away: dict[bool, TicketsUnavailable] = {}
         for pool, batch in _batches(sendings):
@@ -151,9 +163,17 @@ class Tickets:
         except TicketsUnavailable as error:
             logger.warning("schedule not deleted: its ticket will be dropped", extra={"error": str(error)})
 
+    def _send_one(self, job: MediaJob, delay_ms: int) -> None:
+        seconds = -(-delay_ms // 1000)
+        if seconds > DELAY_MAX_SECONDS and self._schedules is not None:
+            self._schedules.send_later(job, self._urls[job.pool], delay_ms)
+            return
+        seconds = min(DELAY_MAX_SECONDS, seconds)
+        self._do("send_message", self._urls[job.pool], MessageBody=jobs.encode(job), DelaySeconds=seconds)
+
     def _send_batch(self, pool: str, batch: list[Sending]) -> list[str]:
         if len(batch) == 1:
-            self.send(*batch[0])
+            self._send_one(*batch[0])
             return []
         entries = [
             {"Id": str(at), "MessageBody": jobs.encode(job), "DelaySeconds": -(-delay_ms // 1000)}
