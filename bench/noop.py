@@ -41,7 +41,7 @@ class NoopRunner(Runner):
 
     def _attempt(self, claim: Claim, lease: Lease) -> Ended:
         self.ran.append(lease.job.job_id)
-        return self._finish(claim, lease, "completed", {})
+        return self._finish(claim, lease, "completed", {"error": ""})
 
 
 class System:

@@ -14,16 +14,19 @@ import msgspec
 from bench import noop, peers, timed
 from bench.ledger import job, payload
 from chalicelib.ledger.ledger import new_token
+from chalicelib.ledger.types import NextClaim
 from infra.local.processes import REGION
 from infra.local.proxies.http import HttpProxy, SqsProxy
 
 if TYPE_CHECKING:
     from bench import Figures
     from chalicelib.domain.jobs import MediaJob
+    from chalicelib.ledger.types import Claim
 
 JOBS = 200
 ROUNDS = 3
 SHUFFLED = 300
+ALONE = 20
 HEAVY = 10_000
 HEAVY_ON_SQS = 300
 NEWCOMERS = 20
@@ -72,7 +75,7 @@ def calls(system: noop.System) -> Figures:
 
 
 def our_calls(system: noop.System) -> dict[str, float]:
-    """SQS calls per job with random priorities, with and without shuffled receives."""
+    """SQS calls per job: many with random priorities, and one at a time; with and without shuffled receives."""
     figures: dict[str, float] = {}
     dice = random.Random(7)  # noqa: S311 - a bench
     target = int(system.sqs.rpartition(":")[2])
@@ -83,6 +86,11 @@ def our_calls(system: noop.System) -> dict[str, float]:
         system.drain(SHUFFLED, tickets)
         figures[name] = round(counted.total() / SHUFFLED, 2)
         figures |= {f"{name} {action}": round(count / SHUFFLED, 2) for action, count in sorted(counted.items())}
+        counted.clear()
+        for _ in range(ALONE):
+            system.enqueue([job(0)], tickets)
+            system.drain(1, tickets)
+        figures[f"{name}, alone"] = round(counted.total() / ALONE, 2)
         proxy.close()
     return figures
 
@@ -120,10 +128,11 @@ def _our_order(system: noop.System, made: list[MediaJob]) -> list[str]:
     while system.ledger.stats().waiting:  # a ticket whose job has run claims no other
         for ticket in tickets:
             assert ticket is not None
-            claim = system.ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
-            if claim.job is not None:
+            claim: Claim | None = system.ledger.claim(ticket.pool, ticket.id, ticket.job_id, new_token())
+            while claim is not None and claim.job is not None:
                 ran.append(claim.job.job_id)
-                system.ledger.finish(claim.job, claim.token, "completed", {})
+                wanted = NextClaim(new_token(), ("container",))
+                claim = system.ledger.finish_and_claim(claim.job, claim.token, "completed", {}, 0, "", 0, wanted).next
     return ran
 
 
