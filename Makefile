@@ -18,6 +18,7 @@ JOB ?=
 NAME ?=
 DIRECTUS ?= standin
 MINUTES ?= 10
+JOBS ?= 50000
 SEED ?= 0
 ALONE ?=
 STAGE ?= dev
@@ -133,6 +134,10 @@ chaos: $(DEV)  ## inject faults into the whole system (MINUTES=30 SEED=7; ALONE=
 .PHONY: bench
 bench: $(DEV)  ## print the figures and draw the charts (NAME=thumbnails for one benchmark)
 	@$(PY) -m bench $(NAME)
+
+.PHONY: soak
+soak: $(DEV)  ## run very many jobs that do nothing, with workers killed on the way (JOBS=1000000)
+	@$(PY) -m bench.soak --jobs $(JOBS)
 
 .PHONY: screenshots
 screenshots: $(DEV)  ## take the screenshots of the dashboard (8 minutes)

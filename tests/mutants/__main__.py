@@ -52,6 +52,9 @@ JOBS = "tests/contract/jobs/test_"
 TARGETS = {
     "ledger": Target("chalicelib/ledger/ledger.py", "tests/unit/ledger"),
     "lease": Target("workers/attempt/lease.py", "tests/unit/attempt/test_lease.py tests/unit/attempt/test_lease_rules.py"),
+    "lease_keeper": Target("workers/attempt/lease_keeper.py", "tests/unit/attempt/test_lease_keeper.py"),
+    "ticket_keeper": Target("workers/runtime/ticket_keeper.py", "tests/unit/runtime/test_ticket_keeper.py"),
+    "claims": Target("workers/runtime/claims.py", "tests/unit/runtime/test_claims.py"),
     "tickets": Target("chalicelib/queues/tickets.py", "tests/unit/runtime/test_tickets.py"),
     "cancel": Target("chalicelib/usecases/cancel.py", f"{JOBS}cancel.py {JOBS}interleaving.py"),
     "runner": Target("workers/runtime/runner.py", f"{JOBS}lambda_handler.py {JOBS}retry_after.py {JOBS}disk_space.py"),

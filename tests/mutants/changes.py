@@ -13,6 +13,8 @@ HANDLER = "tests/contract/jobs/test_lambda_handler.py"
 LUA = "chalicelib/ledger/lua/"
 ATTEMPT = "workers/attempt/attempt.py"
 RUNNER = "workers/runtime/runner.py"
+CLAIMS = "workers/runtime/claims.py"
+CLAIM_TESTS = "tests/unit/runtime/test_claims.py"
 
 
 class Change(NamedTuple):
@@ -29,14 +31,14 @@ CHANGES = (
     Change("the fence", LUA + "lib.lua", "return job.token == token end\n  return job.state == 'waiting' and job.former",
            "return true end\n  return job.state == 'waiting' and job.former"),
     Change("the fence after a sweep", LUA + "lib.lua", "job.former == token and token ~= ''", "token ~= ''"),
-    Change("the generation in claim", LUA + "jobs/claim.lua", "if own.id > id then return {'drop'} end", ""),
+    Change("the generation in claim", LUA + "jobs/claim.lua", "job.id > id and 'drop' or 'unknown'", "'unknown'"),
     Change("the second look of a sweep", LUA + "pools/sweep.lua", "elseif not job.suspect then", "elseif false then"),
     Change("the wait before the second look", LUA + "pools/sweep.lua", "now + second_check, m)", "now, m)"),
     Change("the count of stalls", LUA + "pools/sweep.lua", "(former ~= '' and 1 or 0)", "0"),
     Change("the new ticket of a requeued job", LUA + "pools/sweep.lua", "    wait(job, now)\n    ticket(job)", "    wait(job, now)\n    save(job)"),
     Change("counting once", LUA + "lib.lua", "call('HINCRBY', P .. 'totals', outcome, 1)", "call('HINCRBY', P .. 'totals', outcome, 2)"),
-    Change("the answer to a repeated finish", LUA + "jobs/finish.lua", "if done_id == id then return {done_token == token and 'ok' or 'lost'} end", ""),
-    Change("the answer to a repeated retry", LUA + "jobs/finish.lua", "if outcome == 'retry' and job.ended == token then return {'ok'} end", ""),
+    Change("the answer to a repeated finish", LUA + "jobs/finish.lua", "if done_id == id then return done_token == token and ok(claimed_before(done_next, ARGV[11])) or {'lost'} end", ""),
+    Change("the answer to a repeated retry", LUA + "jobs/finish.lua", "if outcome == 'retry' and job.ended == token then return ok(claimed_before(job.following, ARGV[11])) end", ""),
     Change("the count of attempts", LUA + "jobs/finish.lua", "(job.attempts or 0) + 1, token", "(job.attempts or 0), token"),
     Change("the charge of the quota", LUA + "jobs/admit.lua", "\ncharge(job)\n", "\n"),
     Change("the limit of the quota", LUA + "jobs/admit.lua", ">= limit then return {'limit'} end", "> limit then return {'limit'} end"),
@@ -45,10 +47,10 @@ CHANGES = (
     Change("a repeated admission", LUA + "jobs/admit.lua", "then return {'admitted', open.id} end", "then end"),
     Change("ids that only grow", LUA + "jobs/admit.lua", "math.max(now_us, tonumber(meta[1] or 0) + 1)", "now_us"),
     Change("a repeated claim", LUA + "jobs/claim.lua", "if KEYS[2] then", "if false then"),
-    Change("the order", LUA + "jobs/claim.lua", "call('ZPOPMIN', waiting)", "call('ZPOPMAX', waiting)"),
+    Change("the order", LUA + "jobs/lib.lua", "call('ZPOPMIN', waiting)", "call('ZPOPMAX', waiting)"),
     Change("the promotion of delayed jobs", LUA + "jobs/claim.lua", "promote(now, 100)", ""),
-    Change("the pause of a pool", LUA + "jobs/claim.lua", "if pool_is[1] then return {'hold', HOLD_PAUSED_MS} end", ""),
-    Change("fairness between users", LUA + "lib.lua", "tonumber(call('ZSCORE', rounds, job.user) or 0)) + 1", "0) + 1"),
+    Change("the pause of a pool", LUA + "jobs/lib.lua", "known[1] or (parts", "(parts"),
+    Change("fairness between users", LUA + "lib.lua", "tonumber(call('ZADD', rounds, 'INCR', 1, user))", "1"),
     Change("the time limit in a lease", LUA + "lib.lua", "math.min(now + lease_ms, job.deadline_ms)", "now + lease_ms"),
     Change("the time limit in a renewal", LUA + "jobs/renew.lua", " or now >= job.deadline_ms then", " then"),
     Change("the undo of a stall", LUA + "jobs/renew.lua", "math.max(0, (job.stalls or 0) - 1)", "(job.stalls or 0)"),
@@ -58,7 +60,7 @@ CHANGES = (
     Change("a cancel while the record is started", LUA + "jobs/cancel.lua",
            "if job.state == 'active' and job.starting then return {'busy'} end", "", f"{LEDGER} {WRITERS}"),
     Change("the record lock", LUA + "lib.lua", "if owner and owner ~= token then return false end", "", f"{LEDGER} {WRITERS}"),
-    Change("the record lock in admit", LUA + "jobs/admit.lua", "if locked_by_another(job_id, ARGV[16]) then return {'locked'} end", "",
+    Change("the record lock in admit", LUA + "jobs/admit.lua", "if owner and owner ~= ARGV[16] then return {'locked'} end", "",
            f"{LEDGER} {WRITERS}"),
     Change("the end of the record lock", LUA + "lib.lua", "token, 'PX', RECORD_LOCK_MS)", "token)"),
     Change("a cancel after a wipe", LUA + "jobs/cancel.lua", "< RECOVERY_MS then return {'busy'} end", "< 0 then return {'busy'} end",
@@ -72,7 +74,7 @@ CHANGES = (
     Change("a webhook event of an older run", LUA + "webhooks/record_attempt.lua", "if not entry or entry.id ~= ARGV[3] then return {'unknown'} end", "if not entry then return {'unknown'} end"),
     Change("a stale taxonomy", LUA + "taxonomy/store.lua", "~= ARGV[1] then return {'stale'} end", "== '' then return {'stale'} end"),
     Change("closing without the ledger", "workers/attempt/attempt.py", 'self._lease.confirm("cancelling" if values["error"] == CANCELLED else "closing")', "pass", WRITERS),
-    Change("the ticket of an ended job", "workers/runtime/runner.py", "            self._delete(lease.ticket)\n        return True", "            pass\n        return True", "tests/contract/jobs/test_lambda_handler.py"),
+    Change("the ticket of an ended job", RUNNER, "        if ended:\n            self.kept_tickets.delete(lease.ticket)", "        if ended:\n            pass", HANDLER),
     Change("the outputs of an earlier attempt", ATTEMPT, 'self._maybe_orphans |= record.status == "processing"', "pass", HANDLER),
     Change("the outputs after a lost race", ATTEMPT, "                self._delete(outputs)", "                pass", HANDLER),
     Change("a record that another writer closed", ATTEMPT, "if record is None or record.status not in OPEN_STATES:", "if record is None:", HANDLER),
@@ -82,8 +84,16 @@ CHANGES = (
     Change("the limit of deferrals", RUNNER, "isinstance(failed, RetryLater) and claim.runs < DEFERRALS_MAX", "isinstance(failed, RetryLater)",
            "tests/contract/jobs/test_retry_after.py"),
     Change("the limit of full disks", RUNNER, "if claim.runs < DISK_FULL_RETRIES_MAX:", "if True:", "tests/contract/jobs/test_disk_space.py"),
-    Change("the ticket of another job", RUNNER, "return own and done", "return done", HANDLER),
-    Change("the ticket while Redis is unreachable", RUNNER, "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return False",
-           "self._hold(ticket, _jitter(UNKNOWN_STATE_MS))\n            return True", HANDLER),
+    Change("the ticket of another job", RUNNER, "return ended and own is not None", "return ended", HANDLER),
+    Change("the tickets while Redis is unreachable", CLAIMS, 'verdicts = [Claim("unknown")] * len(tickets)', 'verdicts = [Claim("drop")] * len(tickets)', CLAIM_TESTS),
+    Change("a second ticket of a claimed job", CLAIMS, "            if own.get(id_, ticket) is None:", "            if id_ in own:", CLAIM_TESTS),
+    Change("the jobs of a claim whose restoring failed", CLAIMS, "                    claims = [*claims, *more]", "                    claims = more", CLAIM_TESTS),
+    Change("a stopping worker's next claim", RUNNER, "() if self._stopped is not None else self.next_pools()", "self.next_pools()", "tests/unit/runtime/test_container.py"),
+    Change("a stopping worker's pools", "workers/runtime/container.py", "        if self._stopping.is_set():\n            return []\n        first", "        first", "tests/unit/runtime/test_container.py"),
+    Change("the turns of pools", "workers/runtime/container.py", "first = next(self._turns)", "first = 0", "tests/unit/runtime/test_container.py"),
+    Change("the turn of parts", LUA + "jobs/lib.lua", "(parts and parts < job.score)", "false", "tests/unit/runtime/test_container.py"),
+    Change("the next claim of a repeated finish", LUA + "jobs/finish.lua", "return done_token == token and ok(claimed_before(done_next, ARGV[11]))", "return done_token == token and {'ok'}"),
+    Change("the next claim of a repeated retry", LUA + "jobs/finish.lua", "return ok(claimed_before(job.following, ARGV[11])) end", "return {'ok'} end"),
+    Change("one claim for each ticket", LUA + "jobs/claim.lua", "local most = #ARGV < first_ticket and tokens or 0", "local most = tokens"),
     Change("a claim of a cancelled job", RUNNER, "attempt.cancel() if claim.cancelled else", "attempt.perform() if claim.cancelled else", HANDLER),
 )  # fmt: skip
