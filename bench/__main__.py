@@ -9,7 +9,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench import charts, cold, cost, growth, idle, ledger, looking, overhead, queues, quotes, recovery, secrets
+from bench import charts, cost, growth, idle, ledger, load, looking, overhead, queues, quotes, recovery
+from bench.lambdas import cold, secrets
 from bench.media import captions, packages, parts, quality, thumbnails
 from infra.local.processes import ROOT
 
@@ -32,6 +33,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "packages": packages.run,
     "quality": quality.run,
     "parts": parts.run,
+    "load": load.run,
     "looking": looking.run,
     "overhead": overhead.run,
     "quotes": quotes.run,

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import cold, noop, queues
+from bench import noop, queues
+from bench.lambdas import cold
 from chalicelib.maintenance.alarms import ALARMS
 from infra.local.client import CreatorApp
 from infra.local.directus import accounts

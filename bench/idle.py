@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from infra.local.proxies.http import HttpProxy
 
 if TYPE_CHECKING:
     from bench import Figures
+    from infra.local.process import LocalProcess
 
 SECONDS = 60
 AN_HOUR = 3600
@@ -44,8 +46,9 @@ def run() -> Figures:
         )
         worker = processes.worker_process(environment | {"POLL_SECONDS": POLL_SECONDS}, Path(folder), "worker", 2, 0).start()
         time.sleep(12)  # past its first polls
-        before, redis_before = counted.total(), _scripts(system)
+        before, redis_before, cpu_before = counted.total(), _scripts(system), _cpu_seconds(worker)
         time.sleep(SECONDS)
+        cpu = _cpu_seconds(worker) - cpu_before
         sqs, redis = counted.total() - before, _scripts(system) - redis_before
         worker.kill()
         maintenance_sqs, maintenance_redis = _maintenance(system, counted, endpoint, environment)
@@ -59,6 +62,7 @@ def run() -> Figures:
             "Redis calls of the maintenance task": maintenance_redis * runs,
             "Lambda invocations": runs,
         },
+        "a worker at rest, % of a core": round(100 * cpu / SECONDS, 2),
         "SQS calls of a job of one hour, by its constants": {
             "renewals": round(AN_HOUR / (RUN_VISIBILITY_SECONDS / 2.5)),
             "others": 3,
@@ -76,6 +80,12 @@ def _maintenance(system: noop.System, counted: Counter[str], endpoint: str, envi
     report = maintenance.run()
     Monitor(system.ledger, PartsLedger(system.scripts), WorkersLedger(system.scripts), settings.load(environment)).run(report)
     return counted.total() - before, _scripts(system) - redis_before
+
+
+def _cpu_seconds(worker: LocalProcess) -> float:
+    assert worker.process is not None
+    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _scripts(system: noop.System) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.lambda_process import event
+from bench.lambdas.process import event
 from chalicelib.maintenance import alarms
 from infra.cloud import archive, cloudwatch, package, runbook, template
 from infra.local.directus import accounts
@@ -21,7 +21,7 @@ from infra.local.processes import ROOT
 if TYPE_CHECKING:
     from tests.contract.conftest import Api
 
-DRIVER = ROOT / "bench" / "lambda_process.py"
+DRIVER = ROOT / "bench" / "lambdas" / "process.py"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from bench.lambda_process import SCHEDULED
+from bench.lambdas.process import SCHEDULED
 from infra.cloud import __main__ as cli
 from infra.cloud.deploy import DeploymentFailed
 from infra.local.client import CreatorApp

@@ -1,6 +1,6 @@
 """One cold Lambda process: a bare interpreter, an unpacked package, one or more requests.
 
-`python -S -I bench/lambda_process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"maintenance": true}, from
+`python -S -I bench/lambdas/process.py FOLDER [--eager MODULE,...]` reads API Gateway events, or {"maintenance": true}, from
 standard input, one per line, and writes the responses, one per line; at the end, the imported modules of the package. It uses
 only the standard library, as in Lambda.
 """

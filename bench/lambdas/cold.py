@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import timed
-from bench.lambda_process import event
+from bench.lambdas.process import event
 from infra.cloud import archive
 from infra.local import processes
 from infra.local.client import CreatorApp
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 15
 IMPORTS = ("chalice", "boto3", "redis", "jwt", "requests", "aws_lambda_powertools", "msgspec")
-DRIVER = ROOT / "bench" / "lambda_process.py"
+DRIVER = ROOT / "bench" / "lambdas" / "process.py"
 EAGER = [
     *("boto3", "jwt", "redis", "requests", "msgspec", "aws_lambda_powertools.metrics"),
     *(f"chalicelib.usecases.{name}" for name in ("cancel", "enqueue", "retry", "taxonomy")),

@@ -1,0 +1,1 @@
+"""The benchmarks of Lambda processes: cold starts and secrets."""
