@@ -90,6 +90,7 @@ class System:
 @contextmanager
 def system() -> Iterator[System]:
     """Start both, with the queues of the local system."""
+    before = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(processes.AWS_ENVIRONMENT)
         Logger(service="mediaq")
@@ -108,3 +109,6 @@ def system() -> Iterator[System]:
         finally:
             for part in running:
                 part.stop()
+            logging.disable(logging.NOTSET)
+            os.environ.clear()
+            os.environ.update(before)

@@ -146,8 +146,9 @@ class Watch:
         return (self._micros() - before) / len(calls)
 
     def _micros(self) -> float:
-        stats = self._redis.info("commandstats")
-        return sum(float(stats[name]["usec"]) for name in ("cmdstat_evalsha", "cmdstat_eval") if name in stats)
+        """Return the processor time of Redis in microseconds. It does not grow beside other processes."""
+        used = self._redis.info("cpu")
+        return 1e6 * (float(used["used_cpu_user"]) + float(used["used_cpu_sys"]))
 
 
 def _script_names() -> list[str]:

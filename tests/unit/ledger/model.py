@@ -113,13 +113,15 @@ class Model(LedgerState):
     def finish_and_claim(
         self, job: tuple[str, str, str], outcome: str, now: int, delay: int, token: str, pools: list[str]
     ) -> tuple[str, str]:
-        """End an attempt of (job id, id, token); return the word, and the job that `token` claims next."""
+        """End an attempt of (job id, id, token); return the word, and the job that `token` claims next.
+
+        A repeated call claims nothing new.
+        """
+        held = self.jobs.get(job[0])
+        first = held is not None and held.id == job[1] and self.speaks(held, job[2])
         word = self.finish(*job, outcome, now, delay)
-        if word != "ok" or not token:
+        if not first or not token:
             return word, ""
-        held = [one.job_id for one in self.in_state("active") if one.token == token]  # the call is repeated
-        if held:
-            return word, held[0]
         self.promote(now)
         return word, self.claim_best(pools, token, now)
 

@@ -16,13 +16,19 @@ local function renew(job_id, id, token, percent, phase, journal)
   if job.id < id then return 'unknown' end
   if job.id == id and unheld(job) then return 'unknown' end  -- another ticket restored it before its holder renewed
   if job.id > id or not speaks(job, token) or now >= job.deadline_ms then return 'lost' end
+  local progress = tonumber(percent)
+  local moved = progress and progress ~= job.progress
+  local reports = moved or journal ~= '' or phase == 'closing' or phase == 'cancelling' or (phase == 'started' and job.starting)
+  if job.state == 'active' and not job.suspect and not reports then  -- usually: only the end of the lease changes
+    call('ZADD', P .. 'active', math.min(now + lease_ms, job.deadline_ms), member(job))
+    return job.cancel and 'cancelled' or 'ok'
+  end
   if job.state == 'waiting' then
     leave(job)
     job.stalls = math.max(0, (job.stalls or 0) - 1)
   end
   hold(job, now, lease_ms, token)
-  local progress = tonumber(percent)
-  if progress and progress ~= job.progress then
+  if moved then
     job.progress = progress
     call('HSET', P .. 'meta', 'progress_ms', now)
   end
