@@ -73,9 +73,7 @@ class System:
         """Run jobs one at a time until `count`, then drop the remaining tickets; return the order."""
         runner = NoopRunner(self.ledger, tickets)
         while len(runner.ran) < count or self.left():
-            taken = runner.claims.claim("container", tickets.receive("container", RECEIVE_AT_MOST, 1), 1)
-            for claim, ticket in taken.jobs:
-                runner.run(claim, ticket)
+            runner.claims.claim("container", tickets.receive("container", RECEIVE_AT_MOST, 1), 1, runner.run)
             runner.kept_tickets.flush()
         return runner.ran
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from chalicelib.domain import jobs
 from chalicelib.domain.cost import nano
 from chalicelib.domain.plans import UNLIMITED
 from chalicelib.domain.webhooks import WebhookEvent
+from chalicelib.errors import LedgerUnavailable
 from chalicelib.ledger import codec
 from chalicelib.ledger.types import (
     Admission,
@@ -137,7 +139,8 @@ class Ledger:
         try:
             return codec.claimed(answer, token)
         except jobs.UnknownEnvelope:  # of a later release: released unchanged, for a worker that can read it
-            self._call("jobs/release", answer[1], answer[0], token, UNREADABLE_MS, "")
+            with suppress(LedgerUnavailable):  # else its lease ends
+                self._call("jobs/release", answer[1], answer[0], token, UNREADABLE_MS, "")
             return None
 
     def renew(
@@ -169,7 +172,7 @@ class Ledger:
         self, job: MediaJob, token: str, outcome: Outcome, summary: dict[str, object], delay_ms: int, journal: str,
         usd: float, wanted: NextClaim,
     ) -> Finished:  # fmt: skip
-        """End the attempt as `finish` does, and claim the next job in the same call."""
+        """End the attempt as `finish` does, and, if the job ends, claim the next one in the same call."""
         line = msgspec.json.encode(
             {"id": job.id, "jobId": job.job_id, "operation": job.operation, "user": job.user_id, **summary}
         ).decode()
@@ -179,7 +182,12 @@ class Ledger:
 
     def release(self, job: MediaJob, token: str, delay_ms: int = 0, journal: str = "") -> str:
         """Return the job to its queue without spending an attempt: ok, lost or unknown."""
-        return str(self._call("jobs/release", job.job_id, job.id, token, delay_ms, journal)[0])
+        return self.release_and_ask(job, token, delay_ms, journal)[0]
+
+    def release_and_ask(self, job: MediaJob, token: str, delay_ms: int, journal: str) -> tuple[str, bool]:
+        """Release the job, and return whether its last ticket is so old that it may have none."""
+        word, *unsure = self._call("jobs/release", job.job_id, job.id, token, delay_ms, journal)
+        return str(word), bool(unsure and unsure[0])
 
     def move(self, job: MediaJob, token: str, journal: str = "") -> str:
         """Move the job to the pool that `job` names: ok, lost or unknown. Send the new ticket first."""

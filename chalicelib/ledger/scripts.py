@@ -150,13 +150,21 @@ class Scripts:
         return answers
 
     def _exchange(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """Send commands together, and read their answers; a refused one has its error."""
+        """Send commands together, and read their answers; one that cannot be sent or is refused has its error."""
         connection = self._connection
-        connection.send_packed_command(connection.pack_commands(commands))
-        answers = []
-        for _ in commands:
+        packed: list[bytes] = []
+        answers: list[Any] = []
+        for command in commands:
             try:
-                answers.append(connection.read_response())
-            except redis.ResponseError as error:
+                packed += connection.pack_command(*command)
+                answers.append(None)
+            except (redis.DataError, UnicodeError) as error:
                 answers.append(error)
+        connection.send_packed_command(packed)
+        for at, answer in enumerate(answers):
+            if answer is None:
+                try:
+                    answers[at] = connection.read_response()
+                except redis.ResponseError as error:
+                    answers[at] = error
         return answers

@@ -12,6 +12,7 @@ from chalicelib.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     from chalicelib.ledger.ledger import Ledger
+    from chalicelib.ledger.types import Renewal
     from workers.attempt.lease import Lease
 
 logger = Logger(service="mediaq", child=True)
@@ -39,9 +40,9 @@ class LeaseKeeper:
             self._leases.add(lease)
             if self._running:
                 return
-            self._running = True
             self._round_at = time.monotonic() + RENEW_SECONDS
-            threading.Thread(target=self._keep, name="leases", daemon=True).start()
+            threading.Thread(target=self._keep, name="leases", daemon=True).start()  # may fail: then the next lease tries again
+            self._running = True
 
     def discard(self, lease: Lease) -> None:
         """Renew it no more. A renewal that is on its way changes nothing: the job has ended."""
@@ -77,21 +78,30 @@ class LeaseKeeper:
             return due
 
     def _renew(self, due: list[Lease]) -> None:
-        if not due:
+        renewals = [(lease, *renewal) for lease in due if (renewal := _renewal(lease)) is not None]
+        if not renewals:
             return
         try:
-            renewals = [lease.renewal() for lease in due]
-            words = self._ledger.renew_all([renewal for renewal, _ in renewals])
+            words = self._ledger.renew_all([renewal for _, renewal, _ in renewals])
         except LedgerUnavailable as error:
             logger.warning("leases not renewed", extra={"leases": len(due), "error": str(error)})
             return
         except Exception:  # a lease that is not renewed is worse than any bug
             logger.exception("leases not renewed")
             return
-        for lease, (_, changes), word in zip(due, renewals, words, strict=True):
+        for (lease, _, changes), word in zip(renewals, words, strict=True):
             try:
                 lease.renewed(word, changes)
             except LedgerUnavailable as error:
                 logger.warning("lease not renewed", extra={"job_id": lease.job.job_id, "error": str(error)})
             except Exception:
                 logger.exception("lease not renewed", extra={"job_id": lease.job.job_id})
+
+
+def _renewal(lease: Lease) -> tuple[Renewal, int] | None:
+    """Return the next renewal of a lease; None: it cannot be built, which must not keep the others."""
+    try:
+        return lease.renewal()
+    except Exception:
+        logger.exception("lease not renewed", extra={"job_id": lease.job.job_id})
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from aws_lambda_powertools import Logger
@@ -10,6 +11,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.errors import TicketsUnavailable, Unavailable
 from chalicelib.ledger.ledger import new_token
 from chalicelib.ledger.types import Claim
+from chalicelib.queues.tickets import Ticket
 from workers.runtime import recovery
 
 if TYPE_CHECKING:
@@ -17,17 +19,19 @@ if TYPE_CHECKING:
 
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.queues.tickets import Ticket, Tickets
+    from chalicelib.queues.tickets import Tickets
 
 logger = Logger(service="mediaq", child=True)
 UNKNOWN_STATE_MS = (30_000, 60_000)
 
 
-class Taken(NamedTuple):
+Start = Callable[[Claim, Ticket | None], object]
+"""What to do with a claimed job and its own ticket, if that is among the received ones."""
+
+
+class Handled(NamedTuple):
     """What came of some tickets."""
 
-    jobs: list[tuple[Claim, Ticket | None]]
-    """Claimed jobs, each with its own ticket, if that is among the received ones."""
     ended: list[Ticket]
     """Tickets that are no longer needed: they are deleted."""
     calls_for_parts: bool
@@ -42,37 +46,36 @@ class TicketClaims:
         self._tickets = tickets
         self._directus = directus
 
-    def claim(self, pool: str, tickets: Sequence[Ticket], slots: int) -> Taken:
-        """Claim up to `slots` jobs with tickets of `pool`. Every ticket that is not of a claimed job is deleted or returned."""
+    def claim(self, pool: str, tickets: Sequence[Ticket], slots: int, start: Start) -> Handled:
+        """Claim up to `slots` jobs with tickets of `pool`. Every ticket that is not of a claimed job is deleted or returned.
+
+        `start` is called for each job as soon as it is claimed: from then on something has to renew its lease.
+        """
         calls = [ticket for ticket in tickets if ticket.calls_for_parts]
-        moved = self._set_aside([ticket for ticket in tickets if ticket.job is None and not ticket.calls_for_parts])
         of_jobs = [ticket for ticket in tickets if ticket.job is not None]
-        claims, verdicts = self._claim(pool, of_jobs, slots)
-        own: dict[str, Ticket | None] = {claim.job.id: None for claim in claims if claim.job is not None}
+        verdicts = self._claim(pool, of_jobs, slots, start)
+        moved = self._set_aside([ticket for ticket in tickets if ticket.job is None and not ticket.calls_for_parts])
         ended: list[Ticket] = []
         held: list[tuple[Ticket, int]] = []
         for ticket, verdict in zip(of_jobs, verdicts, strict=True):
-            id_ = ticket.job.id if ticket.job is not None else ""
-            if own.get(id_, ticket) is None:
-                own[id_] = ticket
-            elif verdict.word in ("drop", "elsewhere"):
+            if verdict.word in ("drop", "elsewhere"):
                 ended.append(ticket)
-            else:
+            elif verdict.word != "run":
                 held.append((ticket, {"wait": 0, "hold": verdict.hold_ms}.get(verdict.word, unknown_state_ms())))
         self._delete([*calls, *ended])
         self._hold(held)
-        return Taken([(claim, own[claim.job.id]) for claim in claims if claim.job is not None], [*moved, *ended], bool(calls))
+        return Handled([*moved, *ended], bool(calls))
 
-    def _claim(self, pool: str, tickets: list[Ticket], slots: int) -> tuple[list[Claim], list[Claim]]:
+    def _claim(self, pool: str, tickets: list[Ticket], slots: int, start: Start) -> list[Claim]:
         """Claim with tickets of jobs, restore what a wiped ledger has lost, and claim with that too.
 
-        Returns the claimed jobs, and a verdict for each ticket.
+        Returns a verdict for each ticket; `run`: its job is claimed.
         """
-        claims: list[Claim] = []
         verdicts = [Claim("unknown")] * len(tickets)
+        claimed = 0
         try:
             if tickets:
-                claims, verdicts = self._ask(pool, tickets, slots)
+                verdicts, claimed = self._ask(pool, tickets, slots, start)
             lost = [at for at, verdict in enumerate(verdicts) if verdict.word == "unknown"]
             if lost:
                 wanted = recovery.put_back([tickets[at] for at in lost], self._ledger, self._tickets, self._directus)
@@ -80,19 +83,27 @@ class TicketClaims:
                 for at in set(lost) - set(restored):
                     verdicts[at] = Claim("drop")
                 if restored:
-                    more, again = self._ask(pool, [tickets[at] for at in restored], slots - len(claims))
-                    claims = [*claims, *more]
+                    again, _ = self._ask(pool, [tickets[at] for at in restored], slots - claimed, start)
                     for at, verdict in zip(restored, again, strict=True):
                         verdicts[at] = verdict
         except Unavailable as error:
             about = {"tickets": len(tickets), "error": str(error), "cause": repr(error.__cause__)}
             logger.warning("ledger unreachable, keeping the tickets", extra=about)
-        return claims, verdicts
+        return verdicts
 
-    def _ask(self, pool: str, tickets: list[Ticket], slots: int) -> tuple[list[Claim], list[Claim]]:
+    def _ask(self, pool: str, tickets: list[Ticket], slots: int, start: Start) -> tuple[list[Claim], int]:
+        """Claim with one call; return the verdicts, and the number of claimed jobs."""
+        ids = [ticket.job.id if ticket.job is not None else "" for ticket in tickets]
         named = [(ticket.job.id, ticket.job.job_id) for ticket in tickets if ticket.job is not None]
         found = self._ledger.claim_with(pool, named, [new_token() for _ in range(min(slots, len(named)))])
-        return found.jobs, found.tickets
+        verdicts = list(found.tickets)
+        for claim in found.jobs:
+            own = None
+            if claim.job is not None and claim.job.id in ids:
+                at = ids.index(claim.job.id)  # another ticket of the job is returned
+                own, verdicts[at] = tickets[at], claim
+            start(claim, own)
+        return verdicts, len(found.jobs)
 
     def _set_aside(self, tickets: Iterable[Ticket]) -> list[Ticket]:
         """Deal with tickets that cannot be read; return those that are no longer needed."""

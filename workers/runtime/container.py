@@ -18,6 +18,7 @@ from chalicelib.queues.tickets import RECEIVE_AT_MOST
 from workers.runtime.task_protection import TaskProtection
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from types import FrameType
 
     from chalicelib.ledger.ledger import Ledger
@@ -174,17 +175,17 @@ class ContainerWorker:
     def _start(self, pool: str, tickets: list[Ticket]) -> None:
         """Claim jobs for free slots. Tickets that find none go back at once."""
         slots = 0
+        started: list[Future[None]] = []
         try:
             while slots < len(tickets) and not self._stopping.is_set() and self._take_slot():
                 slots += 1
-            taken = self._runner.claims.claim(pool, tickets, slots)
-            for claim, ticket in taken.jobs:
-                slots -= 1
-                self._slots.submit(self._work, claim, ticket)
+            handled = self._runner.claims.claim(
+                pool, tickets, slots, lambda claim, ticket: started.append(self._slots.submit(self._work, claim, ticket))
+            )
         finally:
-            for _ in range(slots):
+            for _ in range(slots - len(started)):
                 self._free_slot()
-        if taken.calls_for_parts:
+        if handled.calls_for_parts:
             self._start_looking(1)
 
     def _work(self, claim: Claim, ticket: Ticket | None) -> None:

@@ -101,15 +101,16 @@ class Runner:
 
     def handle(self, ticket: Ticket) -> bool:
         """Handle one ticket and return whether it is no longer needed. Never raises for an unreachable dependency."""
-        taken = self.claims.claim(ticket.pool, [ticket], 1)
-        if taken.calls_for_parts:
+        taken: list[tuple[Claim, Ticket | None]] = []
+        handled = self.claims.claim(ticket.pool, [ticket], 1, lambda claim, own: taken.append((claim, own)))
+        if handled.calls_for_parts:
             while self.helper is not None and self.helper.help(ticket.pool):
                 pass
             return True
-        for claim, own in taken.jobs:
+        for claim, own in taken:
             ended = self.run(claim, own)
             return ended and own is not None
-        return bool(taken.ended)
+        return bool(handled.ended)
 
     def run(self, claim: Claim, ticket: Ticket | None) -> bool:
         """Run a claimed job, and then those that are claimed when one ends.
@@ -157,9 +158,9 @@ class Runner:
             self._running.add(lease)
             if self._stopped is not None:
                 lease.stop(self._stopped)
-        if ticket is not None:
-            self.kept_tickets.keep(ticket)
         try:
+            if ticket is not None:
+                self.kept_tickets.keep(ticket)
             with tracing.span(f"job {job.operation}", parent=job.traceparent, kind="consumer", **keys, pool=job.pool), lease:
                 return self._attempt(claim, lease)
         except LeaseLost:
@@ -215,7 +216,7 @@ class Runner:
         job, delay_ms = lease.job, retry_policy.backoff_ms(claim.attempt) if outcome == "retry" else 0
         cost = lease.journal.total_cost(self._tools.prices.of_pool(job.pool))
         summary = {"outcome": outcome, "attempt": claim.attempt, **note, "usd": cost.usd, "cpu_seconds": cost.cpu_seconds}
-        wanted = self._next_claim()
+        wanted = self._next_claim(outcome)
         lost = False
         while True:
             try:
@@ -240,9 +241,9 @@ class Runner:
             self.kept_tickets.hold_or_send(lease.ticket, job, delay_ms)
         return Ended(ended, following)
 
-    def _next_claim(self) -> NextClaim:
-        """Return the claim that follows the end of a job; a worker that stops wants none."""
-        pools = () if self._stopped is not None else self.next_pools()
+    def _next_claim(self, outcome: Outcome) -> NextClaim:
+        """Return the claim that follows the end of a job. A worker that stops, or has to return a ticket first, wants none."""
+        pools = () if self._stopped is not None or outcome == "retry" else self.next_pools()
         return NextClaim(new_token() if pools else "", pools, self.helper is not None)
 
     def _move(self, lease: Lease, reason: str) -> bool:
@@ -266,11 +267,11 @@ class Runner:
         self.last_error = (reason[:ERROR_MAX], round(time.time() * 1000))
         lease.journal.end("released", reason)
         try:
-            word = self._ledger.release(lease.job, lease.token, delay_ms, lease.journal.text())
+            word, unsure = self._ledger.release_and_ask(lease.job, lease.token, delay_ms, lease.journal.text())
         except LedgerUnavailable:
             return  # the lease expires, and a sweep finds the job
         if word != "lost":
-            self.kept_tickets.hold_or_send(lease.ticket, lease.job, delay_ms)
+            self.kept_tickets.hold_or_send(lease.ticket, lease.job, delay_ms, unsure=unsure)
 
 
 def _without_disk(claim: Claim, failed: OSError) -> AttemptFailed:

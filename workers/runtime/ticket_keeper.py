@@ -30,6 +30,7 @@ class TicketKeeper:
         self._tickets = tickets
         self._at_once = at_once
         self._lock = threading.Lock()
+        self._extending = threading.Lock()
         self._due: dict[str, tuple[Ticket, float]] = {}
         """Receipt -> a ticket of a running job, and when to extend its visibility timeout."""
         self._ended: list[Ticket] = []
@@ -58,14 +59,19 @@ class TicketKeeper:
             self._ended.append(ticket)
             self._start()
 
-    def hold_or_send(self, ticket: Ticket | None, job: MediaJob, delay_ms: int) -> None:
-        """Make sure that a ticket is visible when a released job is due: its own, or a new one."""
+    def hold_or_send(self, ticket: Ticket | None, job: MediaJob, delay_ms: int, *, unsure: bool = True) -> None:
+        """Make sure that somebody runs a released job when it is due: its ticket is visible then, or a new one is sent.
+
+        `unsure`: whether a job that was claimed without its ticket may have none. If it has one, a container worker sends no
+        other: a sweep finds the job when it is due.
+        """
         try:
-            if ticket is None:
-                self._tickets.send(job, delay_ms)
-            else:
+            if ticket is not None:
                 self.let_go(ticket)
-                self._tickets.hold(ticket, delay_ms)
+                with self._extending:  # an extension that is on its way must not be the last change
+                    self._tickets.hold(ticket, delay_ms)
+            elif unsure or self._at_once:
+                self._tickets.send(job, delay_ms)
         except TicketsUnavailable as error:
             logger.warning("ticket not sent or returned; a sweep sends one", extra={"job_id": job.job_id, "error": str(error)})
 
@@ -77,8 +83,8 @@ class TicketKeeper:
 
     def _start(self) -> None:
         if not self._running:
+            threading.Thread(target=self._keep, name="tickets", daemon=True).start()  # may fail: the next tries again
             self._running = True
-            threading.Thread(target=self._keep, name="tickets", daemon=True).start()
 
     def _keep(self) -> None:
         while self._wanted():
@@ -96,16 +102,17 @@ class TicketKeeper:
 
     def _extend(self) -> None:
         now = time.monotonic()
-        with self._lock:
-            due = [ticket for ticket, at in self._due.values() if at <= now]
-            for ticket in due:
-                self._due[ticket.receipt] = (ticket, now + RUN_VISIBILITY_SECONDS / 2.5)
-        try:
-            self._tickets.hold_all([(ticket, RUN_VISIBILITY_SECONDS * 1000) for ticket in due])
-        except TicketsUnavailable as error:
-            logger.warning("tickets not extended", extra={"tickets": len(due), "error": str(error)})
+        with self._extending:
             with self._lock:
-                self._due |= {ticket.receipt: (ticket, now) for ticket in due if ticket.receipt in self._due}
+                due = [ticket for ticket, at in self._due.values() if at <= now]
+                for ticket in due:
+                    self._due[ticket.receipt] = (ticket, now + RUN_VISIBILITY_SECONDS / 2.5)
+            try:
+                self._tickets.hold_all([(ticket, RUN_VISIBILITY_SECONDS * 1000) for ticket in due])
+            except TicketsUnavailable as error:
+                logger.warning("tickets not extended", extra={"tickets": len(due), "error": str(error)})
+                with self._lock:
+                    self._due |= {ticket.receipt: (ticket, now) for ticket in due if ticket.receipt in self._due}
 
     def _delete(self, tickets: list[Ticket]) -> None:
         try:

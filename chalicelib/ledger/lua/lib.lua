@@ -5,7 +5,7 @@
 --
 --   <p>:job:<jobId>        string an open job, as MessagePack: its envelope, its state, and the fields below
 --   <p>:claim:<token>      string jobId of a job that was claimed with a ticket, or by looking: for a repeated call, for a minute
---   <p>:done:<jobId>       string the marker "<id> <outcome> <token> <next>" of a job that ended or was retracted, for one day;
+--   <p>:done:<jobId>       string the marker "<id> <outcome> <token>/<next>" of a job that ended or was retracted, for one day;
 --                          next: jobId of the job that its worker claimed in the same call
 --   <p>:waiting:<pool>     zset   score priority * 2^32 + round, member <id>:<jobId>; equal scores are first in, first out
 --   <p>:delayed            zset   score due time (ms), same members
@@ -41,7 +41,7 @@
 --   state waiting | delayed | active, attempts (failed), stalls, runs (claims), parts (it has some), charged, shared (requested by two callers),
 --   returned (see above), scheduled (not due yet), adopted (restored after a wipe), cancel (requested), starting (its holder
 --   may still set the record to processing), closing (its holder closes the record now), progress, token (of its holder),
---   former (token of the holder before a sweep), ended (token of the last release), following (jobId that was claimed with it), suspect (its lease expired once),
+--   former (token of the holder before a sweep), ended (token of the last release), suspect (its lease expired once),
 --   deadline_ms (end of every lease), since (waiting since, if not since its admission), callback_url, journal (opaque JSON)
 
 if redis.replicate_commands then redis.replicate_commands() end  -- Redis 6.2 requires it before a write after TIME
@@ -54,6 +54,7 @@ local UNDELIVERED_MS = 15000
 local WEBHOOK_TTL = 2 * DAY  -- the last attempt is within hours
 local TWO32 = 4294967296
 local TICKET_AGAIN_MS = 60000
+local RESEND_MAX_MS = 900000
 local RECORD_LOCK_MS = 15000  -- longer than a call to Directus can take
 local WALL_GRACE_MS = 120000  -- after the time limit, to close the record
 local call = redis.call
@@ -94,7 +95,7 @@ end
 -- id, outcome, token, next of a finished marker, or nil.
 local function parsed(done)
   if not done then return nil end
-  return done:match('^(%S+) (%S+) ?(%S*) ?(%S*)$')
+  return done:match('^(%S+) (%S+) ?([^%s/]*)/?(%S*)$')
 end
 
 -- The open job, and id, outcome, token, next of the finished marker.
@@ -253,7 +254,7 @@ end
 -- The marker outlives a scheduled ticket.
 local function mark(job, outcome, token, scheduled, following)
   local seconds = scheduled and SCHEDULE_TTL or DAY
-  call('SET', P .. 'done:' .. job.job_id, table.concat({job.id, outcome, token, following}, ' '), 'EX', seconds)
+  call('SET', P .. 'done:' .. job.job_id, job.id .. ' ' .. outcome .. ' ' .. token .. '/' .. (following or ''), 'EX', seconds)
 end
 
 -- Store the webhook event, due at once. It replaces an undelivered event of an older run.

@@ -123,3 +123,28 @@ def test_a_job_that_ends_before_it_is_reported_costs_no_call(ledger: Ledger, mon
             short.started()
         time.sleep(0.3)
     assert renewals.calls == []
+
+
+def test_a_lease_whose_renewal_cannot_be_built_does_not_keep_the_others(ledger: Ledger) -> None:
+    renewals: Any = Renewals()
+    keeper = LeaseKeeper(renewals)
+    broken, other = lease(ledger, renewals, keeper), lease(ledger, renewals, keeper)
+
+    def renewal() -> Any:
+        raise UnicodeEncodeError("utf-8", "", 0, 1, "surrogates not allowed")
+
+    broken.renewal = renewal  # type: ignore[method-assign, assignment]
+    with broken, other:
+        assert renewals.many.wait(10)
+    assert {one.job.id for call in renewals.calls for one in call} == {other.job.id}
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewals: Any = Renewals()
+    keeper, start = LeaseKeeper(renewals), threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+    with pytest.raises(RuntimeError), lease(ledger, renewals, keeper):
+        raise AssertionError("not reached")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with lease(ledger, renewals, keeper):
+        assert renewals.many.wait(10)

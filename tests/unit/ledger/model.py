@@ -115,12 +115,12 @@ class Model(LedgerState):
     ) -> tuple[str, str]:
         """End an attempt of (job id, id, token); return the word, and the job that `token` claims next.
 
-        A repeated call claims nothing new.
+        A repeated call claims nothing new, and one that returns the job to its queue claims nothing.
         """
         held = self.jobs.get(job[0])
         first = held is not None and held.id == job[1] and self.speaks(held, job[2])
         word = self.finish(*job, outcome, now, delay)
-        if not first or not token:
+        if not first or not token or outcome == "retry":
             return word, ""
         self.promote(now)
         return word, self.claim_best(pools, token, now)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from chalicelib.ledger.ledger import Ledger, new_token
 from chalicelib.ledger.scripts import Scripts
+from chalicelib.ledger.types import NextClaim
 from tests.unit.factories import admit, claim, drain, job
 
 if TYPE_CHECKING:
@@ -169,6 +172,66 @@ class TestLease:
         ledger.sweep()
         clock.advance(3_000)
         assert len(ledger.sweep().missing) == 1
+
+
+class TestNext:
+    def wanted(self) -> NextClaim:
+        return NextClaim(new_token(), ("container",))
+
+    def test_the_end_of_a_job_claims_the_next_one(self, ledger: Ledger) -> None:
+        last, best = admit(ledger, priority=50), admit(ledger, priority=1)
+        got = claim(ledger, last)
+        assert got.job is not None
+        assert got.job.id == best.id
+        wanted = self.wanted()
+        word, following = ledger.finish_and_claim(got.job, got.token, "completed", {}, 0, "", 0, wanted)
+        assert following is not None
+        assert following.job is not None
+        assert (word, following.job.id, following.token) == ("ok", last.id, wanted.token)
+        assert ledger.finish_and_claim(following.job, following.token, "failed", {}, 0, "", 0, self.wanted()) == ("ok", None)
+
+    def test_a_job_that_a_sweep_requeued_is_not_its_own_next_one(self, ledger: Ledger, clock: Clock) -> None:
+        """Its worker was frozen, and nobody has claimed the job since."""
+        got = claim(ledger, admit(ledger))
+        assert got.job is not None
+        for _ in range(2):
+            clock.advance(15_000)
+            ledger.sweep()
+        assert ledger.stats()[:2] == (1, 0)
+        assert ledger.finish_and_claim(got.job, got.token, "completed", {}, 0, "", 0, self.wanted()) == ("ok", None)
+        assert ledger.stats()[:4] == (0, 0, 0, 1)
+        assert ledger._scripts.redis.zcard("{test}:active") == 0
+
+    def test_a_job_that_is_tried_again_leaves_the_next_one(self, ledger: Ledger) -> None:
+        got = claim(ledger, admit(ledger))
+        admit(ledger)
+        assert got.job is not None
+        assert ledger.finish_and_claim(got.job, got.token, "retry", {}, 5000, "", 0, self.wanted()) == ("ok", None)
+        assert ledger.stats()[:3] == (1, 0, 1)
+
+    @pytest.mark.parametrize("outcome", ["completed", "failed", "cancelled"])
+    def test_after_a_lost_answer_it_is_the_same_job(self, ledger: Ledger, scripts: LossyScripts, outcome: Any) -> None:
+        got = claim(ledger, admit(ledger))
+        first, second = admit(ledger), admit(ledger)
+        assert got.job is not None
+        scripts.lose = True
+        wanted = self.wanted()
+        for _ in range(2):
+            following = ledger.finish_and_claim(got.job, got.token, outcome, {}, 0, "", 0, wanted).next
+            assert following is not None
+            assert following.job is not None
+            assert following.job.id == first.id
+        assert ledger.get(second.job_id).state == "waiting"  # type: ignore[union-attr]
+
+    def test_a_release_tells_when_the_job_may_have_no_ticket(self, ledger: Ledger, clock: Clock) -> None:
+        """Else every release of a job that was claimed without its ticket would add one."""
+        ticket, answers = admit(ledger), []
+        for _ in range(4):
+            clock.advance(400_000)
+            got = claim(ledger, ticket)
+            assert got.job is not None
+            answers.append(ledger.release_and_ask(got.job, got.token, 0, ""))
+        assert answers == [("ok", False), ("ok", False), ("ok", True), ("ok", False)]
 
 
 class TestRetry:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.ledger.scripts import Scripts
+    from chalicelib.ledger.types import Claim
     from tests.conftest import Clock
 
 SOON = range(module.UNKNOWN_STATE_MS[0], module.UNKNOWN_STATE_MS[1] + 1)
@@ -89,6 +90,15 @@ def claims(ledger: Ledger, queue: Any, directus: Any) -> TicketClaims:
     return TicketClaims(ledger, queue, directus)
 
 
+class Taken:
+    """Claims, and notes which jobs were started, each with its own ticket or None."""
+
+    def __init__(self, claims: TicketClaims, tickets: list[Ticket], slots: int, pool: str = "container") -> None:
+        self.jobs: list[tuple[Claim, Ticket | None]] = []
+        handled = claims.claim(pool, tickets, slots, lambda claim, own: self.jobs.append((claim, own)))
+        self.ended, self.calls_for_parts = handled
+
+
 def ticket(job: MediaJob, receipt: str = "") -> Ticket:
     return Ticket(job.pool, receipt or job.job_id, "", job)
 
@@ -100,7 +110,7 @@ def record(status: str) -> Any:
 def test_as_many_jobs_as_there_are_slots(claims: TicketClaims, ledger: Ledger, queue: Queue) -> None:
     """The other tickets are visible again at once, and all of that is one call."""
     jobs = [admit(ledger) for _ in range(5)]
-    taken = claims.claim("container", [ticket(job) for job in jobs], 2)
+    taken = Taken(claims, [ticket(job) for job in jobs], 2)
     assert [(got.job.id, own.job.id) for got, own in taken.jobs if got.job and own and own.job] == [
         (job.id, job.id) for job in jobs[:2]
     ]
@@ -111,7 +121,7 @@ def test_as_many_jobs_as_there_are_slots(claims: TicketClaims, ledger: Ledger, q
 
 def test_the_best_jobs_run_not_those_of_the_tickets(claims: TicketClaims, ledger: Ledger, queue: Queue) -> None:
     common, urgent = admit(ledger, priority=50), admit(ledger, priority=1)
-    taken = claims.claim("container", [ticket(common)], 1)
+    taken = Taken(claims, [ticket(common)], 1)
     [(got, own)] = taken.jobs
     assert got.job is not None
     assert (got.job.id, own) == (urgent.id, None)
@@ -129,7 +139,7 @@ def test_each_ticket_by_the_state_of_its_job(claims: TicketClaims, ledger: Ledge
             ledger.finish(got.job, got.token, "retry", {}, 7000)
         elif job is moved:
             ledger.move(msgspec.structs.replace(got.job, pool="lambda"), got.token)
-    taken = claims.claim("container", [ticket(job) for job in (ended, running, retried, moved)], 4)
+    taken = Taken(claims, [ticket(job) for job in (ended, running, retried, moved)], 4)
     assert taken.jobs == []
     assert sorted(queue.deleted) == sorted([ended.job_id, moved.job_id])
     assert [one.receipt for one in taken.ended] == queue.deleted
@@ -139,17 +149,17 @@ def test_each_ticket_by_the_state_of_its_job(claims: TicketClaims, ledger: Ledge
 
 def test_a_second_ticket_of_a_claimed_job_is_returned(claims: TicketClaims, ledger: Ledger, queue: Queue) -> None:
     job = admit(ledger)
-    taken = claims.claim("container", [ticket(job, "first"), ticket(job, "second")], 2)
+    taken = Taken(claims, [ticket(job, "first"), ticket(job, "second")], 2)
     assert [own.receipt for _, own in taken.jobs if own] == ["first"]
     assert (queue.held, queue.deleted) == ({"second": 0}, [])
-    claims.claim("container", [ticket(job, "second")], 1)
+    Taken(claims, [ticket(job, "second")], 1)
     assert queue.held == {"second": 150_000}
 
 
 def test_a_paused_pool_starts_nothing(claims: TicketClaims, ledger: Ledger, queue: Queue) -> None:
     job = admit(ledger)
     ledger.pause("container", True)
-    assert claims.claim("container", [ticket(job)], 1).jobs == []
+    assert Taken(claims, [ticket(job)], 1).jobs == []
     assert queue.held == {job.job_id: 300_000}
 
 
@@ -160,7 +170,7 @@ def test_without_a_slot_the_tickets_of_ended_jobs_are_deleted_all_the_same(
     got = claim(ledger, ended)
     assert got.job is not None
     ledger.finish(got.job, got.token, "failed", {})
-    assert claims.claim("container", [ticket(ended), ticket(waiting)], 0).jobs == []
+    assert Taken(claims, [ticket(ended), ticket(waiting)], 0).jobs == []
     assert (queue.deleted, queue.held) == ([ended.job_id], {waiting.job_id: 0})
 
 
@@ -172,7 +182,7 @@ def test_tickets_that_cannot_be_read(claims: TicketClaims, ledger: Ledger, queue
         read_ticket("container", '{"v":2,"parts_of":"a job"}', "call"),
         ticket(job),
     ]
-    taken = claims.claim("container", received, 4)
+    taken = Taken(claims, received, 4)
     assert taken.calls_for_parts
     assert (queue.dead, queue.deleted) == (["poison"], ["call"])
     assert queue.held.keys() == {"later release"}
@@ -192,7 +202,7 @@ class TestAfterAWipe:
     ) -> None:
         statuses = ("pending", "pending", "processing", "completed")
         directus.records = {job.job_id: record(status) for job, status in zip(lost, statuses, strict=True)}
-        taken = claims.claim("container", [ticket(job) for job in lost], 1)
+        taken = Taken(claims, [ticket(job) for job in lost], 1)
         assert [got.job.id for got, _ in taken.jobs if got.job] == [lost[0].id]
         assert queue.deleted == [lost[3].job_id]
         assert queue.held == {lost[1].job_id: 0, lost[2].job_id: 150_000}
@@ -204,7 +214,7 @@ class TestAfterAWipe:
     ) -> None:
         directus.records = {job.job_id: record("pending") for job in lost}
         queue.more = [ticket(job) for job in lost[1:]]
-        assert len(claims.claim("container", [ticket(lost[0])], 1).jobs) == 1
+        assert len(Taken(claims, [ticket(lost[0])], 1).jobs) == 1
         assert queue.held == {job.job_id: 0 for job in lost[1:]}
         assert ledger.stats()[:2] == (3, 1)
 
@@ -214,7 +224,7 @@ class TestAfterAWipe:
         """A job that the ledger knows runs all the same."""
         directus.records = None
         known = admit(ledger)
-        taken = claims.claim("container", [ticket(lost[0]), ticket(lost[1]), ticket(known)], 3)
+        taken = Taken(claims, [ticket(lost[0]), ticket(lost[1]), ticket(known)], 3)
         assert [got.job.id for got, _ in taken.jobs if got.job] == [known.id]
         assert queue.held.keys() == {lost[0].job_id, lost[1].job_id}
         assert set(queue.held.values()) <= set(SOON)
@@ -229,7 +239,8 @@ def test_while_redis_is_unreachable_the_tickets_wait(
         raise LedgerUnavailable
 
     monkeypatch.setattr(ledger, "claim_with", unreachable)
-    assert claims.claim("container", [ticket(job) for job in jobs], 2) == module.Taken([], [], calls_for_parts=False)
+    taken = Taken(claims, [ticket(job) for job in jobs], 2)
+    assert (taken.jobs, taken.ended) == ([], [])
     assert queue.held.keys() == {job.job_id for job in jobs}
     assert set(queue.held.values()) <= set(SOON)
 
@@ -241,5 +252,36 @@ def test_while_sqs_is_unreachable_a_claimed_job_runs(claims: TicketClaims, ledge
     ledger.finish(got.job, got.token, "completed", {})
     queue.unreachable = True
     poison = Ticket("container", "poison", "{", None, poison=True)
-    taken = claims.claim("container", [poison, ticket(ended), ticket(job)], 1)
+    taken = Taken(claims, [poison, ticket(ended), ticket(job)], 1)
     assert [got.job.id for got, _ in taken.jobs if got.job] == [job.id]
+
+
+def test_a_job_is_started_before_anything_else_is_called(
+    claims: TicketClaims, ledger: Ledger, queue: Queue, directus: Directus, scripts: Scripts
+) -> None:
+    """Directus and SQS may take longer than a lease lasts."""
+    lost = admit(ledger)
+    scripts.redis.flushall()
+    ended = admit(ledger)
+    got = claim(ledger, ended)
+    assert got.job is not None
+    ledger.finish(got.job, got.token, "completed", {})
+    known = admit(ledger)
+    calls: list[str] = []
+    directus.records = {lost.job_id: record("pending")}
+    read = directus.read_jobs
+    directus.read_jobs = lambda ids: calls.append("directus") or read(ids)  # type: ignore[func-returns-value, method-assign]
+    queue._call = calls.append  # type: ignore[method-assign]
+    poison = Ticket("container", "poison", "{", None, poison=True)
+    received = [poison, ticket(lost), ticket(known), ticket(known, "again"), ticket(ended)]
+    claims.claim("container", received, 2, lambda started, _: calls.append(started.job.id if started.job else ""))
+    assert calls == [
+        known.id,
+        "receive",
+        "directus",
+        "hold_all",
+        lost.id,
+        "send_to_dead_letter_queue",
+        "delete_all",
+        "hold_all",
+    ]

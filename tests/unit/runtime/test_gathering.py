@@ -83,16 +83,25 @@ def test_an_exception_is_the_answer_to_one(line: Line) -> None:
 
 
 def test_one_that_is_interrupted_leaves_nobody_waiting(line: Line) -> None:
+    """Neither those that ran with it, nor those that gathered behind it."""
+
     def run(items: list[int]) -> list[Any]:
         answers = line.run(items)
-        if 0 in items:
+        if 1 in items:
             raise KeyboardInterrupt
         return answers
 
-    calls = Gathering(run, 10)
+    calls = Gathering(run, 3)
     with ThreadPoolExecutor(8) as threads:
-        running = start(threads, calls, line, 4)
+        running = start(threads, calls, line, 7)
         line.open.set()
-        assert isinstance(running[0].exception(10), KeyboardInterrupt)
-        assert [one.result(10) for one in running[1:]] == [2, 4, 6]
+        outcomes = [one.exception(10) or one.result() for one in running]
+    with_it = next(items for items in line.asked if 1 in items)
+    for number, outcome in enumerate(outcomes):
+        if number not in with_it:
+            assert outcome == 2 * number
+        elif number == with_it[0]:
+            assert isinstance(outcome, KeyboardInterrupt)
+        else:
+            assert isinstance(outcome, RuntimeError)
     assert calls.call(5) == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -61,7 +62,7 @@ def until(condition: Any) -> None:
 
 
 def test_tickets_are_hidden_together_for_as_long_as_a_run_may_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.4)
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 2)
     queue = Queue()
     kept = keeper(queue)
     for number in range(3):
@@ -142,10 +143,54 @@ def test_an_error_ends_neither_the_thread_nor_the_caller(error: Exception) -> No
     until(lambda: len(queue.calls) == 2)
 
 
-@pytest.mark.parametrize("error", [(), (TicketsUnavailable(),)])
-def test_a_released_job_gets_its_ticket_back_or_a_new_one(error: tuple[Exception, ...]) -> None:
-    queue = Queue(*error)
+@pytest.mark.parametrize("unreachable", [False, True])
+def test_a_released_job_gets_its_ticket_back_or_a_new_one(unreachable: bool) -> None:
+    queue = Queue(*[TicketsUnavailable()] * 2 * unreachable)
     kept, own, released = keeper(queue, at_once=True), ticket(), job()
     kept.hold_or_send(own, released, 2000)
-    kept.hold_or_send(None, released, 2000)
+    kept.hold_or_send(None, released, 2000, unsure=False)  # no worker looks for jobs without tickets
     assert queue.calls == [("return", ["receipt-0", 2000]), ("send", [released.job_id, 2000])]
+
+
+def test_a_container_sends_no_second_ticket() -> None:
+    queue = Queue()
+    kept, released = keeper(queue), job()
+    kept.hold_or_send(None, released, 2000, unsure=False)
+    assert queue.calls == []
+    kept.hold_or_send(None, released, 2000, unsure=True)
+    assert queue.calls == [("send", [released.job_id, 2000])]
+
+
+def test_a_returned_ticket_is_not_hidden_by_an_extension_that_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
+    queue = Queue()
+    kept, own = keeper(queue), ticket()
+    hides, goes_on = threading.Event(), threading.Event()
+
+    def slow(delays: list[tuple[Ticket, int]]) -> None:
+        if delays:
+            hides.set()
+            assert goes_on.wait(5)
+            queue.calls.append(("hold", []))
+
+    queue.hold_all = slow  # type: ignore[method-assign]
+    kept.keep(own)
+    assert hides.wait(5)
+    returning = threading.Thread(target=kept.hold_or_send, args=(own, job(), 0))
+    returning.start()
+    time.sleep(0.1)
+    goes_on.set()
+    returning.join(5)
+    assert queue.calls == [("hold", []), ("return", ["receipt-0", 0])]
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue()
+    kept, start = keeper(queue), threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+    with pytest.raises(RuntimeError):
+        kept.delete(ticket(1))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    kept.delete(ticket(2))
+    until(lambda: queue.calls)
+    assert queue.calls == [("delete", ["receipt-1", "receipt-2"])]

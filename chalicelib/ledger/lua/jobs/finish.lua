@@ -1,4 +1,5 @@
--- End an attempt: the job ends, or is delayed for its backoff. Only for the holder; an outcome counts once. Then claim the next job.
+-- End an attempt: the job ends, or is delayed for its backoff. Only for the holder; an outcome counts once. If the
+-- job ends, claim the next one.
 --
 -- ARGV  1 now   2 jobId   3 id   4 token   5 outcome: completed | failed | cancelled | retry
 --       6 backoff (ms, for retry)   7 summary for the history   8 length of the history
@@ -31,25 +32,25 @@ if not job or job.id < id then
   return {done_id and done_id > id and 'lost' or 'unknown'}
 end
 if job.id > id then return {'lost'} end
-if outcome == 'retry' and job.ended == token then return ok(claimed_before(job.following, ARGV[11])) end
+if outcome == 'retry' and job.ended == token then return {'ok'} end
 if not speaks(job, token) then return {'lost'} end
-local claimed = claim_next()
-local following = claimed and claimed[2]
 if outcome == 'retry' then
   let_go(job)
   note(job, ARGV[9])
   delay(job, now + tonumber(ARGV[6]))
-  job.attempts, job.ended, job.following = (job.attempts or 0) + 1, token, following
+  job.attempts, job.ended = (job.attempts or 0) + 1, token
   save(job)
-  return ok(claimed)
+  return {'ok'}
 end
+leave(job)  -- a sweep may have requeued it: the next job must be another one
+local claimed = claim_next()
 if tonumber(ARGV[10]) > 0 and call('HSETNX', P .. 'spent', 'since_ms', now) == 0 then  -- the first ended before since_ms
   local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
   call('HINCRBY', usage, 'nano_usd', ARGV[10])
   call('EXPIRE', usage, USAGE_TTL)
   call('HINCRBY', P .. 'spent', job.operation, ARGV[10])
 end
-close(job, outcome, token, now, following)
+close(job, outcome, token, now, claimed and claimed[2])
 if keep > 0 then
   local history = P .. 'history:' .. outcome
   if call('LPUSH', history, ARGV[7]) >= keep + TRIM_EVERY then call('LTRIM', history, 0, keep - 1) end

@@ -10,7 +10,6 @@
 -- machine, the holders renew in between. A second stall does not fail the job here: the worker that claims it next does.
 local now = time_ms(ARGV[1])
 local most, second_check, starved_after = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local RESEND_MAX_MS = 900000
 local CHECK_AGAIN_MS = 5000
 local paused, tickets = {}, {}
 born(now)
