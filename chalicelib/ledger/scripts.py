@@ -160,7 +160,7 @@ class Scripts:
                 answers.append(None)
             except (redis.DataError, UnicodeError) as error:
                 answers.append(error)
-        connection.send_packed_command(packed)
+        connection.send_packed_command([b"".join(packed)])  # in one packet
         for at, answer in enumerate(answers):
             if answer is None:
                 try:

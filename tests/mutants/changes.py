@@ -95,7 +95,7 @@ CHANGES = (
     Change("the turns of pools", "workers/runtime/container.py", "first = next(self._turns)", "first = 0", "tests/unit/runtime/test_container.py"),
     Change("the turn of parts", LUA + "jobs/lib.lua", "(parts and parts < job.score)", "false", "tests/unit/runtime/test_container.py"),
     Change("the next claim of a repeated finish", LUA + "jobs/finish.lua", "return done_token == token and ok(claimed_before(done_next, ARGV[11]))", "return done_token == token and {'ok'}"),
-    Change("a job that was requeued and ends", LUA + "jobs/finish.lua", "leave(job)  -- a sweep", "-- a sweep"),
+    Change("a job that was requeued and ends", LUA + "jobs/finish.lua", "if job.state == 'waiting' then leave(job) end", ""),
     Change("one claim for each ticket", LUA + "jobs/claim.lua", "local most = #ARGV < first_ticket and tokens or 0", "local most = tokens"),
     Change("a claim of a cancelled job", RUNNER, "attempt.cancel() if claim.cancelled else", "attempt.perform() if claim.cancelled else", HANDLER),
 )  # fmt: skip

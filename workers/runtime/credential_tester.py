@@ -62,10 +62,12 @@ class CredentialTester:
         try:
             while time.monotonic() < until and (test := self._tests.take()) is not None:
                 outcome = self._try(test)
-                self._tests.answer(test, outcome)
                 status = outcome.error or str(outcome.status)
                 logger.info("credential tested", extra={"credential_id": test.credential_id, "status": status})
-                self._directus.note_use(test.credential_id, timestamp(), status[:200])
+                try:  # first: who has the answer may read the credential next
+                    self._directus.note_use(test.credential_id, timestamp(), status[:200])
+                finally:
+                    self._tests.answer(test, outcome)
                 ran += 1
         except Unavailable as error:
             logger.warning("tests of credentials must wait", extra={"error": str(error)})

@@ -42,7 +42,7 @@ if outcome == 'retry' then
   save(job)
   return {'ok'}
 end
-leave(job)  -- a sweep may have requeued it: the next job must be another one
+if job.state == 'waiting' then leave(job) end  -- a sweep requeued it: the next job must be another one
 local claimed = claim_next()
 if tonumber(ARGV[10]) > 0 and call('HSETNX', P .. 'spent', 'since_ms', now) == 0 then  -- the first ended before since_ms
   local usage = P .. 'usage:' .. job.user .. ':' .. job.cycle
