@@ -9,7 +9,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib.directus.records import OPEN_STATES
-from chalicelib.ledger.ledger import LEASE_MS, SUSPECT_MS
+from chalicelib.ledger.ledger import LEASE_MS, SUSPECT_MS, SWEEP_AT_MOST
 from chalicelib.queues.tickets import RECEIVE_AT_MOST, Sending
 from chalicelib.settings import POOLS
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = Logger(service="mediaq", child=True)
 SEED_TRIES = 5
 WAKES = 10
+SWEEPS = 10  # a run goes on while there are as many missing tickets as one sweep may find
 DEAD_LETTER_CALLS = 10  # per run: a hundred tickets
 
 
@@ -73,10 +74,15 @@ class Maintenance:
 
     def sweep(self) -> int:
         """Requeue expired jobs, send missing tickets and return how many; wake workers for due webhooks."""
-        swept = self._ledger.sweep()
+        sent = 0
+        for _ in range(SWEEPS):
+            swept = self._ledger.sweep()
+            sent += send_missing(swept.missing, self._tickets)
+            if len(swept.missing) < SWEEP_AT_MOST:
+                break
         if swept.undelivered:
             self.wake_webhook_senders()
-        return send_missing(swept.missing, self._tickets)
+        return sent
 
     def wake_webhook_senders(self) -> int:
         """Send old tickets so that an idle Lambda starts and delivers due webhooks; return how many.

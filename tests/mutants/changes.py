@@ -48,7 +48,7 @@ CHANGES = (
     Change("ids that only grow", LUA + "jobs/admit.lua", "math.max(now_us, tonumber(meta[1] or 0) + 1)", "now_us"),
     Change("a repeated claim", LUA + "jobs/claim.lua", "if KEYS[2] then", "if false then"),
     Change("the order", LUA + "jobs/lib.lua", "call('ZPOPMIN', waiting)", "call('ZPOPMAX', waiting)"),
-    Change("the promotion of delayed jobs", LUA + "jobs/claim.lua", "promote(now, 100)", ""),
+    Change("the promotion of delayed jobs", LUA + "jobs/claim.lua", "promote(now, PROMOTED_AT_MOST)", ""),
     Change("the pause of a pool", LUA + "jobs/lib.lua", "known[1] or (parts", "(parts"),
     Change("fairness between users", LUA + "lib.lua", "tonumber(call('ZADD', rounds, 'INCR', 1, user))", "1"),
     Change("the time limit in a lease", LUA + "lib.lua", "math.min(now + lease_ms, job.deadline_ms)", "now + lease_ms"),

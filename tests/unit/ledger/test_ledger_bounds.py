@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TestBounds:
-    def test_a_sweep_does_a_hundred_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
+    def test_a_sweep_does_some_at_a_time(self, ledger: Ledger, clock: Clock) -> None:
         """When everything is wrong at once it is a matter of some runs, and no run is a long one."""
         for _ in range(250):
             claim(ledger, admit(ledger))
@@ -26,10 +26,10 @@ class TestBounds:
             admit(ledger)
         clock.advance(61_000)
         found = [len(ledger.sweep().missing)]
-        for _ in range(8):
+        for _ in range(30):
             clock.advance(5_001)
             found.append(len(ledger.sweep().missing))
-        assert max(found) <= 300
+        assert max(found) <= 90
         assert ledger.stats()[:2] == (500, 0)
         assert sum(found) >= 250
 

@@ -15,7 +15,7 @@ local pool, lease_ms, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local HOLD_ACTIVE_MS = 150000  -- if its worker dies and Redis is wiped, only this ticket is left of the job
 local HOLD_PAUSED_MS = 300000
 local CLAIM_KEPT = 60  -- seconds; a call is repeated within them
-promote(now, 100)
+promote(now, PROMOTED_AT_MOST)
 
 local function verdict(id, job_id, paused)
   local job, done_id = look_up(job_id)

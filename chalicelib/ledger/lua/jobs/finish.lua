@@ -17,7 +17,7 @@ local now = time_ms(ARGV[1])
 -- Claim the next job; nil: there is none to claim, or it is not wanted.
 local function claim_next()
   if ARGV[11] == '' then return nil end
-  promote(now, 100)
+  promote(now, PROMOTED_AT_MOST)
   for i = 14, #ARGV do
     local claimed = claim_best(ARGV[i], now, ARGV[11], tonumber(ARGV[12]), ARGV[13] == '1')
     if claimed then return claimed end

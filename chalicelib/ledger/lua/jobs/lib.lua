@@ -1,6 +1,7 @@
 -- What the scripts of jobs share, after ../lib.lua.
 
 local PACE_SMOOTHED = 8
+local PROMOTED_AT_MOST = 20  -- by one claim; a sweep does the rest
 
 -- A claimed job, as `claim` and `finish` return it.
 local function running(job)
