@@ -23,7 +23,7 @@ from infra.local.process import LOOPBACK, pick_port
 from workers.runtime.runner import Ended, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.types import Claim
@@ -33,14 +33,15 @@ if TYPE_CHECKING:
 class NoopRunner(Runner):
     """Claims, holds a lease, finishes, deletes the ticket: everything except the work."""
 
-    def __init__(self, ledger: Ledger, tickets: Tickets) -> None:
-        nothing: Any = None  # Directus is not used
+    def __init__(self, ledger: Ledger, tickets: Tickets, act: Callable[[str], object], helper: Any = None) -> None:
+        """`act` is called with the job id of each job."""
+        nothing: Any = None  # Directus is asked after a wipe only
         tools: Any = SimpleNamespace(prices=load_prices(PRICES_FILE))
-        super().__init__(ledger, tickets, nothing, tools, next_pools=lambda: ["container"], at_once=False)
-        self.ran: list[str] = []
+        super().__init__(ledger, tickets, nothing, tools, helper, at_once=False)
+        self.act = act
 
     def _attempt(self, claim: Claim, lease: Lease) -> Ended:
-        self.ran.append(lease.job.job_id)
+        self.act(lease.job.job_id)
         return self._finish(claim, lease, "completed", {"error": ""})
 
 
@@ -71,11 +72,13 @@ class System:
 
     def drain(self, count: int, tickets: Tickets) -> list[str]:
         """Run jobs one at a time until `count`, then drop the remaining tickets; return the order."""
-        runner = NoopRunner(self.ledger, tickets)
-        while len(runner.ran) < count or self.left():
+        ran: list[str] = []
+        runner = NoopRunner(self.ledger, tickets, ran.append)
+        runner.next_pools = lambda: ["container"]
+        while len(ran) < count or self.left():
             runner.claims.claim("container", tickets.receive("container", RECEIVE_AT_MOST, 1), 1, runner.run)
             runner.kept_tickets.flush()
-        return runner.ran
+        return ran
 
     def left(self) -> int:
         """Return the number of tickets."""

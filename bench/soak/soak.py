@@ -62,8 +62,9 @@ def soak(jobs: int, seconds: float = 0.0, seed: int = 7) -> Figures:
         _delay(system, delayed, time.monotonic() - began)
         figures["with all waiting and delayed"] = watch.costs()
         drained = time.monotonic()
-        kills = _drain(system, jobs, seconds, random.Random(seed))  # noqa: S311 - a bench
+        kills = _drain(system, jobs + watch.sampled, seconds, random.Random(seed))  # noqa: S311 - a bench
         taken = time.monotonic() - drained
+        figures["at the end"] = watch.costs()
         return figures | {
             "drain": {"jobs a second": round(jobs / taken), "workers killed": kills},
             "ended": watch.ended(jobs),
@@ -81,6 +82,8 @@ class Watch:
         self._redis.config_set("slowlog-log-slower-than", SLOW_US)
         self._redis.config_set("slowlog-max-len", 10_000)
         self._memory = int(self._redis.info("memory")["used_memory"])
+        self.sampled = 0
+        """Jobs that were admitted to see what they cost."""
 
     def costs(self) -> dict[str, float]:
         """Return microseconds of Redis of each script: its mean, and of those that look at all jobs the slowest of 20."""
@@ -88,6 +91,7 @@ class Watch:
         admitted = partial(ledger.admit, record="pending", limit=-1)
         found: dict[str, float] = {"waiting": ledger.stats().waiting}
         made = [job(number) for number in range(SAMPLES)]
+        self.sampled += SAMPLES
         found["admit us"] = self._mean([partial(admitted, one) for one in made])
         looks: dict[str, Callable[[], object]] = {
             "sweep": ledger.sweep,
@@ -110,12 +114,12 @@ class Watch:
         Raises:
             Stalled: it is not every job, once.
         """
-        more = int(self._redis.get("soak:samples") or 0)
+        expected = jobs + self.sampled
         markers = sum(1 for _ in self._redis.scan_iter("{bench}:done:*", count=10_000))
         stats = self._system.ledger.stats()
         left = stats.waiting + stats.active + stats.delayed
-        if not markers == stats.completed == jobs + more or left:
-            raise Stalled(f"{jobs + more} jobs: {markers} have ended, {stats.completed} were counted, {left} are left")
+        if not markers == stats.completed == expected or left:
+            raise Stalled(f"{expected} jobs: {markers} have ended, {stats.completed} were counted, {left} are left")
         return {"jobs": markers, "counted": stats.completed}
 
     def memory(self) -> dict[str, int]:
@@ -146,7 +150,7 @@ class Watch:
         return (self._micros() - before) / len(calls)
 
     def _micros(self) -> float:
-        """Return the processor time of Redis in microseconds. It does not grow beside other processes."""
+        """Return the processor time of Redis in microseconds."""
         used = self._redis.info("cpu")
         return 1e6 * (float(used["used_cpu_user"]) + float(used["used_cpu_sys"]))
 
@@ -159,7 +163,7 @@ def _fill(system: noop.System, watch: Watch, jobs: int) -> Figures:
     """Admit jobs of USERS users, with a ticket each as long as there are few; look at the costs at each power of ten."""
     tickets = system.tickets(system.sqs)
     figures: Figures = {}
-    depth, sampled = FIRST_DEPTH, 0
+    depth, said = FIRST_DEPTH, time.monotonic()
     for number in range(jobs):
         made = msgspec.structs.replace(job(number), user_id=f"user-{number % USERS}")
         admitted = system.ledger.admit(made, "pending", -1).send
@@ -168,10 +172,10 @@ def _fill(system: noop.System, watch: Watch, jobs: int) -> Figures:
             tickets.send_all([Sending(admitted)])
         if number + 1 == depth:
             figures[f"with {depth} waiting"] = watch.costs()
-            sampled += SAMPLES
             depth *= 10
-            _say(f"{number + 1} jobs wait")
-    system.scripts.redis.set("soak:samples", sampled + SAMPLES)
+        if number + 1 == jobs or time.monotonic() - said >= REPORT_SECONDS:
+            _say(f"{number + 1} of {jobs} jobs wait")
+            said = time.monotonic()
     return figures
 
 

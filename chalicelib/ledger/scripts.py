@@ -160,11 +160,19 @@ class Scripts:
                 answers.append(None)
             except (redis.DataError, UnicodeError) as error:
                 answers.append(error)
-        connection.send_packed_command([b"".join(packed)])  # in one packet
-        for at, answer in enumerate(answers):
-            if answer is None:
-                try:
-                    answers[at] = connection.read_response()
-                except redis.ResponseError as error:
-                    answers[at] = error
+        try:
+            connection.send_packed_command([b"".join(packed)])  # in one packet
+            for at, answer in enumerate(answers):
+                if answer is None:
+                    answers[at] = _read(connection)
+        except BaseException:
+            connection.disconnect()  # an answer that was not read must not be taken for that of the next call
+            raise
         return answers
+
+
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from infra.local.client import CreatorApp
 from infra.local.directus import accounts
 from infra.local.process import LocalProcess
 from infra.local.stack import Stack, login
+from tests import waiting
 from tests.integration import guarded_site as guarded
 from tests.integration.slow_site import SlowSite, serve
 from workers.context import programs
@@ -140,17 +140,8 @@ def run_example(directus: str, api: str, token: str, clip: Path) -> str:
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until something is true and return it.
-
-    Raises:
-        AssertionError: it is not, after `seconds`.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not after {seconds} s: {what}")
+    """Wait for something in another process: see `waiting.until`."""
+    return waiting.until(true, seconds, what, every=0.1)
 
 
 def run_system(home: Path, directus: str = "standin", concurrency: int = 2) -> Iterator[System]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.directus.client import Directus
     from chalicelib.ledger.ledger import Ledger
     from chalicelib.queues.tickets import Tickets
+    from workers.runtime.ticket_keeper import TicketKeeper
 
 logger = Logger(service="mediaq", child=True)
 UNKNOWN_STATE_MS = (30_000, 60_000)
@@ -41,10 +42,11 @@ class Handled(NamedTuple):
 class TicketClaims:
     """The claims of one worker. An unreachable dependency is never raised: the tickets are returned."""
 
-    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus) -> None:
+    def __init__(self, ledger: Ledger, tickets: Tickets, directus: Directus, kept_tickets: TicketKeeper) -> None:
         self._ledger = ledger
         self._tickets = tickets
         self._directus = directus
+        self._kept_tickets = kept_tickets
 
     def claim(self, pool: str, tickets: Sequence[Ticket], slots: int, start: Start) -> Handled:
         """Claim up to `slots` jobs with tickets of `pool`. Every ticket that is not of a claimed job is deleted or returned.
@@ -62,7 +64,7 @@ class TicketClaims:
                 ended.append(ticket)
             elif verdict.word != "run":
                 held.append((ticket, {"wait": 0, "hold": verdict.hold_ms}.get(verdict.word, unknown_state_ms())))
-        self._delete([*calls, *ended])
+        self._kept_tickets.delete([*calls, *ended])
         self._hold(held)
         return Handled([*moved, *ended], bool(calls))
 
@@ -120,12 +122,6 @@ class TicketClaims:
             except TicketsUnavailable as error:
                 logger.warning("ticket not moved; its visibility timeout returns it", extra={"error": str(error)})
         return moved
-
-    def _delete(self, tickets: list[Ticket]) -> None:
-        try:
-            self._tickets.delete_all(tickets)
-        except TicketsUnavailable:
-            logger.warning("tickets not deleted; they are dropped at their next delivery", extra={"tickets": len(tickets)})
 
     def _hold(self, delays: list[tuple[Ticket, int]]) -> None:
         try:

@@ -79,19 +79,19 @@ class Runner:
         tools: Tools,
         helper: Helper | None = None,
         *,
-        next_pools: Callable[[], Sequence[str]] = tuple,
         at_once: bool = True,
     ) -> None:
-        """`next_pools`: where to look for the next job when one ends; `at_once`: see `TicketKeeper`."""
+        """`at_once`: see `TicketKeeper`."""
         self._ledger = ledger
         self._tickets = tickets
         self._directus = directus
         self._tools = tools
         self.helper = helper
         """Takes parts of other workers' jobs; None: there is no store for them."""
-        self.next_pools = next_pools
-        self.claims = TicketClaims(ledger, tickets, directus)
+        self.next_pools: Callable[[], Sequence[str]] = tuple
+        """Where to look for the next job when one ends; nowhere by default, as a Lambda."""
         self.kept_tickets = TicketKeeper(tickets, at_once=at_once)
+        self.claims = TicketClaims(ledger, tickets, directus, self.kept_tickets)
         self._leases = LeaseKeeper(ledger)
         self._running: set[Lease] = set()
         self._lock = threading.Lock()
@@ -236,7 +236,7 @@ class Runner:
             self.last_error = (str(note["error"])[:ERROR_MAX], round(time.time() * 1000))
         ended = word != "lost" and outcome != "retry"
         if ended:
-            self.kept_tickets.delete(lease.ticket)
+            self._delete_ticket(lease)
         elif word != "lost":
             self.kept_tickets.hold_or_send(lease.ticket, job, delay_ms)
         return Ended(ended, following)
@@ -258,8 +258,12 @@ class Runner:
             return False
         logger.warning("moved to the container pool", extra={"job_id": moved.job_id, "reason": reason, "ledger": word})
         if word == "ok":
-            self.kept_tickets.delete(lease.ticket)
+            self._delete_ticket(lease)
         return word == "ok"
+
+    def _delete_ticket(self, lease: Lease) -> None:
+        if lease.ticket is not None:  # else it is deleted when it is received
+            self.kept_tickets.delete([lease.ticket])
 
     def _release(self, lease: Lease, delay_ms: int, reason: str, cause: BaseException | None = None) -> None:
         about = {"job_id": lease.job.job_id, "reason": reason, "cause": repr(cause), "delay_ms": delay_ms}
@@ -271,6 +275,7 @@ class Runner:
         except LedgerUnavailable:
             return  # the lease expires, and a sweep finds the job
         if word != "lost":
+            unsure |= self._stopped is not None  # nobody else may look for jobs without tickets
             self.kept_tickets.hold_or_send(lease.ticket, lease.job, delay_ms, unsure=unsure)
 
 

@@ -12,6 +12,8 @@ from chalicelib.errors import TicketsUnavailable
 from chalicelib.queues.tickets import RECEIVE_VISIBILITY_SECONDS, RUN_VISIBILITY_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.queues.tickets import Ticket, Tickets
 
@@ -47,17 +49,18 @@ class TicketKeeper:
         with self._lock:
             self._due.pop(ticket.receipt, None)
 
-    def delete(self, ticket: Ticket | None) -> None:
-        """Delete the ticket of an ended job, at once or with others in a moment. None: the job was claimed without it."""
-        if ticket is None:
-            return
-        self.let_go(ticket)
-        if self._at_once:
-            self._delete([ticket])
+    def delete(self, tickets: Sequence[Ticket]) -> None:
+        """Delete the tickets of ended jobs, at once or with others in a moment."""
+        if not tickets:
             return
         with self._lock:
-            self._ended.append(ticket)
-            self._start()
+            for ticket in tickets:
+                self._due.pop(ticket.receipt, None)
+            self._ended += tickets
+            if not self._at_once:
+                self._start()
+                return
+        self.flush()
 
     def hold_or_send(self, ticket: Ticket | None, job: MediaJob, delay_ms: int, *, unsure: bool = True) -> None:
         """Make sure that somebody runs a released job when it is due: its ticket is visible then, or a new one is sent.
@@ -79,7 +82,10 @@ class TicketKeeper:
         """Delete what is to be deleted now."""
         with self._lock:
             ended, self._ended = self._ended, []
-        self._delete(ended)
+        try:
+            self._tickets.delete_all(ended)
+        except TicketsUnavailable:
+            logger.warning("tickets not deleted; they are dropped at their next delivery", extra={"tickets": len(ended)})
 
     def _start(self) -> None:
         if not self._running:
@@ -113,9 +119,3 @@ class TicketKeeper:
                 logger.warning("tickets not extended", extra={"tickets": len(due), "error": str(error)})
                 with self._lock:
                     self._due |= {ticket.receipt: (ticket, now) for ticket in due if ticket.receipt in self._due}
-
-    def _delete(self, tickets: list[Ticket]) -> None:
-        try:
-            self._tickets.delete_all(tickets)
-        except TicketsUnavailable:
-            logger.warning("tickets not deleted; they are dropped at their next delivery", extra={"tickets": len(tickets)})

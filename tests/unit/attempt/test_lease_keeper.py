@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.errors import LedgerUnavailable
 from tests.unit.factories import admit, claim
+from tests.waiting import until
 from workers.attempt import lease_keeper as module
 from workers.attempt.lease import Lease
 from workers.attempt.lease_keeper import LeaseKeeper
@@ -44,13 +45,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lease(ledger: Ledger, renewals: Any, keeper: LeaseKeeper) -> Lease:
     return Lease(claim(ledger, admit(ledger)), None, renewals, keeper)
-
-
-def until(condition: Any, seconds: float = 5) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
 
 
 def test_all_leases_are_renewed_in_one_call(ledger: Ledger) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -14,7 +14,7 @@ from chalicelib.ledger.scripts import Scripts
 from tests.unit.factories import admit, claim, drain
 
 if TYPE_CHECKING:
-    from tests.conftest import Clock
+    from tests.conftest import Clock, LossyScripts
 
 
 class TestBounds:
@@ -122,3 +122,57 @@ def test_every_script_documents_its_arguments() -> None:
         assert text.startswith("-- "), file
         header = text.split("\nlocal", 1)[0]
         assert file.name == "lib.lua" or "ARGV[" not in text or "ARGV" in header, file
+
+
+class TestTogether:
+    """Calls of several threads in one exchange with Redis."""
+
+    def exchange(self, scripts: Scripts, calls: list[tuple[Any, ...]]) -> list[Any]:
+        return scripts._answers([scripts_module._Call(name, args) for name, *args in calls])
+
+    def test_each_has_its_own_answer_also_when_redis_has_forgotten_the_scripts(self, scripts: Scripts) -> None:
+        calls = [
+            ("pools/stats", "lambda", "container"),
+            ("jobs/get", "", 0, "unknown"),
+            ("jobs/lock", "job", "token", 1),
+            ("jobs/lock", "job", "t", 1),
+        ]
+        expected = [scripts.call(*call) for call in calls[:2]] + [["ok"], ["locked"]]
+        scripts.redis.script_flush()
+        assert self.exchange(scripts, calls) == expected
+
+    def test_one_that_cannot_be_sent_or_is_refused_fails_alone(self, scripts: Scripts) -> None:
+        lone_surrogate = "\ud800"
+        calls = [
+            ("jobs/lock", "a", lone_surrogate, 1),
+            ("jobs/lock", "b", "token", 1),
+            ("taxonomy/read",),
+            ("jobs/lock", "b", "t", 1),
+        ]
+        unsendable, first, refused, second = self.exchange(scripts, calls)
+        assert isinstance(unsendable, UnicodeEncodeError)
+        assert isinstance(refused, redis.ResponseError)
+        assert (first, second) == (["ok"], ["locked"])
+
+    def test_after_a_lost_answer_all_are_repeated(self, ledger: Ledger, scripts: LossyScripts) -> None:
+        """The first claims were made: the repeated ones find their jobs."""
+        jobs = [admit(ledger) for _ in range(3)]
+        scripts.lose = True
+        answers = self.exchange(scripts, [("jobs/claim", ledger._now(), "container", 10_000, 1, f"t{n}") for n in range(2)])
+        assert [answer[0][0] for answer in answers] == [job.id for job in jobs[:2]]
+        assert ledger.stats()[:2] == (1, 2)
+
+    def test_an_answer_that_was_not_read_is_not_that_of_the_next_call(
+        self, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = scripts_module._read
+
+        def interrupted(connection: Any) -> Any:
+            monkeypatch.setattr(scripts_module, "_read", read)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(scripts_module, "_read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            self.exchange(scripts, [("jobs/lock", "a", "token", 1), ("jobs/lock", "b", "token", 1)])
+        assert scripts.call("jobs/lock", "a", "another", 1) == ["locked"]
+        assert scripts.call("jobs/lock", "c", "token", 1) == ["ok"]

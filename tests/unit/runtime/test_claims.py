@@ -14,6 +14,7 @@ from tests.unit.factories import admit, claim
 from workers.runtime import claims as module
 from workers.runtime import recovery
 from workers.runtime.claims import TicketClaims
+from workers.runtime.ticket_keeper import TicketKeeper
 
 if TYPE_CHECKING:
     from chalicelib.domain.jobs import MediaJob
@@ -87,7 +88,7 @@ def directus(monkeypatch: pytest.MonkeyPatch) -> Directus:
 
 @pytest.fixture
 def claims(ledger: Ledger, queue: Any, directus: Any) -> TicketClaims:
-    return TicketClaims(ledger, queue, directus)
+    return TicketClaims(ledger, queue, directus, TicketKeeper(queue, at_once=True))
 
 
 class Taken:

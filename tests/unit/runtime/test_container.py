@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.domain.cost import load_prices
+from bench.noop import NoopRunner
+from chalicelib.errors import DirectusUnavailable, WorkerStopping
 from chalicelib.queues.tickets import Ticket
-from chalicelib.settings import PRICES_FILE
 from tests.unit.factories import admit
+from tests.waiting import until
 from workers.runtime import container
 from workers.runtime.container import ContainerWorker
-from workers.runtime.runner import Ended, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from chalicelib.domain.jobs import MediaJob
     from chalicelib.ledger.ledger import Ledger
-    from chalicelib.ledger.types import Claim
-    from workers.attempt.lease import Lease
 
 
 class Queue:
@@ -34,6 +32,7 @@ class Queue:
         self.tickets: list[Ticket] = []
         self.deleted: list[str] = []
         self.returned: list[str] = []
+        self.sent: list[str] = []
 
     def receive(self, pool: str, most: int, wait_seconds: int) -> list[Ticket]:
         found = [ticket for ticket in self.tickets if ticket.pool == pool][:most]
@@ -51,15 +50,8 @@ class Queue:
     def send_all(self, sendings: Any) -> dict[str, Any]:
         return {}
 
-
-class StubRunner(Runner):
-    """Runs jobs that do nothing but call `act`."""
-
-    act: Callable[[str], None]
-
-    def _attempt(self, claim: Claim, lease: Lease) -> Ended:
-        self.act(lease.job.job_id)
-        return self._finish(claim, lease, "completed", {"error": ""})
+    def send(self, job: MediaJob, delay_ms: int) -> None:
+        self.sent.append(job.job_id)
 
 
 class Scene:
@@ -69,10 +61,7 @@ class Scene:
         self.ledger = ledger
         self.queue: Any = Queue()
         self.ran: list[str] = []
-        tools: Any = SimpleNamespace(prices=load_prices(PRICES_FILE))
-        nothing: Any = None
-        self.runner = StubRunner(ledger, self.queue, nothing, tools, helper, at_once=False)
-        self.runner.act = self.ran.append
+        self.runner = NoopRunner(ledger, self.queue, self.ran.append, helper)
         idle: Any = SimpleNamespace(wake=lambda due: None, stop=lambda: None)
         self.worker = ContainerWorker(
             self.runner, ledger, self.queue, pools=["lambda", "container"], concurrency=concurrency, poll_seconds=0,
@@ -97,10 +86,7 @@ class Scene:
         self.worker._on_signal(15, None)
 
     def until(self, count: int) -> None:
-        ends = time.monotonic() + 5
-        while len(self.ran) < count:
-            assert time.monotonic() < ends, self.ran
-            time.sleep(0.005)
+        until(lambda: len(self.ran) >= count)
 
 
 @pytest.fixture(autouse=True)
@@ -127,10 +113,7 @@ def test_the_tickets_of_jobs_that_ran_are_deleted_when_they_arrive(ledger: Ledge
     with scene.running():
         scene.until(4)
         scene.send(*jobs[1:])
-        ends = time.monotonic() + 5
-        while len(scene.queue.deleted) < 4:
-            assert time.monotonic() < ends
-            time.sleep(0.01)
+        until(lambda: len(scene.queue.deleted) == 4)
     assert sorted(scene.queue.deleted) == sorted(job.job_id for job in jobs)
     assert len(scene.ran) == 4
 
@@ -204,6 +187,26 @@ def test_a_worker_that_stops_claims_no_further_job(ledger: Ledger) -> None:
     assert scene.ran == [jobs[0].job_id]
     assert ledger.stats()[:2] == (2, 0)
     assert scene.queue.deleted == [jobs[0].job_id]  # also what was to be deleted with others
+
+
+@pytest.mark.parametrize(("reason", "tickets"), [(DirectusUnavailable(), 0), (None, 1)])
+def test_a_released_job_without_its_ticket_gets_one_from_a_worker_that_stops(
+    ledger: Ledger, reason: Exception | None, tickets: int
+) -> None:
+    """While the worker goes on, a sweep finds the job. After its end there may be Lambdas only."""
+    scene = Scene(ledger, 1)
+    admit(ledger)
+
+    def act(job_id: str) -> None:
+        scene.ran.append(job_id)
+        if reason is None:
+            scene.runner.stop()
+        raise reason or WorkerStopping("The worker is shutting down")
+
+    scene.runner.act = act
+    assert scene.runner.look("container")
+    assert len(scene.queue.sent) == tickets
+    assert ledger.stats()[1] == 0
 
 
 class Helper:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from chalicelib.gathering import Gathering
+from tests.waiting import until
 
 
 class Line:
@@ -35,11 +35,9 @@ def start(threads: ThreadPoolExecutor, calls: Gathering[int], line: Line, count:
     """Start a call that hangs, and others that gather behind it."""
     line.open.clear()
     first = threads.submit(calls.call, 0)
-    while not line.asked:
-        time.sleep(0.001)
+    until(lambda: line.asked)
     others = [threads.submit(calls.call, number) for number in range(1, count)]
-    while len(calls._gathered) < count - 1:
-        time.sleep(0.001)
+    until(lambda: len(calls._gathered) == count - 1)
     return [first, *others]
 
 
@@ -49,22 +47,14 @@ def test_one_thread_waits_for_nobody(line: Line) -> None:
     assert line.asked == [[1], [2]]
 
 
-def test_what_gathers_behind_a_call_is_run_together(line: Line) -> None:
-    calls = Gathering(line.run, 10)
+@pytest.mark.parametrize(("most", "sizes"), [(10, [1, 7]), (3, [1, 3, 3, 1])])
+def test_what_gathers_behind_a_call_is_run_together(line: Line, most: int, sizes: list[int]) -> None:
+    calls = Gathering(line.run, most)
     with ThreadPoolExecutor(8) as threads:
         running = start(threads, calls, line, 8)
         line.open.set()
         assert [one.result(10) for one in running] == [0, 2, 4, 6, 8, 10, 12, 14]
-    assert [sorted(items) for items in line.asked] == [[0], [1, 2, 3, 4, 5, 6, 7]]
-
-
-def test_no_more_than_so_many(line: Line) -> None:
-    calls = Gathering(line.run, 3)
-    with ThreadPoolExecutor(8) as threads:
-        running = start(threads, calls, line, 8)
-        line.open.set()
-        assert [one.result(10) for one in running] == [0, 2, 4, 6, 8, 10, 12, 14]
-    assert max(map(len, line.asked)) == 3
+    assert [len(items) for items in line.asked] == sizes
     assert sorted(item for items in line.asked for item in items) == list(range(8))
 
 

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.errors import TicketsUnavailable
 from chalicelib.queues.tickets import RUN_VISIBILITY_SECONDS, Ticket
 from tests.unit.factories import job
+from tests.waiting import until
 from workers.runtime import ticket_keeper as module
 from workers.runtime.ticket_keeper import TicketKeeper
 
@@ -54,35 +55,51 @@ def keeper(queue: Any, *, at_once: bool = False) -> TicketKeeper:
     return TicketKeeper(queue, at_once=at_once)
 
 
-def until(condition: Any) -> None:
-    ends = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
+class Time:
+    """A clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
-def test_tickets_are_hidden_together_for_as_long_as_a_run_may_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 2)
-    queue = Queue()
-    kept = keeper(queue)
-    for number in range(3):
-        kept.keep(ticket(number))
-    time.sleep(0.1)
-    assert queue.calls == []  # not before half of their first visibility timeout
-    until(lambda: queue.calls)
-    time.sleep(0.1)  # and again only after a part of that
-    assert queue.calls == [("hold", [(f"receipt-{number}", RUN_VISIBILITY_SECONDS * 1000) for number in range(3)])]
+class TestHiding:
+    """With the thread that does it every half second held back, and a clock of the test's own."""
 
+    @pytest.fixture
+    def time(self, monkeypatch: pytest.MonkeyPatch) -> Time:
+        time = Time()
+        monkeypatch.setattr(module, "time", time)
+        monkeypatch.setattr(TicketKeeper, "_start", lambda self: None)
+        return time
 
-def test_they_are_hidden_again_before_they_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECEIVE_VISIBILITY_SECONDS", 0.01)
-    monkeypatch.setattr(module, "RUN_VISIBILITY_SECONDS", 0.25)
-    queue = Queue()
-    keeper(queue).keep(ticket())
-    began = time.monotonic()
-    until(lambda: len(queue.calls) == 3)
-    assert time.monotonic() - began < 0.5
-    assert {ms for _, about in queue.calls for _, ms in about} == {250}
+    def test_tickets_are_hidden_together_for_as_long_as_a_run_may_need(self, time: Time) -> None:
+        queue = Queue()
+        kept = keeper(queue)
+        for number in range(3):
+            kept.keep(ticket(number))
+        time.now += module.RECEIVE_VISIBILITY_SECONDS / 2 - 1
+        kept._extend()
+        assert queue.calls == []
+        time.now += 1
+        kept._extend()
+        assert queue.calls == [("hold", [(f"receipt-{number}", RUN_VISIBILITY_SECONDS * 1000) for number in range(3)])]
+
+    def test_they_are_hidden_again_well_before_they_would_be_seen(self, time: Time) -> None:
+        queue = Queue()
+        kept = keeper(queue)
+        kept.keep(ticket())
+        began, seen_at = time.now, time.now + module.RECEIVE_VISIBILITY_SECONDS
+        while time.now < began + 1000:
+            calls = len(queue.calls)
+            kept._extend()
+            if len(queue.calls) > calls:
+                assert time.now < seen_at - 10
+                seen_at = time.now + RUN_VISIBILITY_SECONDS
+            time.now += 0.5
+        assert len(queue.calls) == 14  # a call costs money
 
 
 def test_hiding_is_tried_again_while_sqs_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +116,7 @@ def test_the_ticket_of_an_ended_job_is_hidden_no_more(monkeypatch: pytest.Monkey
     queue = Queue()
     kept, ended = keeper(queue), ticket()
     kept.keep(ended)
-    kept.delete(ended)
+    kept.delete([ended])
     time.sleep(0.2)
     assert queue.calls == [("delete", ["receipt-0"])]
     until(lambda: not kept._running)
@@ -110,7 +127,7 @@ def test_jobs_that_end_at_about_the_same_time_share_a_call(monkeypatch: pytest.M
     queue = Queue()
     kept = keeper(queue)
     for number in range(4):
-        kept.delete(ticket(number))
+        kept.delete([ticket(number)])
     until(lambda: queue.calls)
     assert queue.calls == [("delete", [f"receipt-{number}" for number in range(4)])]
 
@@ -119,7 +136,7 @@ def test_a_worker_that_stops_deletes_what_is_left(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "TICK_SECONDS", 60)
     queue = Queue()
     kept = keeper(queue)
-    kept.delete(ticket())
+    kept.delete([ticket()])
     kept.flush()
     assert queue.calls == [("delete", ["receipt-0"])]
 
@@ -127,9 +144,9 @@ def test_a_worker_that_stops_deletes_what_is_left(monkeypatch: pytest.MonkeyPatc
 def test_a_lambda_deletes_at_once() -> None:
     queue = Queue()
     kept = keeper(queue, at_once=True)
-    kept.delete(ticket())
+    kept.delete([ticket()])
     assert queue.calls == [("delete", ["receipt-0"])]
-    kept.delete(None)  # the job was claimed without its ticket
+    kept.delete([])
     assert len(queue.calls) == 1
 
 
@@ -137,9 +154,9 @@ def test_a_lambda_deletes_at_once() -> None:
 def test_an_error_ends_neither_the_thread_nor_the_caller(error: Exception) -> None:
     queue = Queue(error)
     kept = keeper(queue)
-    kept.delete(ticket(1))
+    kept.delete([ticket(1)])
     until(lambda: queue.calls)
-    kept.delete(ticket(2))
+    kept.delete([ticket(2)])
     until(lambda: len(queue.calls) == 2)
 
 
@@ -189,8 +206,8 @@ def test_a_thread_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Monk
     kept, start = keeper(queue), threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
     with pytest.raises(RuntimeError):
-        kept.delete(ticket(1))
+        kept.delete([ticket(1)])
     monkeypatch.setattr(threading.Thread, "start", start)
-    kept.delete(ticket(2))
+    kept.delete([ticket(2)])
     until(lambda: queue.calls)
     assert queue.calls == [("delete", ["receipt-1", "receipt-2"])]

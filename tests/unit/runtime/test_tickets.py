@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +17,7 @@ from chalicelib.errors import TicketsUnavailable
 from chalicelib.queues import tickets
 from chalicelib.queues.tickets import Tickets
 from tests.unit.factories import job
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,6 +187,76 @@ def test_a_refused_batch_does_not_keep_the_next_back(queues: Tickets, sqs: SQSCl
     counting.error = ClientError({"Error": {"Code": "Refused"}}, "SendMessageBatch")
     assert len(queues.send_all(several(20))) == 20
     assert len(counting.calls) == 2
+
+
+def test_tickets_of_one_moment_share_a_call_and_each_sender_has_its_own_answer(
+    queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS takes its time with the first; the others gather behind it, and it refuses one of them."""
+    goes_on, batches = threading.Event(), []
+    one_by_one: list[Any] = []
+
+    def slow(**arguments: Any) -> Any:
+        one_by_one.append(arguments)
+        assert goes_on.wait(10)
+
+    def refuse_the_second(**arguments: Any) -> Any:
+        batches.append([entry["Id"] for entry in arguments["Entries"]])
+        return {"Failed": [{"Id": "1"}]}
+
+    monkeypatch.setattr(sqs, "send_message", slow)
+    monkeypatch.setattr(sqs, "send_message_batch", refuse_the_second)
+    with ThreadPoolExecutor(8) as threads:
+        first, *others = several(6)
+        running = [threads.submit(queues.send_all, [first])]
+        until(lambda: one_by_one)
+        running += [threads.submit(queues.send_all, [one]) for one in others]
+        until(lambda: len(queues._sends._gathered) == 5)
+        goes_on.set()
+        refused = [list(one.result(10)) for one in running]
+    assert (len(one_by_one), batches) == (1, [["0", "1", "2", "3", "4"]])
+    assert sorted(map(len, refused)) == [0, 0, 0, 0, 0, 1]
+    assert all(ids in ([], [sending.job.id]) for ids, sending in zip(refused, [first, *others], strict=True))
+
+
+def test_many_are_deleted_and_returned_ten_at_a_time(queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    queues.send_all(several(12) + several(12, "lambda"))
+    received = [ticket for pool in ("container", "lambda") for _ in range(2) for ticket in queues.receive(pool, 10)]
+    assert len(received) == 24
+    calls: list[tuple[str, int]] = []
+    for name in ("delete_message_batch", "change_message_visibility_batch"):
+        monkeypatch.setattr(sqs, name, counted_entries(calls, name, getattr(sqs, name)))
+    queues.hold_all([(ticket, 0) for ticket in received])
+    again = [ticket for pool in ("container", "lambda") for _ in range(2) for ticket in queues.receive(pool, 10)]
+    assert len(again) == 24
+    queues.delete_all(again)
+    assert calls == [
+        (name, size) for name in ("change_message_visibility_batch", "delete_message_batch") for size in (10, 2) * 2
+    ]
+    queues.hold_all([(ticket, 0) for ticket in again])  # there is nothing to change any more
+    assert [queues.receive(pool, 10) for pool in ("container", "lambda")] == [[], []]
+    queues.delete_all([])
+    queues.hold_all([])
+    assert len(calls) == 12
+
+
+def counted_entries(calls: list[tuple[str, int]], name: str, call: Any) -> Any:
+    def counted(**arguments: Any) -> Any:
+        calls.append((name, len(arguments["Entries"])))
+        return call(**arguments)
+
+    return counted
+
+
+def test_what_sqs_refuses_to_change_is_logged(
+    queues: Tickets, sqs: SQSClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queues.send_all(several(2))
+    received = queues.receive("container", 10)
+    failed = [{"Id": "0", "Code": "ReceiptHandleIsInvalid"}, {"Id": "1", "Code": "InternalError"}]
+    monkeypatch.setattr(sqs, "delete_message_batch", lambda **_: {"Failed": failed})
+    queues.delete_all(received)
+    assert [record.codes for record in caplog.records] == [["InternalError"]]  # type: ignore[attr-defined]
 
 
 def test_long_delays_go_to_the_scheduler_one_by_one(sqs: SQSClient, queues: Tickets) -> None:
